@@ -1,0 +1,111 @@
+"""What Enginehouse asks of an engine: a small, pure, stateless Protocol.
+
+An engine turns decisions into text (a command line, an environment, an HTTP call, a request body) and never
+acts on it. The gateway imports this file and the dialects; it never imports the rest of `engines`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCall:
+    """One HTTP request to a worker, as a value: who sends it is somebody else's business."""
+
+    method: str
+    path: str
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do, so that refusals can be explicit instead of discovered."""
+
+    paths: frozenset[str]
+    """The inference paths it serves, as the gateway relays them."""
+    hot_adapters: bool
+    """Whether adapters load and unload on a running worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricNames:
+    """What the engine calls the figures that we read from its `/metrics`."""
+
+    running: str
+    waiting: str
+    prompt_tokens: str
+    generation_tokens: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchPlan:
+    """All that a command line is built from; every field is decided before."""
+
+    python: Path
+    """The interpreter of the engine's environment."""
+    weights: Path
+    served_name: str
+    host: str
+    port: int
+    key: str
+    """Bearer key that the worker must ask for; reaches the engine by its environment variables, never by argv."""
+    layout: str
+    """How the weights are packed: `none`, `gptq`, `awq`, …"""
+    device: str = "cpu"
+    """`cpu` or `cuda`."""
+    context: int | None = None
+    adapter_slots: int = 0
+    """How many adapters stay resident at once; 0: adapters are off."""
+    adapter_max_rank: int = 16
+    options: Mapping[str, object] = field(default_factory=dict)
+    """The engine's own flags, as the registry's `options.<engine>` gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A process to start: the whole argument vector and the variables to add to a scrubbed environment."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+
+
+class Engine(Protocol):
+    """How to talk to one kind of engine. Implementations are values in `engines.ENGINES`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    @property
+    def metrics(self) -> MetricNames: ...
+
+    def launch(self, plan: LaunchPlan) -> Launch:
+        """The command line and environment of one worker."""
+
+    def capacity(self, options: Mapping[str, object]) -> int:
+        """How many requests a worker started with `options` runs at once."""
+
+    def health(self) -> HttpCall:
+        """Answered with 200 by a worker that can generate."""
+
+    def warm_up(self, served_name: str) -> HttpCall:
+        """A real one-token generation: proves that the worker answers."""
+
+    def load_adapter(self, name: str, path: Path) -> HttpCall:
+        """Make the adapter at `path` resident under `name`."""
+
+    def unload_adapter(self, name: str) -> HttpCall:
+        """Drop the adapter called `name`."""
+
+    def prepare(self, body: bytes, *, served_name: str | None, want_usage: bool) -> bytes:
+        """The body to send for a client's JSON object `body`, spliced, not re-serialised.
+
+        `served_name` replaces the `model` where the client used another name (None: leave it); `want_usage`
+        asks for the usage event of a stream whose client did not.
+        """

@@ -1,0 +1,1 @@
+"""What names mean: pure values that both planes import. Imports nothing of ours outside this package."""

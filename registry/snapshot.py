@@ -1,0 +1,147 @@
+"""The snapshot: what names mean and which workers stand behind them, right now.
+
+One immutable value crosses from the supervisor to its gateways (and to `enginehouse status`), as one JSON
+line over the control socket. The supervisor is its only author; a gateway publishes it by one assignment.
+Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+
+class WorkerState(StrEnum):
+    """Where a worker is in its life. Owned by `engines.supervisor.lifecycle`; everyone else only reads it.
+
+    starting → ready ⇄ unhealthy;   any → backoff → starting (a crash);   backoff → crash_loop (held down);
+    any → draining → stopped (asked to go).
+    """
+
+    STARTING = "starting"
+    READY = "ready"
+    UNHEALTHY = "unhealthy"
+    BACKOFF = "backoff"
+    CRASH_LOOP = "crash_loop"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """Limits of one request in seconds; `None` is off. `first_token` and `idle` bound streams, `answer` the rest."""
+
+    connect: float = 2.0
+    first_token: float | None = 120.0
+    idle: float | None = 30.0
+    answer: float | None = 600.0
+    total: float | None = None
+
+
+class QueueLimits(msgspec.Struct, frozen=True):
+    """How many requests may wait for a worker of one pool, and for how many seconds."""
+
+    limit: int = 256
+    wait: float = 30.0
+
+
+class Loading(msgspec.Struct, frozen=True):
+    """Why a pool cannot serve yet: what is being done, how far (0…1) and the seconds left, where known."""
+
+    step: str
+    fraction: float | None = None
+    eta: float | None = None
+
+
+class WorkerView(msgspec.Struct, frozen=True):
+    """One worker as a gateway needs it. `id` is new for every start, so a restarted worker is another worker."""
+
+    id: str
+    url: str
+    state: WorkerState
+    key: str = ""
+    """The bearer key that the worker expects; empty: none."""
+    capacity: int = 256
+    """Requests that it runs at once; more than that wait in the gateway's queue."""
+    pid: int | None = None
+    restarts: int = 0
+    since: float = 0.0
+    """Unix time, seconds, of the last change of state."""
+    reason: str = ""
+    """Why it is not ready, for people: one line."""
+    log: str = ""
+    """Path of its log file; empty for external workers."""
+
+
+class ModelView(msgspec.Struct, frozen=True):
+    """One public name and its pool."""
+
+    name: str
+    engine: str
+    """A key of `engines.ENGINES`: which dialect the workers speak."""
+    served_name: str
+    """What the workers call it."""
+    aliases: tuple[str, ...] = ()
+    context: int | None = None
+    """Tokens, prompt and answer together; None: the engine's own default."""
+    created: int = 0
+    """Unix time, seconds, as `/v1/models` shows it."""
+    timeouts: Timeouts = Timeouts()
+    queue: QueueLimits = QueueLimits()
+    balance: str = "least_loaded"
+    workers: tuple[WorkerView, ...] = ()
+    loading: Loading | None = None
+    """Set while the pool is being prepared; None once its first worker has been ready."""
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Everything a gateway knows. `revision` grows by one with every publication."""
+
+    revision: int
+    models: tuple[ModelView, ...] = ()
+    reload_error: str = ""
+    """Why the last edit of the registry file was refused; empty: it was taken."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What a requested name resolved to."""
+
+    requested: str
+    model: ModelView
+    served_name: str
+    """What to send to the worker as `model`."""
+
+
+class Names:
+    """Every public name of one snapshot. Look-ups cost the same whether there is one model or ten thousand."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot: Final = snapshot
+        self._targets: Final = {
+            name: Target(name, model, model.served_name)
+            for model in snapshot.models
+            for name in (model.name, *model.aliases)
+        }
+
+    def resolve(self, name: str) -> Target | None:
+        """The target that `name` stands for; None where nothing does."""
+        return self._targets.get(name)
+
+    def listed(self) -> tuple[Target, ...]:
+        """All targets, in the order of the registry file: each model, then its aliases."""
+        return tuple(self._targets.values())
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(Snapshot)
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """One line of JSON, newline included: a frame of the control channel."""
+    return _ENCODER.encode(snapshot) + b"\n"
+
+
+def decode(line: bytes) -> Snapshot:
+    """The snapshot in one frame. Raises `msgspec.DecodeError` on anything else."""
+    return _DECODER.decode(line)
