@@ -1,0 +1,66 @@
+"""One gateway process: `python -m gateway --fd N --control PATH`, started by the supervisor.
+
+Serves on the listening socket that it inherits as file descriptor N, so that a gateway that dies refuses nobody:
+connections wait in the socket's backlog for its successor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import uvloop
+
+from engines import ENGINES
+from gateway.app import build
+from gateway.server import Server, configure
+from gateway.settings import Settings
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run until told to stop, or until the supervisor is gone."""
+    options = _options(argv)
+    logging.basicConfig(
+        level=options.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    settings = Settings.of(os.environ, drain=options.drain)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(options, settings))
+    return 0
+
+
+def _options(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
+    parser.add_argument("--fd", type=int, required=True, help="the listening socket, inherited")
+    parser.add_argument("--control", type=Path, required=True, help="the supervisor's Unix socket")
+    parser.add_argument("--drain", type=float, default=30.0, help="seconds for open requests at the end")
+    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    return parser.parse_args(argv)
+
+
+async def _serve(options: argparse.Namespace, settings: Settings) -> None:
+    # The routes ask the server whether it stops, and the server serves the routes: one of the two comes second.
+    app = build(
+        settings,
+        options.control,
+        ENGINES,
+        clock=time.monotonic,
+        stopping=lambda: server.stopping(),  # noqa: PLW0108 - bound late
+        abandoned=lambda: server.stop(),  # noqa: PLW0108 - bound late
+    )
+    server = Server(configure(app, settings.drain))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    await server.serve(sockets=[socket.socket(fileno=options.fd)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

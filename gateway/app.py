@@ -1,0 +1,115 @@
+"""The composition root of a gateway: every part is built here, once, and given what it needs.
+
+request → RequestId → AccessLog → Render → Auth → Limits → Front ─┬→ Inference → Relay → Pool → Worker
+└→ FastAPI: models, health, admin, docs
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from engines.engine import Engine
+from gateway.api.admin import admin
+from gateway.api.documentation import document
+from gateway.api.health import health
+from gateway.api.inference import Inference
+from gateway.api.models import models
+from gateway.api.refusals import install
+from gateway.asgi import App, Receive, Scope, Send
+from gateway.control import Control
+from gateway.errors import MethodNotAllowed
+from gateway.middleware.access_log import AccessLog
+from gateway.middleware.auth import Auth
+from gateway.middleware.limits import Limits
+from gateway.middleware.render import Render
+from gateway.middleware.request_id import RequestId
+from gateway.operations import OPERATIONS
+from gateway.pool.gauges import gauges
+from gateway.pool.house import House
+from gateway.relay import Relay
+from gateway.settings import Settings
+from gateway.telemetry import Collector, Telemetry
+
+_LAG_INTERVAL: Final = 0.25
+"""Seconds between two looks at the event loop's lag."""
+
+
+class Front:
+    """One dictionary look-up: a relayed path goes to `Inference`, everything else to FastAPI."""
+
+    def __init__(self, inference: Inference, rest: App) -> None:
+        self._inference: Final = inference
+        self._rest: Final = rest
+        self._operations: Final = {operation.path: operation for operation in OPERATIONS}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        operation = self._operations.get(scope["path"]) if scope["type"] == "http" else None
+        if operation is None:
+            await self._rest(scope, receive, send)
+            return
+        if scope["method"] != "POST":
+            raise MethodNotAllowed(f"{operation.path} takes POST, not {scope['method']}.", allow="POST")
+        await self._inference(operation, scope, receive, send)
+
+
+def build(
+    settings: Settings,
+    control_path: Path,
+    engines: Mapping[str, Engine],
+    *,
+    clock: Callable[[], float],
+    stopping: Callable[[], bool],
+    abandoned: Callable[[], None],
+) -> App:
+    """A gateway that follows the supervisor at `control_path`; `abandoned` is called when that channel ends."""
+    house = House()
+    telemetry = Telemetry()
+    control = Control(control_path, house.publish)
+    relay = Relay(clock=clock, suspect=control.suspect, retried=telemetry.retried)
+    inference = Inference(house, relay, telemetry, engines, settings.max_body)
+    metrics = CollectorRegistry()
+    metrics.register(Collector(telemetry.families, lambda: gauges(house)))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(_follow(control, abandoned))
+            measuring = tasks.create_task(_measure_lag(telemetry, clock))
+            yield
+            following.cancel()
+            measuring.cancel()
+
+    api = FastAPI(title="Enginehouse", version=version("enginehouse"), lifespan=lifespan)
+    install(api)
+    for router in (models(house), health(house, metrics, version("enginehouse"), stopping), admin(house)):
+        api.include_router(router)
+    document(api)
+
+    app: App = Front(inference, api)
+    app = Limits(app, settings.max_body)
+    app = Auth(app, settings)
+    app = Render(app)
+    app = AccessLog(app, telemetry, clock)
+    return RequestId(app, clock)
+
+
+async def _follow(control: Control, abandoned: Callable[[], None]) -> None:
+    try:
+        await control.run()
+    finally:
+        abandoned()
+
+
+async def _measure_lag(telemetry: Telemetry, clock: Callable[[], float]) -> None:
+    while True:
+        due = clock() + _LAG_INTERVAL
+        await asyncio.sleep(_LAG_INTERVAL)
+        telemetry.lag.observe(max(0.0, clock() - due))

@@ -1,0 +1,32 @@
+"""The few ASGI words that we speak, typed. A leaf: everything in `gateway` may import it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+
+def start_message(status: int, headers: Headers) -> Message:
+    """`http.response.start`."""
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def body_message(body: bytes, *, more: bool) -> Message:
+    """`http.response.body`."""
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The value of the request's first header called `name` (lower case); None: there is none."""
+    for key, value in scope["headers"]:
+        if key == name:
+            found: bytes = value
+            return found
+    return None

@@ -1,0 +1,47 @@
+"""The gateway's end of the snapshot channel: a Unix socket to the supervisor, one JSON line a message.
+
+Snapshots come in and are published as they come; what the gateway noticed about a worker goes out. The channel's
+end is the supervisor's end: `run` returns, and the gateway drains and leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from registry.snapshot import Snapshot, decode
+
+_LOG: Final = logging.getLogger("enginehouse.gateway")
+_FRAME_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes of one snapshot, at most: ten thousand models are about ten million."""
+
+
+class Control:
+    """Invariant: what is published is always a whole snapshot, in the order in which the supervisor made them."""
+
+    def __init__(self, path: Path, publish: Callable[[Snapshot], None]) -> None:
+        self._path: Final = path
+        self._publish: Final = publish
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def run(self) -> None:
+        """Publish what comes until the channel ends. Raises `OSError` if there is no supervisor."""
+        reader, self._writer = await asyncio.open_unix_connection(self._path, limit=_FRAME_LIMIT)
+        try:
+            while line := await reader.readline():
+                self._publish(decode(line))
+        except (ConnectionError, msgspec.DecodeError, ValueError) as fault:
+            _LOG.error("the snapshot channel broke: %s", fault)
+        finally:
+            self._writer.close()
+            self._writer = None
+
+    def suspect(self, worker: str, reason: str) -> None:
+        """Ask the supervisor to look at `worker` now. Never waits; without a supervisor it does nothing."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(msgspec.json.encode({"type": "suspect", "worker": worker, "reason": reason}) + b"\n")

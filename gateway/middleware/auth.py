@@ -1,0 +1,71 @@
+"""Who may come in. Deny by default: every route but `/livez` asks for a key, or, where no key is set, for loopback."""
+
+from __future__ import annotations
+
+import hmac
+from ipaddress import ip_address
+from typing import Final
+
+from gateway.asgi import App, Receive, Scope, Send, header
+from gateway.errors import InvalidApiKey, PermissionRefused
+from gateway.settings import Settings
+
+_OPEN: Final = "/livez"
+_ADMIN: Final = "/admin"
+
+
+class Auth:
+    """Decides by the routed path, never by the URL. Admin keys open everything; API keys everything but `/admin`."""
+
+    def __init__(self, app: App, settings: Settings) -> None:
+        self._app: Final = app
+        self._admin: Final = settings.admin_keys
+        self._api: Final = settings.api_keys + settings.admin_keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] != _OPEN:
+            self._check(scope)
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        administers = scope["path"].startswith(_ADMIN)
+        keys = self._admin if administers else self._api
+        if not keys:
+            if not _is_local(scope):
+                raise PermissionRefused("No key is set for this: only callers on the gateway's own machine may.")
+            return
+        given = _key(scope)
+        if given is None:
+            raise InvalidApiKey("No API key was given. Send it as 'Authorization: Bearer KEY'.")
+        if _known(given, keys):
+            return
+        if administers and _known(given, self._api):
+            raise PermissionRefused("This API key may not administer.")
+        raise InvalidApiKey("The API key is not valid.")
+
+
+def _key(scope: Scope) -> bytes | None:
+    """From `Authorization: Bearer`, or from `x-api-key` as Anthropic's clients send it."""
+    authorization = header(scope, b"authorization")
+    if authorization is not None:
+        scheme, _, key = authorization.partition(b" ")
+        return key.strip() if scheme.lower() == b"bearer" and key.strip() else b""
+    return header(scope, b"x-api-key")
+
+
+def _known(given: bytes, keys: tuple[bytes, ...]) -> bool:
+    """Compare with every key, in constant time each, so that the time says nothing about which one is near."""
+    found = False
+    for key in keys:
+        found |= hmac.compare_digest(given, key)
+    return found
+
+
+def _is_local(scope: Scope) -> bool:
+    client = scope.get("client")
+    if client is None:
+        return True  # a Unix socket
+    try:
+        return ip_address(client[0]).is_loopback
+    except ValueError:
+        return False

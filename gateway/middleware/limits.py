@@ -1,0 +1,39 @@
+"""Refuses what is too large or not JSON by its own headers, before a byte of the body is read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.asgi import App, Receive, Scope, Send, header
+from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedMedia
+
+
+class Limits:
+    """What has no content-length is measured while it is read (`api.body`)."""
+
+    def __init__(self, app: App, max_body: int) -> None:
+        self._app: Final = app
+        self._max_body: Final = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST":
+            self._check(scope)
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        length = header(scope, b"content-length")
+        if length is not None:
+            if not length.isdigit():
+                raise InvalidRequest("The Content-Length header is not a number.")
+            if int(length) > self._max_body:
+                raise BodyTooLarge(f"The request's body is longer than {self._max_body} bytes.")
+        if header(scope, b"content-encoding") not in {None, b"identity"}:
+            raise UnsupportedMedia("Compressed request bodies are not accepted.")
+        media = header(scope, b"content-type")
+        if media is not None and not _is_json(media):
+            raise UnsupportedMedia("The Content-Type must be application/json.")
+
+
+def _is_json(media: bytes) -> bool:
+    kind = media.partition(b";")[0].strip().lower()
+    return kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))

@@ -1,0 +1,62 @@
+"""The one renderer: whatever was raised below becomes the OpenAI error envelope, or ends the connection.
+
+One of the two places that catch everything: a bug of ours answers 500 in the same shape, with the request id to
+look for in the log, and nothing of the bug itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from gateway.asgi import App, Message, Receive, Scope, Send, body_message, start_message
+from gateway.errors import ClientGone, GatewayError
+from gateway.exchange import Exchange
+
+_LOG: Final = logging.getLogger("enginehouse.gateway")
+
+
+class Render:
+    """Invariant: a response that has begun is never followed by another one."""
+
+    def __init__(self, app: App) -> None:
+        self._app: Final = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange: Exchange = scope["exchange"]
+        begun = False
+
+        async def watch(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except ClientGone:
+            raise
+        except GatewayError as error:
+            if begun:
+                raise
+            await answer(error, exchange, send)
+        except Exception:
+            _LOG.exception("bug in request %s", exchange.request_id)
+            if begun:
+                raise
+            await answer(GatewayError("The gateway failed. Its log has this request's id."), exchange, send)
+
+
+async def answer(error: GatewayError, exchange: Exchange, send: Send) -> None:
+    """Send `error` as its own answer, and note it for the log and the metrics."""
+    exchange.code = error.code or error.type
+    body = error.body()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        *error.headers(),
+    ]
+    await send(start_message(error.answered_status, headers))
+    await send(body_message(body, more=False))

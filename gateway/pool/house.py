@@ -1,0 +1,64 @@
+"""All pools, and what the names mean: the gateway's view of the newest snapshot.
+
+`publish` is the one way in (from `control`), a single assignment; a request that resolved a name keeps what it
+got, whatever is published meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.errors import ModelNotFound, Unavailable
+from gateway.pool.pool import Pool
+from registry.snapshot import Names, Snapshot, Target
+
+_LISTED: Final = 20
+"""Names that an unknown-model error lists, at most."""
+
+
+class House:
+    """Invariant: `names` and the pools belong to the same snapshot."""
+
+    def __init__(self) -> None:
+        self.names = Names(Snapshot(revision=0))
+        self._pools: dict[str, Pool] = {}
+
+    @property
+    def pools(self) -> tuple[Pool, ...]:
+        """Every pool of the present snapshot."""
+        return tuple(self._pools.values())
+
+    @property
+    def informed(self) -> bool:
+        """Whether a snapshot has arrived."""
+        return self.names.snapshot.revision > 0
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Make `snapshot` the present. Older ones than the present are passed over."""
+        if self.informed and snapshot.revision < self.names.snapshot.revision:
+            return
+        pools = {}
+        for model in snapshot.models:
+            pool = self._pools.get(model.name) or Pool(model)
+            pool.update(model)
+            pools[model.name] = pool
+        retired = [pool for name, pool in self._pools.items() if name not in pools]
+        self.names, self._pools = Names(snapshot), pools
+        for pool in retired:
+            pool.retire()
+
+    def resolve(self, name: str) -> tuple[Target, Pool]:
+        """What `name` stands for, and its pool. Raises `ModelNotFound`, which says what exists."""
+        target = self.names.resolve(name)
+        if target is not None:
+            return target, self._pools[target.model.name]
+        if not self.informed:
+            raise Unavailable("The gateway is starting and does not know its models yet.", retry_after=1.0)
+        raise ModelNotFound(f"The model '{name[:200]}' does not exist. {self._known()}", param="model")
+
+    def _known(self) -> str:
+        names = [target.requested for target in self.names.listed()]
+        if not names:
+            return "No model is registered."
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        return f"Available: {', '.join(names[:_LISTED])}{more}."

@@ -1,0 +1,204 @@
+"""What a worker's answer says: pure readers of JSON answers and of stream events.
+
+They find the three things the gateway must know — whether the answer failed, whether it is complete, what it
+cost — and leave the bytes as they are. Used by `relay` and `answers`; the errors they raise are the seam where
+a worker's broken words become ours.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from gateway.errors import EngineRefused, WorkerFailed
+from gateway.operations import Operation
+from gateway.sse import EventTooLong, Framer, payload
+
+
+class Usage(msgspec.Struct):
+    """Tokens of one answer, in whichever of the two spellings (OpenAI's, Anthropic's) it came."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+    @property
+    def prompt(self) -> int:
+        return self.prompt_tokens or self.input_tokens or 0
+
+    @property
+    def completion(self) -> int:
+        return self.completion_tokens or self.output_tokens or 0
+
+
+class _Delta(msgspec.Struct):
+    content: str | msgspec.UnsetType | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: msgspec.Raw | None = None
+
+    @property
+    def carries(self) -> bool:
+        return bool(self.content or self.reasoning or self.reasoning_content or self.tool_calls)
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: str | None = None
+    delta: _Delta | None = None
+    text: str | None = None
+
+
+class _Inner(msgspec.Struct):
+    usage: Usage | None = None
+
+
+class _Event(msgspec.Struct):
+    """One event of any dialect: only the fields that are looked at."""
+
+    choices: list[_Choice] | None = None
+    usage: Usage | None = None
+    error: msgspec.Raw | None = None
+    type: str | None = None
+    response: _Inner | None = None
+
+
+class _Answer(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: Usage | None = None
+
+
+class _EngineError(msgspec.Struct):
+    message: str = ""
+    type: str | None = None
+    param: str | None = None
+    code: int | str | None = None
+
+
+class _EngineErrorBody(msgspec.Struct):
+    error: _EngineError | str | None = None
+    message: str | None = None
+    detail: msgspec.Raw | None = None
+
+
+_EVENT: Final = msgspec.json.Decoder(_Event)
+_ANSWER: Final = msgspec.json.Decoder(_Answer)
+_ERROR: Final = msgspec.json.Decoder(_EngineErrorBody)
+_ABORT: Final = "abort"
+_FAILURES: Final = frozenset({"error", "response.failed"})
+
+
+def usage_of(body: bytes) -> Usage | None:
+    """The usage of a complete JSON answer. Raises `WorkerFailed` where it is no answer at all."""
+    try:
+        answer = _ANSWER.decode(body)
+    except msgspec.DecodeError as fault:
+        raise WorkerFailed("The worker's answer is not JSON.") from fault
+    if any(choice.finish_reason == _ABORT for choice in answer.choices or ()):
+        raise WorkerFailed("The worker aborted the answer.")
+    return answer.usage
+
+
+def refusal(status: int, body: bytes) -> EngineRefused:
+    """The engine's own 4xx in our envelope; `code` becomes a string or null, as OpenAI's clients expect."""
+    try:
+        decoded = _ERROR.decode(body)
+    except msgspec.DecodeError:
+        decoded = _EngineErrorBody(message=body[:500].decode("utf-8", "replace"))
+    error = decoded.error
+    if isinstance(error, str) or error is None:
+        detail = bytes(decoded.detail).decode("utf-8", "replace") if decoded.detail else ""
+        error = _EngineError(message=error or decoded.message or detail)
+    code = error.code if isinstance(error.code, str) else None
+    if status == 404 and code is None:
+        code = "model_not_found"
+    message = error.message or f"The engine refused the request with status {status}."
+    return EngineRefused(status, message, "invalid_request_error", error.param, code)
+
+
+class StreamReader:
+    """Reads one stream. `feed` gives the bytes that may go to the client: whole events, and nothing after a fault.
+
+    Invariant: at most one of `complete` and `fault` is ever set, and nothing is forwarded after either.
+    """
+
+    __slots__ = ("_framer", "_hide_usage", "_operation", "complete", "content", "events", "fault", "usage")
+
+    def __init__(self, operation: Operation, *, hide_usage: bool) -> None:
+        self._framer: Final = Framer()
+        self._operation: Final = operation
+        self._hide_usage: Final = hide_usage
+        self.complete = False
+        """Whether the stream's terminal event was forwarded."""
+        self.fault: WorkerFailed | None = None
+        """Why the stream cannot go on."""
+        self.content = False
+        """Whether an event has carried content, reasoning or a tool call: the first token."""
+        self.usage: Usage | None = None
+        self.events = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The events that `chunk` completes and that may be forwarded; then look at `complete` and `fault`."""
+        try:
+            events = self._framer.feed(chunk)
+        except EventTooLong:
+            self.fault = WorkerFailed("The worker sent an event without an end.")
+            return b""
+        if len(events) == 1:
+            return events[0] if self._forwards(events[0]) else b""
+        return b"".join([event for event in events if self._forwards(event)])
+
+    def end(self) -> None:
+        """The worker's bytes are over: without a terminal event that is a fault."""
+        if not self.complete and self.fault is None:
+            self.fault = WorkerFailed("The worker ended the stream before the answer was complete.")
+
+    def _forwards(self, event: bytes) -> bool:
+        """Look at one event; whether the client gets it."""
+        if self.complete or self.fault is not None:
+            return False
+        data = payload(event)
+        if not data:
+            return True  # a comment
+        if data == b"[DONE]":
+            self.complete = not self._operation.terminals
+            return self.complete
+        try:
+            seen = _EVENT.decode(data)
+        except msgspec.DecodeError:
+            self.fault = WorkerFailed("The worker sent an event that is not JSON.")
+            return False
+        self.events += 1
+        self.fault = _fault_in(seen)
+        return self.fault is None and self._note(seen)
+
+    def _note(self, seen: _Event) -> bool:
+        usage = seen.usage or (seen.response.usage if seen.response else None)
+        if usage is not None:
+            self.usage = usage
+        if seen.choices is None:
+            return self._note_typed(seen)
+        if not self.content:
+            self.content = any(map(_carries, seen.choices))
+        return not (self._hide_usage and usage is not None and not seen.choices)
+
+    def _note_typed(self, seen: _Event) -> bool:
+        if seen.type is not None:
+            self.content = self.content or seen.type.endswith(("delta", ".added"))
+            self.complete = seen.type in self._operation.terminals
+        return True
+
+
+def _carries(choice: _Choice) -> bool:
+    """Whether a choice shows the client anything of the answer: words, reasoning, a tool call, or its end."""
+    return bool(choice.text or choice.finish_reason or (choice.delta is not None and choice.delta.carries))
+
+
+def _fault_in(seen: _Event) -> WorkerFailed | None:
+    if (seen.error is not None and seen.error != b"null") or seen.type in _FAILURES:
+        return WorkerFailed("The worker reported an error in the middle of the stream.")
+    for choice in seen.choices or ():
+        if choice.finish_reason == _ABORT:
+            return WorkerFailed("The worker aborted the answer.")
+    return None

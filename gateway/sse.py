@@ -1,0 +1,56 @@
+"""Server-sent events: bytes in, whole events out. No sockets, no clock, no opinion about what an event means.
+
+`Framer` cuts a worker's byte stream into whole events, whichever of the three line ends the worker uses and
+wherever the network cut; `payload` gives an event's data. Used by `gateway.reading`.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import Final
+
+LIMIT: Final = 4 * 1024 * 1024
+"""Bytes of one event, at most. A worker that sends more is broken, or hostile."""
+
+_BOUNDARY: Final = re.compile(rb"\n\n|\r\n\r\n|\r\r|\n\r\n|\r\n\n")
+
+
+class EventTooLong(ValueError):
+    """An event passed `LIMIT` without an end."""
+
+
+class Framer:
+    """Holds at most one unfinished event. What `feed` returns are whole events, each with its blank line."""
+
+    __slots__ = ("_pending",)
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The events that `chunk` completes, in order. Raises `EventTooLong`."""
+        if not self._pending and chunk.endswith(b"\n\n") and chunk.find(b"\n\n") == len(chunk) - 2:
+            return [chunk]  # one event a read is what engines send; nothing to cut, nothing to copy
+        searched = max(0, len(self._pending) - 3)  # a boundary is at most four bytes and may straddle the cut
+        self._pending += chunk
+        ends = [boundary.end() for boundary in _BOUNDARY.finditer(self._pending, searched)]
+        events = [bytes(self._pending[start:end]) for start, end in pairwise([0, *ends])]
+        if ends:
+            del self._pending[: ends[-1]]
+        if len(self._pending) > LIMIT:
+            raise EventTooLong
+        return events
+
+    @property
+    def pending(self) -> bool:
+        """Whether half an event is held back."""
+        return bool(self._pending.strip())
+
+
+def payload(event: bytes) -> bytes:
+    """The data of one whole event; empty for a comment or an event without data."""
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2:
+        return event[6:-2]
+    lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]
+    return b"\n".join(lines)

@@ -1,0 +1,194 @@
+"""The gateway's figures: plain slots on the request path, Prometheus' words only at scrape time.
+
+`settle` is called once a request, by the access log; `Collector` turns the slots and the pools' present state into
+metric families when `/metrics` is asked. Seconds, totals and histograms; never averages.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from gateway.exchange import Exchange
+
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_PER_TOKEN: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5)
+_FINE: Final = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
+
+_REQUEST_LABELS: Final = ("gen_ai_request_model", "gen_ai_operation_name", "engine", "error_type")
+
+
+class Histogram:
+    """Counts by bucket. One `bisect` and two additions an observation."""
+
+    __slots__ = ("_bounds", "_counts", "_sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds: Final = bounds
+        self._counts: Final = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one `value`, in the unit of the bounds."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def buckets(self) -> tuple[list[tuple[str, float]], float]:
+        """Cumulative counts by upper bound, as Prometheus wants them, and the sum."""
+        total = 0
+        cumulative: list[tuple[str, float]] = []
+        for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
+            total += count
+            cumulative.append(("+Inf" if bound == float("inf") else repr(bound), total))
+        return cumulative, self._sum
+
+
+class _Slot:
+    """The histograms of one combination of labels."""
+
+    __slots__ = ("duration", "per_token", "ttft")
+
+    def __init__(self) -> None:
+        self.ttft: Final = Histogram(_SECONDS)
+        self.per_token: Final = Histogram(_PER_TOKEN)
+        self.duration: Final = Histogram(_SECONDS)
+
+
+class _Inflight:
+    """Counts one request for as long as it is open."""
+
+    __slots__ = ("_counts", "_model")
+
+    def __init__(self, counts: dict[str, int], model: str) -> None:
+        self._counts: Final = counts
+        self._model: Final = model
+
+    def __enter__(self) -> None:
+        self._counts[self._model] = self._counts.get(self._model, 0) + 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._counts[self._model] -= 1
+
+
+class Telemetry:
+    """Invariant: labels come from the registry and from our own tables, never from a client's text."""
+
+    def __init__(self) -> None:
+        self.overhead: Final = Histogram(_FINE)
+        self.lag: Final = Histogram(_FINE)
+        self._slots: Final[dict[tuple[str, ...], _Slot]] = {}
+        self._requests: Final[dict[tuple[str, ...], int]] = {}
+        self._tokens: Final[dict[tuple[str, ...], int]] = {}
+        self._retries: Final[dict[tuple[str, ...], int]] = {}
+        self._inflight: Final[dict[str, int]] = {}
+
+    def inflight(self, model: str) -> _Inflight:
+        """A context that counts one open request of `model`."""
+        return _Inflight(self._inflight, model)
+
+    def retried(self, model: str, reason: str) -> None:
+        """One request of `model` goes to another worker; `reason` is an error's code."""
+        self._retries[model, reason] = self._retries.get((model, reason), 0) + 1
+
+    def settle(self, exchange: Exchange, ended: float) -> None:
+        """Count one request that is over; `ended` is in seconds of the clock that made its other times."""
+        if not exchange.operation:
+            return
+        request = (exchange.model, exchange.operation, str(exchange.status))
+        self._requests[request] = self._requests.get(request, 0) + 1
+        labels = (exchange.model, exchange.operation, exchange.engine, exchange.code)
+        slot = self._slots.get(labels)
+        if slot is None:
+            slot = self._slots[labels] = _Slot()
+        slot.duration.observe(ended - exchange.started)
+        if exchange.first_token is not None:
+            slot.ttft.observe(exchange.first_token - exchange.started)
+        self._settle_tokens(exchange, slot, ended)
+        self._settle_overhead(exchange)
+
+    def _settle_tokens(self, exchange: Exchange, slot: _Slot, ended: float) -> None:
+        usage = exchange.usage
+        if usage is None:
+            return
+        for kind, count in (("prompt", usage.prompt), ("completion", usage.completion)):
+            self._tokens[exchange.model, kind] = self._tokens.get((exchange.model, kind), 0) + count
+        if exchange.first_token is not None and usage.completion > 1:
+            slot.per_token.observe((ended - exchange.first_token) / (usage.completion - 1))
+
+    def _settle_overhead(self, exchange: Exchange) -> None:
+        """What the gateway itself cost: from receipt to sending, and from the worker's first word to ours."""
+        if exchange.sent is None:
+            return
+        before = exchange.sent - exchange.started - exchange.queued
+        spoke = exchange.first_token if exchange.stream else exchange.first_byte
+        after = 0.0 if exchange.answered is None or spoke is None else exchange.answered - spoke
+        self.overhead.observe(max(0.0, before + after))
+
+    def families(self) -> Iterator[Metric]:
+        """All slots as metric families."""
+        yield from self._histograms()
+        yield _counter("enginehouse_requests", "Requests by outcome", ("model", "operation", "code"), self._requests)
+        yield _counter("enginehouse_tokens", "Tokens by the workers' own counts", ("model", "kind"), self._tokens)
+        yield _counter("enginehouse_retries", "Requests sent to another worker", ("model", "reason"), self._retries)
+        inflight = GaugeMetricFamily("enginehouse_inflight_requests", "Open requests", labels=("model",))
+        for model, count in self._inflight.items():
+            inflight.add_metric((model,), count)
+        yield inflight
+        for name, text, histogram in (
+            ("enginehouse_overhead_seconds", "The gateway's own time in a request", self.overhead),
+            ("enginehouse_event_loop_lag_seconds", "How late the event loop runs what is due", self.lag),
+        ):
+            family = HistogramMetricFamily(name, text)
+            family.add_metric((), *histogram.buckets())
+            yield family
+
+    def _histograms(self) -> Iterator[Metric]:
+        for name, text, pick in _REQUEST_HISTOGRAMS:
+            family = HistogramMetricFamily(name, text, labels=_REQUEST_LABELS)
+            for labels, slot in self._slots.items():
+                family.add_metric(labels, *pick(slot).buckets())
+            yield family
+
+
+_REQUEST_HISTOGRAMS: Final[tuple[tuple[str, str, Callable[[_Slot], Histogram]], ...]] = (
+    (
+        "gen_ai_server_time_to_first_token_seconds",
+        "From receipt of the request to the first event with content",
+        lambda slot: slot.ttft,
+    ),
+    (
+        "gen_ai_server_time_per_output_token_seconds",
+        "Between tokens after the first, a stream's mean",
+        lambda slot: slot.per_token,
+    ),
+    (
+        "gen_ai_server_request_duration_seconds",
+        "From receipt of the request to the end of the answer",
+        lambda slot: slot.duration,
+    ),
+)
+
+
+def _counter(name: str, text: str, labels: tuple[str, ...], counts: dict[tuple[str, ...], int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for values, count in counts.items():
+        family.add_metric(values, count)
+    return family
+
+
+class Collector:
+    """prometheus_client's collector: asks each source anew at every scrape."""
+
+    def __init__(self, *sources: Callable[[], Iterable[Metric]]) -> None:
+        self._sources: Final = sources
+
+    def collect(self) -> Iterator[Metric]:
+        """All families, in order."""
+        for source in self._sources:
+            yield from source()

@@ -1,0 +1,228 @@
+"""One keep-alive connection to a worker: an `asyncio.Protocol` that carries one exchange at a time.
+
+Owned by `upstream.pool`. A slow reader pauses the worker's socket; a silent worker is cut at a deadline; leaving
+an exchange half way aborts the connection, which is how an engine learns that nobody listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, cast
+
+from gateway.upstream.response import BadResponse, Response
+
+BUFFER_LIMIT: Final = 64 * 1024
+"""Bytes of body held for a slow reader before the worker's socket is paused."""
+
+DRAIN: Final = 1.0
+"""Seconds that a worker has to end a body whose last meaningful byte was read."""
+
+
+class UpstreamError(Exception):
+    """An exchange failed. `answered` says whether any byte of a response had come."""
+
+    def __init__(self, message: str, *, answered: bool = False) -> None:
+        super().__init__(message)
+        self.answered: Final = answered
+
+
+class ConnectFailed(UpstreamError):
+    """No connection: nothing was sent."""
+
+
+class PeerClosed(UpstreamError):
+    """The peer closed or reset in the middle of the exchange."""
+
+
+class ProtocolBroken(UpstreamError):
+    """The peer does not speak HTTP/1.1 as we accept it."""
+
+
+class Silent(UpstreamError):
+    """The peer sent nothing for the whole of the allowed time."""
+
+
+class Connection(asyncio.Protocol):
+    """Invariant: at most one exchange is open, and `idle` is true exactly when another may begin."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop: Final = loop
+        self._transport: asyncio.Transport | None = None
+        self._response: Response | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._fault: UpstreamError | None = None
+        self._paused = False
+        self._deadline: float | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._keep: Callable[[Connection], None] | None = None
+        """Set while the end of a body is drained."""
+
+    # ---- what the pool and the worker call
+
+    @property
+    def idle(self) -> bool:
+        """Whether a new exchange may begin."""
+        return self._response is None and self._fault is None and self._transport is not None
+
+    async def begin(self, head: bytes, body: bytes, limit: float | None) -> Response:
+        """Send a request and wait, at most `limit` seconds, for the response's headers. Raises `UpstreamError`."""
+        if not self.idle or self._transport is None:
+            raise self._fault or PeerClosed("the connection is closed")
+        self._response = response = Response()
+        self._transport.writelines((head, body))
+        self._expect_within(limit)
+        while not response.headers_done:
+            await self._arrival()
+        return response
+
+    async def read(self, limit: float | None) -> bytes:
+        """The next bytes of the body; empty at its end. Waits at most `limit` seconds. Raises `UpstreamError`."""
+        response = cast("Response", self._response)
+        self._expect_within(limit)
+        while not response.chunks and not response.complete:
+            if self._paused:
+                self._resume()
+            await self._arrival()
+        taken = response.take()
+        if self._paused:
+            self._resume()
+        return taken
+
+    def leave(self, keep: Callable[[Connection], None], *, drain: bool) -> None:
+        """End the exchange. `keep` is called if and when the connection can carry another; else it is aborted.
+
+        `drain`: the rest of the body matters to nobody but has to be read before the connection can be used again.
+        """
+        if drain and self._fault is None and self._response is not None and not self._response.complete:
+            self._keep = keep
+            self._expect_within(DRAIN)
+            if self._paused:
+                self._resume()
+            return
+        self._settle(keep)
+
+    def _settle(self, keep: Callable[[Connection], None]) -> None:
+        response, self._response = self._response, None
+        self._expect_within(None)
+        if self._paused:
+            self._resume()
+        unsent = self._transport is not None and self._transport.get_write_buffer_size() > 0
+        if self._fault is None and response is not None and response.complete and response.reusable and not unsent:
+            keep(self)
+        else:
+            self.abort()
+
+    def rest(self, seconds: float) -> None:
+        """Close after `seconds` of idleness."""
+        self._expect_within(seconds)
+
+    def abort(self) -> None:
+        """Close now, whatever is under way."""
+        self._silence()
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+
+    # ---- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        response = self._response
+        if response is None:
+            self._fail(ProtocolBroken("the worker sent bytes that nobody asked for"))
+            return
+        try:
+            response.feed(data)
+        except BadResponse as fault:
+            self._fail(ProtocolBroken(f"not an HTTP response: {fault}", answered=response.headers_done))
+            return
+        if self._keep is not None:
+            self._drained(response, self._keep)
+            return
+        if not self._paused and sum(map(len, response.chunks)) > BUFFER_LIMIT and self._transport is not None:
+            self._transport.pause_reading()
+            self._paused = True
+        self._wake()
+
+    def _drained(self, response: Response, keep: Callable[[Connection], None]) -> None:
+        response.take()
+        if response.complete:
+            self._keep = None
+            self._settle(keep)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        response = self._response
+        answered = response is not None and response.begun
+        if response is not None and exc is None:
+            try:
+                response.eof()
+            except BadResponse as fault:
+                self._fail(PeerClosed(str(fault), answered=answered))
+                return
+            self._wake()
+            return
+        self._fail(PeerClosed(str(exc) if exc else "the connection closed", answered=answered))
+
+    # ---- waiting
+
+    async def _arrival(self) -> None:
+        """Wait until bytes, an end or a fault has come."""
+        if self._fault is not None:
+            raise self._fault
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+        if self._fault is not None:
+            raise self._fault
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, fault: UpstreamError) -> None:
+        if self._fault is None:
+            self._fault = fault
+        self.abort()
+        self._wake()
+
+    def _resume(self) -> None:
+        self._paused = False
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    # ---- the deadline: one timer a connection, moved by an assignment, so that a chunk costs no timer
+
+    def _expect_within(self, seconds: float | None) -> None:
+        if seconds is None:
+            self._deadline = None
+            return
+        self._deadline = self._loop.time() + seconds
+        if self._alarm is None or self._alarm.when() > self._deadline:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = self._loop.call_at(self._deadline, self._ring)
+
+    def _silence(self) -> None:
+        self._deadline = None
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._deadline is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._alarm = self._loop.call_at(self._deadline, self._ring)
+            return
+        answered = self._response is not None and self._response.begun
+        self._fail(Silent("the worker sent nothing in time", answered=answered))

@@ -1,0 +1,97 @@
+"""One HTTP/1.1 response, bytes in and parts out. No socket, no clock; used by `connection`.
+
+httptools (llhttp) does the grammar; this file decides what is acceptable from a worker: bounded headers, one
+final response, a body whose end is known.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import httptools
+
+HEADER_LIMIT: Final = 64 * 1024
+"""Bytes before the end of the headers, at most."""
+
+
+class BadResponse(ValueError):
+    """What the worker sent is no HTTP/1.1 response that we accept."""
+
+
+class Response:
+    """The state of one exchange's response. `feed` until `complete`; `eof` when the peer closes."""
+
+    __slots__ = ("_framed", "_parser", "_unread", "chunks", "complete", "headers", "headers_done", "reusable", "status")
+
+    def __init__(self) -> None:
+        self._parser: Final = httptools.HttpResponseParser(self)
+        self._unread = 0
+        self._framed = False
+        self.status = 0
+        self.headers: dict[bytes, bytes] = {}
+        """Lower-case names; of repeated headers the last."""
+        self.headers_done = False
+        self.chunks: list[bytes] = []
+        """Body received and not yet taken."""
+        self.complete = False
+        self.reusable = False
+        """Whether the connection may carry another request."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether any byte of a response has arrived."""
+        return self._unread > 0
+
+    def feed(self, received: bytes) -> None:
+        """Take in bytes from the peer. Raises `BadResponse`."""
+        if self.complete:
+            raise BadResponse("bytes after the end of the response")
+        if not self.headers_done:
+            self._unread += len(received)
+        try:
+            self._parser.feed_data(received)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as fault:
+            raise BadResponse(str(fault)) from fault
+        if not self.headers_done and self._unread > HEADER_LIMIT:
+            raise BadResponse("headers without an end")
+
+    def eof(self) -> None:
+        """The peer closed. Raises `BadResponse` unless that is how this body ends."""
+        if self.complete:
+            return
+        if not self.headers_done or self._framed:
+            raise BadResponse("the connection closed in the middle of the response")
+        self.complete = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Httptools' callback."""
+        self.headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        """Httptools' callback. An informational response (1xx) is passed over: the final one follows."""
+        status = self._parser.get_status_code()
+        if status < 200:
+            self.headers.clear()
+            return
+        self.status = status
+        self.headers_done = True
+        self._framed = b"content-length" in self.headers or b"transfer-encoding" in self.headers
+
+    def on_body(self, body: bytes) -> None:
+        """Httptools' callback."""
+        self.chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        """Httptools' callback."""
+        if self.headers_done:
+            self.complete = True
+            self.reusable = self._parser.should_keep_alive()
+
+    def take(self) -> bytes:
+        """The body received since the last call."""
+        chunks = self.chunks
+        if len(chunks) == 1:
+            return chunks.pop()
+        taken = b"".join(chunks)
+        chunks.clear()
+        return taken
