@@ -1,0 +1,52 @@
+"""What the registry will understand and does not yet: words that are refused as "not supported yet".
+
+One literal table. Whoever makes a feature work deletes its word here and adds the field to `registry.spec`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+A_MAPPING: Final = "{…}"
+"""Stands for any mapping given where one word is wanted now."""
+
+LATER: Final[Mapping[str, frozenset[str]]] = {
+    "": frozenset({"access", "fallbacks", "limits", "watch"}),
+    "models.*": frozenset(
+        {
+            "access",
+            "allow_pickle",
+            "fallbacks",
+            "limits",
+            "parity",
+            "split",
+            "strategy",
+            "trust_remote_code",
+            "watch",
+        }
+    ),
+    "models.*.source": frozenset({"hf://", "modelscope://", "s3://", "https://"}),
+    "models.*.quantization": frozenset({"fp8", "int8", "w4a16", "w8a8"}),
+    "models.*.engine": frozenset({"sglang", "lmdeploy"}),
+    "models.*.launcher": frozenset({"ray"}),
+    "models.*.urls": frozenset({"dns://"}),
+    "models.*.urls.*": frozenset({"dns://"}),
+    "models.*.replicas": frozenset({A_MAPPING}),
+    "models.*.adapters": frozenset({"declared", "pinned", "watch"}),
+    "models.*.balance": frozenset({"prefix_affinity"}),
+    "models.*.options": frozenset({"sglang", "lmdeploy"}),
+    "models.*.environments": frozenset({"sglang", "lmdeploy"}),
+}
+"""Words by the pattern of their place (`*`: any key or position). A word that ends in `://` is a scheme."""
+
+
+def word(pattern: str, value: object) -> str | None:
+    """The word of the table that `value`, found at a place like `pattern`, uses; None where it uses none."""
+    words = LATER.get(pattern, frozenset())
+    if isinstance(value, dict):
+        return "a mapping" if A_MAPPING in words else None
+    if not isinstance(value, str):
+        return None
+    scheme = value.partition("://")[0] + "://" if "://" in value else ""
+    return next((known for known in (value, scheme) if known in words), None)

@@ -1,0 +1,148 @@
+"""A registry file → `Registry`, or every fault in it at once. Called by the supervisor and by the CLI.
+
+`read` touches the file, `parse` decides; whether a local source exists is asked of `present`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from registry import names, options, sentences
+from registry.document import Document, dotted, read_document
+from registry.faults import Fault, Flaw, Place, RegistryRefused
+from registry.spec import ModelSpec, Registry, is_path, misplaced
+from registry.syntax import Unreadable
+
+__all__ = ["Fault", "RegistryRefused", "decode", "load", "parse", "read"]
+
+LARGEST_FILE: Final = 1024 * 1024
+"""Bytes."""
+
+
+def load(path: Path, env: Mapping[str, str]) -> Registry:
+    """The registry in the file at `path`, `${env:NAME}` taken from `env`. Raises RegistryRefused with all faults."""
+    return parse(decode(read(path), path), path, env)
+
+
+def read(path: Path) -> bytes:
+    """What is in the file, at most one byte more than `LARGEST_FILE`. Raises RegistryRefused."""
+    try:
+        if path.exists() and not path.is_file():
+            raise _refused(path, "a folder, not a file" if path.is_dir() else "not a regular file")
+        with path.open("rb") as file:
+            return file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise _refused(path, "there is no such file") from None
+    except OSError as error:
+        raise _refused(path, f"cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise _refused(path, "cannot be read: this is no path") from None
+
+
+def decode(content: bytes, path: Path) -> str:
+    """`content` as text; `path` is for messages. Raises RegistryRefused."""
+    if len(content) > LARGEST_FILE:
+        raise _refused(path, f"larger than {LARGEST_FILE // 1024} KiB: this is no registry")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _refused(path, "not text in UTF-8", line) from None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        # Too long, not reachable, not a path: in each case there is nothing to read.
+        return False
+
+
+def parse(text: str, path: Path, env: Mapping[str, str], present: Callable[[Path], bool] = _exists) -> Registry:
+    """The registry that `text` describes; local sources come out absolute, taken from the folder of `path`.
+
+    Raises RegistryRefused with all faults.
+    """
+    try:
+        document = read_document(text, env)
+    except Unreadable as error:
+        raise _refused(path, error.message, error.line) from None
+    folder = path.parent.absolute()
+    found = [*_shapeless(document), *_entangled(document), *_absent(document, folder, present)]
+    registry = None
+    try:
+        registry = Registry.model_validate(document.root)
+    except ValidationError as error:
+        found += sentences.flaws(error, document)
+    found = [*document.flaws, *(flaw for flaw in found if flaw.place not in document.unusable)]
+    if found or registry is None:
+        raise RegistryRefused(_ordered(found, path))
+    return Registry(models={name: _anchored(spec, folder) for name, spec in registry.models.items()})
+
+
+def _shapeless(document: Document) -> Iterator[Flaw]:
+    """Whole documents of the wrong shape, said plainly."""
+    if isinstance(document.root, dict) and document.root.get("models") == {} and not document.flaws:
+        yield Flaw(("models",), document.line(("models",)), "models is empty: name at least one model")
+
+
+def _entangled(document: Document) -> Iterator[Flaw]:
+    """Rules that concern several fields or models at once; checked on raw values, so that one fault hides none."""
+    models = {name: fields for name, fields in _models(document) if isinstance(fields, dict)}
+    for name, fields in models.items():
+        launcher = fields.get("launcher", "local")
+        if launcher in ("local", "external"):
+            for field, rule in misplaced(launcher, frozenset(fields)):
+                yield _flaw(document, ("models", name, field), f" {rule}")
+        yield from _optional(document, ("models", name, "options"), fields.get("options"))
+    for clash in names.clashes({name: _texts(name, fields.get("aliases")) for name, fields in models.items()}):
+        yield _flaw(document, ("models", clash.model, "aliases", clash.position), f": {clash.message}")
+
+
+def _optional(document: Document, place: Place, chosen: object) -> Iterator[Flaw]:
+    for engine, flags in chosen.items() if isinstance(chosen, dict) else ():
+        for flag, reason in options.refusals(engine, flags) if isinstance(flags, dict) else ():
+            yield _flaw(document, (*place, engine, flag), f": {reason}")
+
+
+def _absent(document: Document, folder: Path, present: Callable[[Path], bool]) -> Iterator[Flaw]:
+    for name, fields in _models(document):
+        source = fields.get("source") if isinstance(fields, dict) else None
+        if isinstance(source, str) and source and is_path(source) and not present(folder / source):
+            place = ("models", name, "source")
+            yield _flaw(document, place, f" missing: there is no file or folder {document.shown(place, source)}")
+
+
+def _models(document: Document) -> Iterable[tuple[str, object]]:
+    models = document.root.get("models") if isinstance(document.root, dict) else None
+    return models.items() if isinstance(models, dict) else ()
+
+
+def _texts(model: str, aliases: object) -> list[str]:
+    """Aliases with their positions; what is no text is reported by its shape and clashes with nothing here."""
+    listed = aliases if isinstance(aliases, list) else []
+    return [item if isinstance(item, str) else f"{model}\0{position}" for position, item in enumerate(listed)]
+
+
+def _flaw(document: Document, place: Place, message: str) -> Flaw:
+    return Flaw(place, document.line(place), f"{dotted(place)}{message}")
+
+
+def _ordered(found: Iterable[Flaw], path: Path) -> tuple[Fault, ...]:
+    """In the order of the file; once, what two checks or two shapes say in the same words."""
+    faults = {Fault(path, flaw.line, flaw.message) for flaw in found}
+    return tuple(sorted(faults, key=lambda fault: (fault.line, fault.message)))
+
+
+def _anchored(spec: ModelSpec, folder: Path) -> ModelSpec:
+    if spec.source is None or not is_path(spec.source):
+        return spec
+    return spec.model_copy(update={"source": str(folder / spec.source)})
+
+
+def _refused(path: Path, message: str, line: int = 1) -> RegistryRefused:
+    return RegistryRefused((Fault(path, line, message),))

