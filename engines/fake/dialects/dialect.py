@@ -1,0 +1,45 @@
+"""What a dialect of the fake worker is: pure functions from a job to an engine's bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from engines.fake.job import Job, Refused
+
+
+class Shape(Protocol):
+    """One inference endpoint's answers. Every event is whole, framing included."""
+
+    def opening(self, job: Job) -> list[bytes]:
+        """The events before the first token."""
+
+    def token(self, job: Job, choice: int, index: int, finish: str | None) -> bytes:
+        """The event of token `index` (from 0) of one choice; `finish` is set on a last one that is cut by length."""
+
+    def closing(self, job: Job, finish: str, made: int) -> list[bytes]:
+        """The events after the last token: the finish, the usage where asked, but not `[DONE]`."""
+
+    def whole(self, job: Job, finish: str) -> dict[str, Any]:
+        """The answer to a request that does not stream."""
+
+    @property
+    def done(self) -> bytes:
+        """What ends a good stream; empty: nothing does."""
+
+
+class Dialect(Protocol):
+    """One engine's endpoints and the wording of its errors."""
+
+    @property
+    def shapes(self) -> Mapping[str, Shape]:
+        """The inference paths."""
+
+    def error(self, refused: Refused) -> dict[str, Any]:
+        """The body of an error answer."""
+
+    def models(self, served_name: str, adapters: Sequence[str], context: int, created: int) -> dict[str, Any]:
+        """The body of `GET /v1/models`."""
+
+    def metrics(self, served_name: str, figures: Mapping[str, float]) -> str:
+        """The text of `GET /metrics`; `figures` are `running`, `waiting`, `prompt_tokens`, `generation_tokens`."""

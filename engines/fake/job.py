@@ -1,0 +1,144 @@
+"""One generation, decided before it begins: what will be said, how long, and under which name. Pure.
+
+The dialects turn a `Job` into an engine's JSON; `app` paces it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engines.fake.words import Vocabulary, next_number, word
+
+_LENGTH_FIELDS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+
+
+class Refused(Exception):
+    """The engine's own 4xx: how it is answered."""
+
+    def __init__(self, status: int, message: str, kind: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status: Final = status
+        self.message: Final = message
+        self.kind: Final = kind
+        self.param: Final = param
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one request will get."""
+
+    id: str
+    created: int
+    model: str
+    path: str
+    prompt_ids: Sequence[int]
+    words: Sequence[str]
+    finish: str
+    """`stop` or `length`."""
+    choices: int = 1
+    stream: bool = False
+    usage: bool = False
+    continuous_usage: bool = False
+    logprobs: bool = False
+    token_ids: bool = False
+    tool: str | None = None
+    """The function that the request forces to be called."""
+
+    def usage_of(self, made: int) -> dict[str, int]:
+        """The engine's usage object after `made` tokens in all choices together."""
+        prompt = len(self.prompt_ids)
+        return {"prompt_tokens": prompt, "total_tokens": prompt + made, "completion_tokens": made}
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What bounds every job of one worker."""
+
+    served_name: str
+    context: int
+    vocabulary: Vocabulary
+
+
+def plan(path: str, body: Mapping[str, Any], *, worker: Worker, tokens: int, job_id: str, created: int) -> Job:
+    """The job that `body` asks for. Raises `Refused` for what vLLM refuses."""
+    ids = prompt_ids(body, worker.vocabulary)
+    if len(ids) > worker.context:
+        raise _too_long(worker.context, len(ids))
+    bound = _bound(body)
+    model = body.get("model") or worker.served_name
+    voice = "" if model == worker.served_name else model
+    first = next_number(worker.vocabulary.decode(ids))
+    wanted = max(0, tokens - (first - 1))
+    length = wanted if bound is None else min(wanted, bound)
+    options = body.get("stream_options") or {}
+    return Job(
+        id=job_id,
+        created=created,
+        model=model,
+        path=path,
+        prompt_ids=ids,
+        words=[word(number, body.get("seed") or 0, voice) for number in range(first, first + length)],
+        finish="stop" if length == wanted else "length",
+        choices=body.get("n") or 1,
+        stream=bool(body.get("stream")),
+        usage=bool(options.get("include_usage")),
+        continuous_usage=bool(options.get("continuous_usage_stats")),
+        logprobs=body.get("logprobs") not in {None, False},
+        token_ids=bool(body.get("return_token_ids")),
+        tool=_forced_tool(body),
+    )
+
+
+def prompt_ids(body: Mapping[str, Any], vocabulary: Vocabulary) -> list[int]:
+    """The token ids of whatever the request calls its prompt."""
+    prompt = body.get("prompt", body.get("input", ""))
+    if isinstance(prompt, list) and prompt and isinstance(prompt[0], int):
+        return prompt
+    texts = [_text(message.get("content")) for message in body.get("messages", ())]
+    texts += [_text(body.get("system", "")), _text(prompt)]
+    return vocabulary.encode("\n".join(text for text in texts if text))
+
+
+def _text(content: Any) -> str:
+    """The text of a message's content, in OpenAI's or Anthropic's shape."""
+    if isinstance(content, str):
+        return content
+    return "\n".join(
+        part if isinstance(part, str) else _text(part.get("text", part.get("content", ""))) for part in content or ()
+    )
+
+
+def _bound(body: Mapping[str, Any]) -> int | None:
+    for field in _LENGTH_FIELDS:
+        value = body.get(field)
+        if value is None:
+            continue
+        if not isinstance(value, int) or value < 1:
+            raise Refused(400, f"{field} must be at least 1, got {value}.", "BadRequestError", field)
+        return value
+    return None
+
+
+def _forced_tool(body: Mapping[str, Any]) -> str | None:
+    choice = body.get("tool_choice")
+    if isinstance(choice, dict):
+        name: str = (choice.get("function") or choice)["name"]
+        return name
+    if choice == "required" and body.get("tools"):
+        first: str = body["tools"][0]["function"]["name"]
+        return first
+    return None
+
+
+def _too_long(context: int, length: int) -> Refused:
+    """The words of vllm/renderers/params.py, 0.32."""
+    return Refused(
+        400,
+        f"This model's maximum context length is {context} tokens. However, your prompt contains {length} input "
+        "tokens, which exceeds this limit even without any output tokens. Please reduce the length of the input "
+        f"prompt. (parameter=input_tokens, value={length})",
+        "BadRequestError",
+        "input_tokens",
+    )
