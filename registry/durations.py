@@ -21,9 +21,7 @@ def parse(value: object) -> float | None:
     return bounded(value, "must be a duration such as 2s, 500ms, 15m, 1h, a number of seconds, or off")
 
 
-def bounded(
-    value: object, rule: str = "must be a duration such as 2s, 500ms, 15m, 1h (off is not allowed here)"
-) -> float:
+def bounded(value: object, rule: str = "must be a duration such as 2s, 500ms, 15m, 1h (it cannot be off)") -> float:
     """Seconds in `value`, which cannot be `off`. Raises ValueError as `parse` does."""
     seconds = _seconds(value)
     if seconds is None:

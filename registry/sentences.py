@@ -34,7 +34,6 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "model_type": "must be a mapping (lines of 'key: value')",
     "model_attributes_type": "must be a mapping (lines of 'key: value')",
     "tuple_type": "must be a list",
-    "too_short": "must not be empty",
 }
 _BY_LIMIT: Final[Mapping[str, str]] = {
     "greater_than_equal": "must be at least {ge}",

@@ -76,6 +76,8 @@ def _url(url: str) -> str:
 
 
 def _distinct(urls: tuple[str, ...]) -> tuple[str, ...]:
+    if not urls:
+        raise ValueError("must not be empty")
     if len(set(urls)) != len(urls):
         raise ValueError("must not list an address twice")
     return urls
@@ -180,7 +182,10 @@ class ModelSpec(_Spec):
     """What runs the model."""
     launcher: LauncherName = "local"
     """Who starts the workers: Enginehouse, on this machine (local), or somebody else (external)."""
-    urls: Annotated[tuple[Url, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)] | None = None
+    urls: (
+        Annotated[tuple[Url, ...], Field(strict=False, json_schema_extra={"minItems": 1}), AfterValidator(_distinct)]
+        | None
+    ) = None
     """launcher: external only: the workers' addresses, each http://host:port."""
     replicas: int = Field(default=1, ge=1, le=1024)
     """How many workers run."""

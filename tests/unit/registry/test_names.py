@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry.names import AdapterName, Clash, NameRefused, check_model, clashes, parse_adapter
@@ -48,6 +48,7 @@ def test_other_spellings_are_refused(text):
         parse_adapter(text)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_an_adapter_name_or_refused(text):
     """What is accepted is spelled the same when put together again."""

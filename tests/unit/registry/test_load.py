@@ -1,0 +1,193 @@
+"""A registry file is taken whole, or refused with every fault at its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from registry.load import RegistryRefused, load, parse
+
+FILE = Path("/srv/model_registry.yaml")
+GOOD = "  a: {engine: vllm, source: pypi://p@1/f.gguf}\n"
+
+
+def _parse(text, env=None, present=lambda _: True):
+    return parse(text, FILE, env or {}, present)
+
+
+def _faults(text, env=None, present=lambda _: True):
+    with pytest.raises(RegistryRefused) as refused:
+        _parse(text, env, present)
+    return [(fault.line, fault.message) for fault in refused.value.faults]
+
+
+def _one(fields, **env):
+    """The only fault of a model with `fields` beside the required ones; it stands on line 5."""
+    [(line, message)] = _faults(f"models:\n  a:\n    engine: vllm\n    source: pypi://p@1/f\n    {fields}\n", env)
+    assert line == 5
+    return message
+
+
+def test_models_keep_the_order_of_the_file():
+    text = "models:\n" + "".join(f"  {name}: {{engine: vllm, source: pypi://p@1/f}}\n" for name in "zay")
+    assert list(_parse(text).models) == ["z", "a", "y"]
+
+
+def test_off_is_a_word_and_not_a_truth_value():
+    """YAML 1.1 would read `off` as false."""
+    registry = _parse("models:\n  a: {engine: vllm, source: pypi://p@1/f, timeouts: {total: off, idle: 5}}\n")
+    assert (registry.models["a"].timeouts.total, registry.models["a"].timeouts.idle) == (None, 5.0)
+
+
+def test_a_local_source_is_taken_from_the_folder_of_the_file():
+    assert _parse("models: {a: {engine: vllm, source: w/x.gguf}}").models["a"].source == "/srv/w/x.gguf"
+
+
+def test_a_value_may_start_with_a_dash():
+    registry = _parse("models: {a: {engine: vllm, source: -rf, options: {vllm: {dtype: --help}}}}")
+    assert (registry.models["a"].source, registry.models["a"].engine_options) == ("/srv/-rf", {"dtype": "--help"})
+
+
+def test_an_alias_of_yaml_repeats_a_value():
+    registry = _parse("models:\n  a: &a {engine: vllm, source: pypi://p@1/f}\n  b: *a\n")
+    assert registry.models["a"] == registry.models["b"]
+
+
+def test_variables_are_filled_in():
+    registry = _parse("models: {a: {engine: vllm, source: '${env:ROOT}/x'}}", {"ROOT": "/w"})
+    assert registry.models["a"].source == "/w/x"
+
+
+def test_an_external_model_without_addresses_is_refused():
+    assert _faults("models: {a: {engine: vllm, launcher: external, urls: []}}") == [
+        (1, "models.a.urls must not be empty")
+    ]
+
+
+def test_an_external_model_needs_addresses_only():
+    registry = _parse("models: {a: {engine: vllm, launcher: external, urls: ['http://h:1', 'https://h:2/']}}")
+    assert registry.models["a"].urls == ("http://h:1", "https://h:2")
+
+
+def test_all_faults_are_reported_at_once_in_the_order_of_the_file():
+    """One fault hides no other: not a wrong field a clash, not one model the next."""
+    text = "models:\n  a: {engine: vlm, source: pypi://p@1/f}\n  b:\n    replicas: x\n    aliases: [a]\n    urls: []\n"
+    assert [line for line, _ in _faults(text)] == [2, 3, 3, 4, 5, 6, 6]
+
+
+def test_a_fault_names_file_and_line():
+    with pytest.raises(RegistryRefused) as refused:
+        _parse("models:\n  a: {engine: vllm}\n")
+    assert str(refused.value) == (
+        "/srv/model_registry.yaml:2: models.a.source is missing: say where the weights come from"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ("quantisation: int4", "models.a.quantisation: unknown field 'quantisation'; did you mean 'quantization'?"),
+        ("timeouts: {idel: 1s}", "models.a.timeouts.idel: unknown field 'idel'; did you mean 'idle'?"),
+        ("queue: {zzz: 1}", "models.a.queue.zzz: unknown field 'zzz'; known: limit or wait"),
+        ("replicas: two", "models.a.replicas must be a whole number, not 'two'"),
+        ("replicas: true", "models.a.replicas must be a whole number, not true"),
+        ("replicas: 0", "models.a.replicas must be at least 1, not 0"),
+        ("context: 1.5", "models.a.context must be a whole number, not 1.5"),
+        ("sha256: abc", "models.a.sha256 must be 64 hexadecimal digits, not 'abc'"),
+        ("quantization: awk", "models.a.quantization must be none, int4, gptq or awq, not 'awk'; did you mean 'awq'?"),
+        ("adapters: 4", "models.a.adapters must be a mapping (lines of 'key: value'), not 4"),
+        ("adapters:", "models.a.adapters has no value: write one or remove the line"),
+        ("aliases: default", "models.a.aliases must be a list, not 'default'"),
+        ("aliases: [a:b]",
+         "models.a.aliases[0] must not contain ':' or '@', which separate adapters and revisions, not 'a:b'"),
+        ("aliases: [a]", "models.a.aliases[0]: an alias repeats the model's own name"),
+        ("environments: {vlm: x}", "models.a.environments.vlm: unknown engine 'vlm'; did you mean 'vllm'?"),
+        ("options: {vllm: {port: 1}}",
+         "models.a.options.vllm.port: not an option of yours: Enginehouse chooses where a worker listens"),
+        ("options: {vllm: {x: {y: 1}}}",
+         "models.a.options.vllm.x must be text, a number, true or false, or a list of these"),
+        ("urls: ['http://h:1']", "models.a.urls is for launcher: external only"),
+        ("timeouts: {connect: off}",
+         "models.a.timeouts.connect must be a duration such as 2s, 500ms, 15m, 1h (it cannot be off), not 'off'"),
+        ("1: x", "the key '1' must be text: put it between quotes"),
+        ("<<: {}", "'<<' (merging) is not supported: write the fields out"),
+        ("engine: vllm", "duplicate: the field 'engine' is on line 3 already"),
+        ("aliases: [!!str x]", "YAML tags such as '!!str' are not allowed"),
+        ('aliases: ["a\\0"]', "models.a.aliases[0] holds a control character"),
+        ("aliases: ['${env:NOPE}']", "models.a.aliases[0]: the environment variable NOPE is not set"),
+        ("aliases: ['${HOME}']", "models.a.aliases[0]: '${HOME}' is not filled in; write ${env:NAME}"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_in_a_sentence(fields, message):
+    assert _one(fields) == message
+
+
+@pytest.mark.parametrize(
+    "fields",
+    ["strategy: replace", "parity: x", "split: {}", "watch: x", "fallbacks: []", "access: {}", "limits: {}",
+     "allow_pickle: true", "trust_remote_code: true", "replicas: {min: 0}", "quantization: fp8", "quantization: w4a16",
+     "launcher: ray", "balance: prefix_affinity", "adapters: {pinned: []}", "adapters: {declared: {}}",
+     "adapters: {watch: x}", "options: {sglang: {}}", "environments: {lmdeploy: x}"],
+)  # fmt: skip
+def test_what_comes_later_is_not_supported_yet(fields):
+    """A field that would be ignored is worse than one that is refused."""
+    assert "not supported yet" in _one(fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    ["engine: sglang, source: x", "engine: lmdeploy, source: x", "engine: vllm, source: 'hf://o/n'",
+     "engine: vllm, source: 'modelscope://o/n'", "engine: vllm, source: 's3://b/k'", "engine: vllm, source: 'https://h/f'",
+     "engine: vllm, launcher: external, urls: dns://x", "engine: vllm, launcher: external, urls: ['dns://x']"],
+)  # fmt: skip
+def test_engines_and_sources_that_come_later_are_not_supported_yet(fields):
+    [(_, message)] = _faults(f"models: {{a: {{{fields}}}}}")
+    assert "not supported yet" in message
+
+
+@pytest.mark.parametrize("name", ["a:b", "a@b", "ft:x", "'a b'", "../a", "-a"])
+def test_a_model_cannot_be_called_so(name):
+    [(line, message)] = _faults(f"models:\n  {name}: {{engine: vllm, source: pypi://p@1/f}}\n")
+    assert (line, "a model's name must" in message) == (2, True)
+
+
+def test_a_model_that_stands_twice_is_reported_with_both_lines():
+    assert _faults("models:\n" + GOOD + GOOD) == [(3, "duplicate: the model 'a' is on line 2 already")]
+
+
+def test_a_local_source_that_is_not_there_is_a_fault():
+    [(line, message)] = _faults("models:\n  a:\n    engine: vllm\n    source: w/x\n", present=lambda _: False)
+    assert (line, message) == (4, "models.a.source missing: there is no file or folder 'w/x'")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    ["quantization: '${env:KEY}'", "context: '${env:KEY}'", "aliases: ['${env:KEY} ']", "sha256: '${env:KEY}'",
+     "timeouts: {idle: '${env:KEY}'}", "environments: {vllm: '${env:KEY} '}", "balance: '${env:KEY}'"],
+)  # fmt: skip
+def test_a_message_never_shows_what_a_variable_holds(fields):
+    """The file may be quoted, the environment may not: it is where secrets are."""
+    assert "s3cret" not in _one(fields, KEY="s3cret")
+
+
+def test_a_message_never_shows_an_address():
+    """It may hold a password, by mistake."""
+    [(_, message)] = _faults("models: {a: {engine: vllm, launcher: external, urls: ['http://u:s3cret@h:1']}}")
+    assert message == "models.a.urls[0] must be http://host:port or https://host:port, without a user or password"
+
+
+@pytest.mark.parametrize(
+    "field", ["source: x", "sha256: x", "quantization: int4", "replicas: 1", "options: {}", "environments: {}"]
+)
+def test_fields_of_local_workers_do_not_go_with_external_ones(field):
+    name = field.partition(":")[0]
+    found = _faults(f"models: {{a: {{engine: vllm, launcher: external, urls: ['http://h:1'], {field}}}}}")
+    assert (1, f"models.a.{name} is for workers that Enginehouse starts, not for launcher: external") in found
+
+
+def test_a_file_on_disk_is_loaded(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text("\ufeffmodels: {a: {engine: vllm, source: w}}", encoding="utf-8")
+    (tmp_path / "w").mkdir()
+    assert load(path, {}).models["a"].source == str(tmp_path / "w")
