@@ -65,6 +65,10 @@ class LaunchPlan:
     """The engine's own flags, as the registry's `options.<engine>` gives them."""
 
 
+class LaunchRefused(ValueError):
+    """No command line can say what the registry's options ask for; the message names the option."""
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """A process to start: the whole argument vector and the variables to add to a scrubbed environment."""
@@ -86,7 +90,7 @@ class Engine(Protocol):
     def metrics(self) -> MetricNames: ...
 
     def launch(self, plan: LaunchPlan) -> Launch:
-        """The command line and environment of one worker."""
+        """The command line and environment of one worker. Raises `LaunchRefused` for options that have no spelling."""
 
     def capacity(self, options: Mapping[str, object]) -> int:
         """How many requests a worker started with `options` runs at once."""

@@ -1,0 +1,53 @@
+"""Changes fields of a JSON object's bytes and leaves every other byte as the client sent it. Pure; the hot path.
+
+Called by the dialects' `prepare`. Re-serialising would change numbers, escapes and key order, and cost more.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+_FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_NULL: Final = b"null"
+_USAGE: Final = b'"include_usage":true'
+
+
+def with_fields(body: bytes, *, model: str | None, include_usage: bool) -> bytes:
+    """`body` with another `model` (None: its own) and, where asked, `stream_options.include_usage` true.
+
+    Fields keep their order and bytes; of doubled fields the last counts, as for every JSON parser in use. Raises
+    `msgspec.DecodeError` if `body` is no JSON object.
+    """
+    if model is None and include_usage and b"stream_options" not in body and b"\\" not in body:
+        return _with_first(body, b'"stream_options":{' + _USAGE + b"}")
+    fields = _FIELDS.decode(body)
+    if model is not None:
+        fields["model"] = msgspec.Raw(msgspec.json.encode(model))
+    if include_usage:
+        fields["stream_options"] = _with_usage(fields.get("stream_options"))
+    return _joined(fields)
+
+
+def _with_first(body: bytes, field: bytes) -> bytes:
+    """`field` before all others. Only for a field that `body` does not have: found without parsing it."""
+    start = body.index(b"{") + 1
+    rest = body[start:]
+    comma = b"" if rest.lstrip().startswith(b"}") else b","
+    return body[:start] + field + comma + rest
+
+
+def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
+    """The client's own options, if it gave an object, and `include_usage`; what is no object the engine refuses."""
+    given = bytes(options).strip() if options is not None else _NULL
+    if given == _NULL:
+        return msgspec.Raw(b"{" + _USAGE + b"}")
+    if not given.startswith(b"{"):
+        return msgspec.Raw(given)
+    return msgspec.Raw(_joined(_FIELDS.decode(given) | {"include_usage": msgspec.Raw(b"true")}))
+
+
+def _joined(fields: dict[str, msgspec.Raw]) -> bytes:
+    pairs = (msgspec.json.encode(name) + b":" + bytes(value) for name, value in fields.items())
+    return b"{" + b",".join(pairs) + b"}"

@@ -1,0 +1,187 @@
+"""How to talk to vLLM (0.32): its command line, environment variables, calls and request bodies. Pure.
+
+The launcher runs what `launch` builds, the prober and the ledger send its calls, and the gateway passes every
+request through `prepare`. Sources: `vllm/entrypoints/launchers/cli_args.py`, `vllm/engine/arg_utils.py`,
+`vllm/envs.py`, `vllm/entrypoints/serve/lora/api_router.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from engines.engine import Capabilities, HttpCall, Launch, LaunchPlan, LaunchRefused, MetricNames
+from engines.splice import with_fields
+
+_DEFAULT_SEQUENCES: Final = 256
+"""Requests that run at once where the registry does not say. vLLM's own default differs by hardware (128 on CPU,
+256, 1024), so it is always passed: the gateway's bound and the engine's must agree."""
+
+_KV_CACHE_GIB: Final = "1"
+"""vLLM's CPU build takes half the machine's memory if it is not told."""
+
+_QUIET_PATHS: Final = "/health,/metrics"
+"""Probed for ever; without this they drown the log whose tail we show."""
+
+
+class VLLMEngine:
+    """Invariant: stateless; equal arguments give equal answers."""
+
+    name: Final = "vllm"
+    capabilities: Final = Capabilities(
+        paths=frozenset(
+            {
+                "/v1/chat/completions",
+                "/v1/completions",
+                "/v1/responses",
+                "/v1/messages",
+                "/v1/messages/count_tokens",
+                "/tokenize",
+                "/detokenize",
+            }
+        ),
+        hot_adapters=True,
+    )
+    metrics: Final = MetricNames(
+        running="vllm:num_requests_running",
+        waiting="vllm:num_requests_waiting",
+        prompt_tokens="vllm:prompt_tokens_total",
+        generation_tokens="vllm:generation_tokens_total",
+    )
+
+    def launch(self, plan: LaunchPlan) -> Launch:
+        """The module is started, not the `vllm` script: that one fails in the CPU build (MODELS.md)."""
+        flags = _own_flags(plan) | _defaults(plan) | _spelled(plan.options)
+        argv = [str(plan.python), "-m", "vllm.entrypoints.openai.api_server"]
+        for name, value in flags.items():
+            argv += _words(name, value)
+        return Launch(tuple(argv), _variables(plan))
+
+    def capacity(self, options: Mapping[str, object]) -> int:
+        """`max_num_seqs`; what comes beyond it would wait inside the engine, out of the balancer's sight."""
+        given = _spelled(options).get("max-num-seqs", _DEFAULT_SEQUENCES)
+        return int(str(given))
+
+    def health(self) -> HttpCall:
+        """200; 503 once the engine process behind the server is dead."""
+        return HttpCall("GET", "/health")
+
+    def warm_up(self, served_name: str) -> HttpCall:
+        """One token by `/v1/completions`, which needs no chat template."""
+        body = {"model": served_name, "prompt": "Hello", "max_tokens": 1, "temperature": 0}
+        return HttpCall("POST", "/v1/completions", msgspec.json.encode(body))
+
+    def load_adapter(self, name: str, path: Path) -> HttpCall:
+        """200 with a text; 400 if the name is taken, 404 if the path does not exist."""
+        body = {"lora_name": name, "lora_path": str(path)}
+        return HttpCall("POST", "/v1/load_lora_adapter", msgspec.json.encode(body))
+
+    def unload_adapter(self, name: str) -> HttpCall:
+        """200 with a text; 404 if it is not there."""
+        return HttpCall("POST", "/v1/unload_lora_adapter", msgspec.json.encode({"lora_name": name}))
+
+    def prepare(self, body: bytes, *, served_name: str | None, want_usage: bool) -> bytes:
+        """`body` itself where nothing changes, else spliced. Raises `msgspec.DecodeError` if it is no JSON object."""
+        if served_name is None and not want_usage:
+            return body
+        return with_fields(body, model=served_name, include_usage=want_usage)
+
+
+def _own_flags(plan: LaunchPlan) -> dict[str, object]:
+    """What Enginehouse decides; the registry refuses these as options."""
+    flags: dict[str, object] = {
+        "model": str(plan.weights),
+        "served-model-name": plan.served_name,
+        "host": plan.host,
+        "port": plan.port,
+    }
+    if plan.context is not None:
+        flags["max-model-len"] = plan.context
+    if plan.adapter_slots > 0:
+        flags |= {
+            "enable-lora": True,
+            "max-loras": plan.adapter_slots,
+            "max-cpu-loras": plan.adapter_slots,
+            "max-lora-rank": _rank_step(plan.adapter_max_rank),
+        }
+    return flags
+
+
+def _defaults(plan: LaunchPlan) -> dict[str, object]:
+    """What holds unless the registry's options say otherwise."""
+    given = _spelled(plan.options)
+    flags: dict[str, object] = {
+        "max-num-seqs": _DEFAULT_SEQUENCES,
+        "disable-access-log-for-endpoints": _QUIET_PATHS,
+    }
+    if given.get("enable-auto-tool-choice", True):
+        # Without a parser vLLM refuses every request with tools and `tool_choice: auto`, which is the openai
+        # client's default. Hermes' <tool_call> JSON is what most small instruct models are trained on.
+        flags |= {"enable-auto-tool-choice": True, "tool-call-parser": "hermes"}
+    return flags
+
+
+def _variables(plan: LaunchPlan) -> dict[str, str]:
+    """The weights are on disk already, so nothing is looked up; no usage is reported; the key stays out of argv."""
+    variables = {
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+    }
+    if plan.key:
+        variables["VLLM_API_KEY"] = plan.key
+    if plan.adapter_slots > 0:
+        variables["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "1"
+    if plan.device == "cpu":
+        # Even with --enforce-eager the logprobs code is compiled at its first use: a stall of many seconds.
+        variables |= {"TORCH_COMPILE_DISABLE": "1", "VLLM_CPU_KVCACHE_SPACE": _KV_CACHE_GIB}
+    return variables
+
+
+_RANKS: Final = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""`--max-lora-rank` takes only these (vllm/config/lora.py)."""
+
+
+def _rank_step(rank: int) -> int:
+    return next((step for step in _RANKS if step >= rank), rank)
+
+
+def _spelled(options: Mapping[str, object]) -> dict[str, object]:
+    """Flags as vLLM prints them: dashes in the name; what follows a dot is a key of its own."""
+    spelled = {}
+    for option, value in options.items():
+        name, dot, rest = option.partition(".")
+        spelled[name.replace("_", "-") + dot + rest] = value
+    return spelled
+
+
+def _words(name: str, value: object) -> list[str]:
+    """The words of one flag. `--flag=value` keeps a value that begins with a dash a value."""
+    if value is True:
+        return [f"--{name}"]
+    if value is False:
+        return [f"--no-{name}"]
+    if isinstance(value, (list, tuple)):
+        return _list_words(name, [_text(item) for item in value])
+    return [f"--{name}={_text(value)}"]
+
+
+def _list_words(name: str, items: list[str]) -> list[str]:
+    if len(items) == 1:
+        return [f"--{name}={items[0]}"]
+    for item in items:
+        # argparse has no spelling for this: the item would be taken for the next flag.
+        if item.startswith("-"):
+            raise LaunchRefused(f"options.vllm.{name}: {item!r} in a list begins with a dash")
+    return [f"--{name}", *items]
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value).decode() if isinstance(value, Mapping) else str(value)
+
+
+VLLM: Final = VLLMEngine()
