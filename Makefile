@@ -1,0 +1,57 @@
+# Two commands matter: `make serve` and `make test`. Everything else is a part of them.
+# Each sets up what it needs first; finished work is never done again, interrupted work is taken up where it stopped.
+
+PYTHON   ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done || true)
+REGISTRY ?= model_registry.yaml
+PORT     ?= 8000
+ARGS     ?=
+PEERS    ?=
+
+BIN    := .venv/bin
+SETUP  := $(or $(PYTHON),python3) -I engines/environments/bootstrap.py
+PYTEST := $(BIN)/python -m pytest
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help setup develop serve test check lint types unit prepare bench clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+setup: ## make .venv, the gateway's light environment, and .venv/bin/enginehouse
+	@$(SETUP) gateway
+
+develop: ## the same with the tests' tools
+	@$(SETUP) develop
+
+serve: setup ## serve REGISTRY on 127.0.0.1:PORT, setting up engines and weights first
+	@exec $(BIN)/enginehouse serve --registry "$(REGISTRY)" --port "$(PORT)" $(ARGS)
+
+test: develop ## everything, with the real engine and the real model
+	@$(MAKE) --jobs=2 prepare check
+	@# Alone from here: these tests measure time, and run a real engine.
+	$(PYTEST) tests --ignore=tests/unit --ignore=tests/test_architecture.py
+
+check: develop ## lint, types and unit tests: under a minute
+	@$(MAKE) lint types unit
+
+lint: develop
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: develop
+	$(BIN)/mypy
+
+unit: develop
+	$(PYTEST) -q tests/unit tests/test_architecture.py
+
+# Environments are installed side by side with fetching and quantizing the weights; the tests then find all of it.
+prepare: develop
+	@$(BIN)/enginehouse pull --registry model_registry.yaml
+
+bench: develop ## the gateway benchmark; PEERS=1 measures other gateways too
+	PEERS=$(PEERS) $(BIN)/python -m loadtests.gateway_bench
+
+clean: ## remove .venv and what the tools left; the shared cache and the state folder stay
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
