@@ -55,13 +55,13 @@ def test_a_whole_package_is_not_damaged(tmp_path):
 
 
 def test_a_package_that_lacks_a_file_is_damaged(tmp_path):
-    """pip takes such a package for installed; an interruption leaves it so."""
+    """Pip takes such a package for installed; an interruption leaves it so."""
     (site_with_package(tmp_path) / "thing.py").unlink()
     assert bootstrap.damaged(tmp_path)
 
 
 def test_a_package_without_a_record_is_damaged(tmp_path):
-    """pip writes the record last."""
+    """Pip writes the record last."""
     site_with_package(tmp_path, recorded=False)
     assert bootstrap.damaged(tmp_path)
 

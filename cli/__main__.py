@@ -1,0 +1,62 @@
+"""The `enginehouse` command: the list of its verbs, and how it ends."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import typer
+
+from cli.check import check
+from cli.mistake import Mistake
+from cli.status import status
+
+INTERRUPTED: Final = 130
+"""What a shell expects of a program that Ctrl-C ended."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (default: this process's) and return its exit code; nothing a person did is a traceback."""
+    try:
+        build()(arguments, prog_name="enginehouse")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Mistake as mistake:
+        sys.stderr.write(f"enginehouse: {mistake}\n")
+        return mistake.exit_code
+    else:
+        code = 0
+    if code == INTERRUPTED:
+        sys.stderr.write("\ninterrupted; run again to resume\n")
+    return code
+
+
+def build() -> typer.Typer:
+    """The command with all its verbs."""
+    app = typer.Typer(name="enginehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.callback()(_root)
+    for verb in (check, status):
+        app.command()(verb)
+    return app
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"enginehouse {importlib.metadata.version('enginehouse')}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    """One OpenAI-compatible address in front of a house full of engines."""
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,137 @@
+"""`enginehouse status`: what the supervisor's snapshots say, as a table that stays current."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from cli.folders import STATE, JsonOption, StateOption
+from cli.mistake import Mistake
+from cli.show import duration, sentence
+from engines.progress import Progress
+from registry.snapshot import ModelView, Snapshot, WorkerState, WorkerView, decode, encode
+
+COLOURS: Final = {
+    WorkerState.READY: "green",
+    WorkerState.STARTING: "yellow",
+    WorkerState.BACKOFF: "yellow",
+    WorkerState.DRAINING: "yellow",
+    WorkerState.UNHEALTHY: "red",
+    WorkerState.CRASH_LOOP: "red",
+    WorkerState.STOPPED: "dim",
+}
+
+
+def status(
+    state: StateOption = STATE,
+    once: Annotated[bool, typer.Option("--once", help="Print what is now, and end.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show models and workers, live on a terminal. With --json: one snapshot a line."""
+    try:
+        if once or as_json or not sys.stdout.isatty():
+            _print(snapshots(state), once=once or not as_json, as_json=as_json)
+        else:
+            _live(snapshots(state))
+    except KeyboardInterrupt:
+        return
+
+
+def snapshots(state: Path) -> Iterator[Snapshot]:
+    """The newest snapshot at once, then each later one, until the supervisor ends. Raises `Mistake`: not running."""
+    with socket.socket(socket.AF_UNIX) as channel:
+        try:
+            channel.connect(str(state / "control.sock"))
+        except OSError as error:
+            raise Mistake(f"not running: no supervisor answers at {state / 'control.sock'}", exit_code=1) from error
+        with channel.makefile("rb") as lines:
+            for line in lines:
+                try:
+                    yield decode(line)
+                except msgspec.DecodeError:
+                    raise Mistake("the supervisor is of another version: restart it", exit_code=1) from None
+
+
+def _print(stream: Iterator[Snapshot], *, once: bool, as_json: bool) -> None:
+    console = Console()
+    for snapshot in stream:
+        if as_json:
+            sys.stdout.write(without_keys(snapshot))
+            sys.stdout.flush()
+        else:
+            console.print(view(snapshot, _now()))
+        if once:
+            return
+
+
+def without_keys(snapshot: Snapshot) -> str:
+    """`snapshot` as a line of JSON, less the workers' keys: output ends up in logs and tickets."""
+    models = (
+        msgspec.structs.replace(
+            model, workers=tuple(msgspec.structs.replace(worker, key="") for worker in model.workers)
+        )
+        for model in snapshot.models
+    )
+    return encode(msgspec.structs.replace(snapshot, models=tuple(models))).decode()
+
+
+def _live(stream: Iterator[Snapshot]) -> None:
+    newest = next(stream, Snapshot(0))
+    with Live(get_renderable=lambda: view(newest, _now()), refresh_per_second=2, screen=False):
+        for snapshot in stream:
+            newest = snapshot
+    typer.echo("the supervisor has ended")
+
+
+def _now() -> float:
+    return time.time()  # noqa: TID251 - `since` is wall-clock time, from another process
+
+
+def view(snapshot: Snapshot, now: float) -> Group:
+    """The table, and below it what a person must know besides. `now`: Unix time, seconds."""
+    refused = Text(f"the last edit of the registry was refused: {snapshot.reload_error}", style="red")
+    return Group(_table(snapshot, now), *([refused] if snapshot.reload_error else []))
+
+
+def _table(snapshot: Snapshot, now: float) -> Table:
+    """One row a worker; a model without workers has a row of its own."""
+    drawn = Table(box=None, pad_edge=False)
+    for heading in ("MODEL", "WORKER", "STATE", "FOR", "RESTARTS", "PID", "ADDRESS", "NOTE"):
+        drawn.add_column(heading, no_wrap=heading != "NOTE")
+    for model in snapshot.models:
+        for worker in model.workers:
+            drawn.add_row(*_row(model, worker, now))
+        if not model.workers:
+            doing = Text("preparing" if model.loading else "no workers", style="yellow")
+            drawn.add_row(model.name, "", doing, "", "", "", "", Text(_loading(model)))
+    return drawn
+
+
+def _row(model: ModelView, worker: WorkerView, now: float) -> tuple[str | Text, ...]:
+    return (
+        model.name,
+        worker.id,
+        Text(worker.state, style=COLOURS[worker.state]),
+        duration(now - worker.since) if worker.since else "",
+        str(worker.restarts) if worker.restarts else "",
+        str(worker.pid) if worker.pid else "",
+        worker.url,
+        Text(worker.reason or ("" if worker.state is WorkerState.READY else _loading(model))),
+    )
+
+
+def _loading(model: ModelView) -> str:
+    if model.loading is None:
+        return ""
+    return sentence(Progress(model.name, model.loading.step, model.loading.fraction, model.loading.eta))

@@ -1,0 +1,42 @@
+"""What `enginehouse check` prints."""
+
+import json
+
+from cli.__main__ import main
+
+RIGHT = "models:\n  m: {source: ., engine: vllm}\n"
+WRONG = "models:\n  m: {source: ., engine: vllm, replicas: many}\n  n: {source: ., engin: vllm}\n"
+
+
+def test_a_right_file_is_said_to_be_right(tmp_path, capsys):
+    """One line, exit code 0."""
+    file = tmp_path / "r.yaml"
+    file.write_text(RIGHT)
+    assert main(["check", str(file)]) == 0
+    assert capsys.readouterr().out == f"{file}: no faults in 1 model\n"
+
+
+def test_every_fault_has_its_line(tmp_path, capsys):
+    """As compilers write them, so that editors can jump there."""
+    file = tmp_path / "r.yaml"
+    file.write_text(WRONG)
+    assert main(["check", str(file)]) == 1
+    out = capsys.readouterr().out
+    assert f"{file}:2: models.m.replicas" in out
+    assert f"{file}:3: " in out
+
+
+def test_programs_get_json(tmp_path, capsys):
+    """The same faults as data; the exit code is the same."""
+    file = tmp_path / "r.yaml"
+    file.write_text(WRONG)
+    assert main(["check", "--json", str(file)]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert not told["ok"]
+    assert {fault["line"] for fault in told["faults"]} == {2, 3}
+
+
+def test_a_missing_file_is_a_fault(tmp_path, capsys):
+    """Not a traceback."""
+    assert main(["check", str(tmp_path / "none.yaml")]) == 1
+    assert "there is no such file" in capsys.readouterr().out

@@ -1,0 +1,57 @@
+"""What `enginehouse status` makes of a snapshot."""
+
+import io
+import json
+
+from rich.console import Console
+
+from cli.__main__ import main
+from cli.status import view, without_keys
+from registry.snapshot import Loading, ModelView, Snapshot, WorkerState, WorkerView, decode
+
+READY = WorkerView("m-0-1", "http://127.0.0.1:4001", WorkerState.READY, key="secret", pid=77, since=940.0)
+
+
+def shown(snapshot, now=1000.0):
+    console = Console(file=io.StringIO(), width=160)
+    console.print(view(snapshot, now))
+    return console.file.getvalue()
+
+
+def test_a_worker_has_a_row():
+    """Name, state, age, process and address."""
+    row = shown(Snapshot(1, (ModelView("m", "vllm", "m", workers=(READY,)),))).splitlines()[1]
+    assert row.split() == ["m", "m-0-1", "ready", "1m00s", "77", "http://127.0.0.1:4001"]
+
+
+def test_a_model_without_workers_says_what_is_being_done():
+    """Its step, how far it is, and how long it will take."""
+    model = ModelView("m", "vllm", "m", loading=Loading("quantizing", 0.25, 90.0))
+    assert "preparing" in shown(Snapshot(1, (model,)))
+    assert "quantizing (25%, 1m30s left)" in shown(Snapshot(1, (model,)))
+
+
+def test_a_reason_is_text_and_no_markup():
+    """A log line may hold brackets."""
+    worker = WorkerView("w", "", WorkerState.BACKOFF, reason="died: [/red] [Errno 2]")
+    assert "died: [/red] [Errno 2]" in shown(Snapshot(1, (ModelView("m", "vllm", "m", workers=(worker,)),)))
+
+
+def test_a_refused_edit_is_told():
+    """The last good snapshot is in force; a person should know."""
+    assert "line 3 is wrong" in shown(Snapshot(1, reload_error="line 3 is wrong"))
+
+
+def test_json_holds_no_keys():
+    """Output ends up in logs and tickets."""
+    told = without_keys(Snapshot(1, (ModelView("m", "vllm", "m", workers=(READY,)),)))
+    assert "secret" not in told
+    assert decode(told.encode()).models[0].workers[0].url == READY.url
+    assert told.endswith("\n")
+    assert json.loads(told)["revision"] == 1
+
+
+def test_no_supervisor_is_no_traceback(tmp_path, capsys):
+    """Exit code 1 and one line."""
+    assert main(["status", "--state", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("enginehouse: not running")
