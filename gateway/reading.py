@@ -7,7 +7,7 @@ a worker's broken words become ours.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -37,7 +37,7 @@ class _Delta(msgspec.Struct):
     content: str | msgspec.UnsetType | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
-    tool_calls: msgspec.Raw | None = None
+    tool_calls: list[msgspec.Raw] | None = None
 
     @property
     def carries(self) -> bool:
@@ -59,7 +59,7 @@ class _Event(msgspec.Struct):
 
     choices: list[_Choice] | None = None
     usage: Usage | None = None
-    error: msgspec.Raw | None = None
+    error: Any = None
     type: str | None = None
     response: _Inner | None = None
 
@@ -79,7 +79,7 @@ class _EngineError(msgspec.Struct):
 class _EngineErrorBody(msgspec.Struct):
     error: _EngineError | str | None = None
     message: str | None = None
-    detail: msgspec.Raw | None = None
+    detail: Any = None
 
 
 _EVENT: Final = msgspec.json.Decoder(_Event)
@@ -87,13 +87,15 @@ _ANSWER: Final = msgspec.json.Decoder(_Answer)
 _ERROR: Final = msgspec.json.Decoder(_EngineErrorBody)
 _ABORT: Final = "abort"
 _FAILURES: Final = frozenset({"error", "response.failed"})
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises: for what is not JSON, for bad UTF-8, for brackets without an end."""
 
 
 def usage_of(body: bytes) -> Usage | None:
     """The usage of a complete JSON answer. Raises `WorkerFailed` where it is no answer at all."""
     try:
-        answer = _ANSWER.decode(body)
-    except msgspec.DecodeError as fault:
+        answer = _ANSWER.decode(_utf8(body))
+    except _UNREADABLE as fault:
         raise WorkerFailed("The worker's answer is not JSON.") from fault
     if any(choice.finish_reason == _ABORT for choice in answer.choices or ()):
         raise WorkerFailed("The worker aborted the answer.")
@@ -104,17 +106,28 @@ def refusal(status: int, body: bytes) -> EngineRefused:
     """The engine's own 4xx in our envelope; `code` becomes a string or null, as OpenAI's clients expect."""
     try:
         decoded = _ERROR.decode(body)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         decoded = _EngineErrorBody(message=body[:500].decode("utf-8", "replace"))
     error = decoded.error
     if isinstance(error, str) or error is None:
-        detail = bytes(decoded.detail).decode("utf-8", "replace") if decoded.detail else ""
-        error = _EngineError(message=error or decoded.message or detail)
+        error = _EngineError(message=error or decoded.message or _sentence(decoded.detail))
     code = error.code if isinstance(error.code, str) else None
     if status == 404 and code is None:
         code = "model_not_found"
     message = error.message or f"The engine refused the request with status {status}."
     return EngineRefused(status, message, "invalid_request_error", error.param, code)
+
+
+def _sentence(detail: Any) -> str:
+    """FastAPI's `detail`: a sentence, or a list of faults."""
+    return detail if isinstance(detail, str) else msgspec.json.encode(detail).decode() if detail else ""
+
+
+def _utf8(text: bytes) -> bytes:
+    """`text`, looked through: msgspec skips over fields that it does not read, invalid bytes and all."""
+    if not text.isascii():
+        text.decode("utf-8")
+    return text
 
 
 class StreamReader:
@@ -165,8 +178,8 @@ class StreamReader:
             self.complete = not self._operation.terminals
             return self.complete
         try:
-            seen = _EVENT.decode(data)
-        except msgspec.DecodeError:
+            seen = _EVENT.decode(_utf8(data))
+        except _UNREADABLE:
             self.fault = WorkerFailed("The worker sent an event that is not JSON.")
             return False
         self.events += 1
@@ -196,7 +209,7 @@ def _carries(choice: _Choice) -> bool:
 
 
 def _fault_in(seen: _Event) -> WorkerFailed | None:
-    if (seen.error is not None and seen.error != b"null") or seen.type in _FAILURES:
+    if seen.error is not None or seen.type in _FAILURES:
         return WorkerFailed("The worker reported an error in the middle of the stream.")
     for choice in seen.choices or ():
         if choice.finish_reason == _ABORT:

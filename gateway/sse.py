@@ -30,7 +30,12 @@ class Framer:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that `chunk` completes, in order. Raises `EventTooLong`."""
-        if not self._pending and chunk.endswith(b"\n\n") and chunk.find(b"\n\n") == len(chunk) - 2:
+        if (
+            not self._pending
+            and chunk.endswith(b"\n\n")
+            and chunk.find(b"\n\n") == len(chunk) - 2
+            and b"\r" not in chunk
+        ):
             return [chunk]  # one event a read is what engines send; nothing to cut, nothing to copy
         searched = max(0, len(self._pending) - 3)  # a boundary is at most four bytes and may straddle the cut
         self._pending += chunk

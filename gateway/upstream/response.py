@@ -63,9 +63,15 @@ class Response:
             raise BadResponse("the connection closed in the middle of the response")
         self.complete = True
 
+    def on_message_begin(self) -> None:
+        """Httptools' callback. A second response glued to the first would otherwise pass as a part of it."""
+        if self.complete:
+            raise BadResponse("bytes after the end of the response")
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Httptools' callback."""
-        self.headers[name.lower()] = value
+        """Httptools' callback, for trailers too, which change nothing."""
+        if not self.headers_done:
+            self.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         """Httptools' callback. An informational response (1xx) is passed over: the final one follows."""
