@@ -1,0 +1,134 @@
+"""vLLM's own argument parser accepts every command line that `engines.vllm` builds, and means by it what we mean.
+
+One run of the parser (its import takes about ten seconds) judges all command lines; the tests read the verdicts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from engines.engine import LaunchPlan
+from engines.vllm import VLLM
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
+
+PROGRAM: Final = Path(__file__).parent / "programs" / "parse_vllm.py"
+PLAN: Final = LaunchPlan(
+    python=Path("python"), weights=Path("/weights"), served_name="small", host="127.0.0.1", port=9000, key="", layout=""
+)
+PLANS: Final = {
+    "bare": PLAN,
+    "context": replace(PLAN, context=2048),
+    "adapters": replace(PLAN, adapter_slots=4, adapter_max_rank=12),
+    "gptq": replace(PLAN, layout="gptq", adapter_slots=1),
+    "awq on a GPU": replace(PLAN, layout="awq", device="cuda"),
+    "odd name": replace(PLAN, served_name="-org/model:v1"),
+}
+OPTIONS: Final[Mapping[str, tuple[object, ...]]] = {
+    "max_num_seqs": (1, 16, 256),
+    "max_num_batched_tokens": (2048,),
+    "dtype": ("auto", "bfloat16", "float32"),
+    "seed": (0, 7),
+    "enforce_eager": (True, False),
+    "enable_prefix_caching": (True, False),
+    "enable_chunked_prefill": (True, False),
+    "kv_cache_dtype": ("auto",),
+    "block_size": (16, 32),
+    "gpu_memory_utilization": (0.5, 0.9),
+    "max_logprobs": (5, -1),
+    "tensor_parallel_size": (1, 2),
+    "enable-auto-tool-choice": (True, False),
+    "tool_call_parser": ("hermes", "pythonic"),
+    "generation_config": ("vllm", "auto"),
+    "override_generation_config": ({"temperature": 0.5}, {"top_p": 0.9, "max_new_tokens": 64}),
+    "hf_overrides": ({"rope_theta": 10000},),
+    "compilation_config": ({"mode": 0},),
+    "compilation_config.mode": (0,),
+    "allowed_media_domains": (["a.example"], ["a.example", "b.example"]),
+    "cudagraph_capture_sizes": ([1, 2, 4],),
+    "chat_template": ("{{ messages[0].content }}",),
+    "response_role": ("-assistant",),
+    "shutdown_timeout": (0, 10),
+    "uvicorn_log_level": ("warning",),
+    "disable_log_stats": (True,),
+}
+SINGLES: Final = [(name, value) for name, values in OPTIONS.items() for value in values]
+
+
+def sample(seed: int) -> dict[str, object]:
+    """Options as a registry could hold them: some of each size, drawn by `seed`."""
+    chance = random.Random(seed)
+    chosen = chance.sample(sorted(OPTIONS), chance.randint(2, 10))
+    picked = {name: chance.choice(OPTIONS[name]) for name in chosen}
+    if "compilation_config" in picked:
+        picked.pop("compilation_config.mode", None)
+    return picked
+
+
+SAMPLES: Final = {f"seed {seed}": replace(PLAN, options=sample(seed)) for seed in range(60)}
+ALONE: Final = {f"{name}={value}": replace(PLAN, options={name: value}) for name, value in SINGLES}
+WRONG: Final = {
+    "unknown flag": replace(PLAN, options={"max_num_sequences": 4}),
+    "wrong choice": replace(PLAN, options={"dtype": "int3"}),
+    "wrong type": replace(PLAN, options={"max_num_seqs": "many"}),
+}
+ALL: Final = PLANS | SAMPLES | ALONE | WRONG
+
+
+@pytest.fixture(scope="module")
+def verdicts(vllm_python: Path) -> dict[str, dict]:
+    """What vLLM's parser said to each of `ALL`."""
+    lines = [list(VLLM.launch(plan).argv[3:]) for plan in ALL.values()]
+    environment = {**os.environ, "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    ran = subprocess.run(
+        [vllm_python, PROGRAM], input=json.dumps(lines), env=environment, check=False, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    return dict(zip(ALL, json.loads(ran.stdout), strict=True))
+
+
+@pytest.mark.parametrize("name", [*PLANS, *SAMPLES, *ALONE])
+def test_vllm_accepts_the_command_line(verdicts, name: str):
+    """Every flag exists, with this spelling and this type of value."""
+    assert verdicts[name]["error"] is None
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_vllm_refuses_what_it_does_not_know(verdicts, name: str):
+    """The parser that we ask is one that can say no."""
+    assert verdicts[name]["error"]
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_vllm_understands_the_plan(verdicts, name: str):
+    """Address, name, context and adapters arrive where vLLM reads them."""
+    plan, values = PLANS[name], verdicts[name]["values"]
+    assert values["model"] == str(plan.weights)
+    assert values["served_model_name"] == [plan.served_name]
+    assert (values["host"], values["port"]) == (plan.host, plan.port)
+    assert values["max_model_len"] == plan.context
+    assert bool(values["enable_lora"]) is (plan.adapter_slots > 0)
+
+
+@pytest.mark.parametrize(("option", "value"), [each for each in SINGLES if not each[0].startswith("compilation")])
+def test_vllm_reads_the_value_that_the_registry_gave(verdicts, option: str, value: object):
+    """Names with dashes or underscores, negative numbers, JSON objects, lists: nothing is bent on the way.
+
+    (`compilation_config` becomes an object of vLLM's own; that it is accepted is tested above.)
+    """
+    values = verdicts[f"{option}={value}"]["values"]
+    assert values[option.replace("-", "_")] == value
+
+
+def test_the_default_capacity_is_the_one_that_vllm_is_told(verdicts):
+    """The gateway's bound and the engine's agree."""
+    assert verdicts["bare"]["values"]["max_num_seqs"] == VLLM.capacity({})
