@@ -69,6 +69,8 @@ class ConnectionPool:
                 )
         except TimeoutError as fault:
             raise ConnectFailed("the worker did not accept the connection in time") from fault
+        except UnicodeError as fault:
+            raise ConnectFailed("the worker's host is no name") from fault
         except OSError as fault:
             raise ConnectFailed(f"the worker refused the connection: {fault.strerror or fault}") from fault
         return connection

@@ -262,3 +262,33 @@ def raising(error: BaseException, *, begun: bool = False):
         raise error
 
     return app
+
+
+class Wire(asyncio.Transport):
+    """A transport without a socket: keeps what was written and says how it was treated."""
+
+    def __init__(self):
+        super().__init__()
+        self.written = b""
+        self.paused = False
+        self.aborted = False
+        self.unsent = 0
+
+    def write(self, data):
+        self.written += data
+
+    def pause_reading(self):
+        assert not self.paused
+        self.paused = True
+
+    def resume_reading(self):
+        self.paused = False
+
+    def get_write_buffer_size(self):
+        return self.unsent
+
+    def abort(self):
+        self.aborted = True
+
+    def is_closing(self):
+        return self.aborted
