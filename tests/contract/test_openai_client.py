@@ -85,7 +85,11 @@ async def _chunks(opened: Any) -> AsyncIterator[Any]:
 
 
 async def streamed(call: Call, **arguments: Any) -> Received:
-    return await received(await call("chat.completions.create", **ASK | {"stream": True} | arguments))
+    """A chat stream; what breaks so early that the answer is a status counts as an error of the stream too."""
+    try:
+        return await received(await call("chat.completions.create", **ASK | {"stream": True} | arguments))
+    except openai.InternalServerError as error:
+        return Received(error=error)
 
 
 # ---- answers
