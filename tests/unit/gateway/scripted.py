@@ -58,10 +58,13 @@ class Scripted:
     aborted: int = 0
     """Connections that the other side left."""
     open: set[asyncio.StreamWriter] = field(default_factory=set)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while nobody is connected."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open.add(writer)
+        self.left.clear()
         try:
             while await self.next(reader, writer):
                 pass
@@ -69,6 +72,8 @@ class Scripted:
             self.aborted += 1
         finally:
             self.open.discard(writer)
+            if not self.open:
+                self.left.set()
             writer.close()
 
     async def next(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:

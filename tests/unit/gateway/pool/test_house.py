@@ -1,0 +1,88 @@
+"""What names mean, and the pools behind them, through a sequence of snapshots."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway.errors import ModelNotFound, NoWorker, Unavailable
+from gateway.pool.gauges import gauges
+from gateway.pool.house import House
+from registry.snapshot import WorkerState
+from tests.unit.gateway.builders import Clock, model_view, snapshot, turns, worker_view
+
+
+def house_of(*models, **rest):
+    house = House(Clock())
+    house.publish(snapshot(*models, **rest))
+    return house
+
+
+def test_before_the_first_snapshot_nothing_is_unknown():
+    """A gateway that has just started must not tell a client that its model does not exist."""
+    house = House(Clock())
+    with pytest.raises(Unavailable) as caught:
+        house.resolve("m")
+    assert (house.informed, bool(caught.value.retry_after)) == (False, True)
+
+
+def test_a_name_and_its_alias_share_a_pool():
+    house = house_of(model_view(name="m", aliases=("default",)))
+    (target, pool), (alias, same) = house.resolve("m"), house.resolve("default")
+    assert (target.requested, alias.requested, alias.model.name, pool is same) == ("m", "default", "m", True)
+
+
+def test_an_unknown_model_is_told_what_exists():
+    with pytest.raises(ModelNotFound, match="Available: m, default") as caught:
+        house_of(model_view(name="m", aliases=("default",))).resolve("x" * 10_000)
+    assert (caught.value.param, len(str(caught.value)) < 500) == ("model", True)
+
+
+def test_ten_thousand_models_make_a_short_error():
+    house = house_of(*(model_view(name=f"m{number}") for number in range(10_000)))
+    with pytest.raises(ModelNotFound, match="and 9980 more"):
+        house.resolve("x")
+
+
+def test_an_empty_house_says_so():
+    with pytest.raises(ModelNotFound, match="No model is registered"):
+        house_of().resolve("m")
+
+
+def test_a_pool_outlives_a_new_snapshot():
+    """Its workers, connections and counts stay; only what changed is changed."""
+    house = house_of(model_view())
+    pool = house.resolve("m")[1]
+    house.publish(snapshot(model_view(worker_view()), revision=2))
+    assert (house.resolve("m")[1] is pool, pool.ready) == (True, True)
+
+
+@pytest.mark.parametrize(("revision", "taken"), [(1, False), (2, True), (3, True)])
+def test_an_older_snapshot_is_passed_over(revision, taken):
+    house = house_of(model_view(name="m"), revision=2)
+    house.publish(snapshot(model_view(name="n"), revision=revision))
+    assert (house.names.resolve("n") is not None) is taken
+
+
+async def test_who_waits_for_a_removed_model_is_told():
+    house = house_of(model_view(worker_view(capacity=1)))
+    _, pool = house.resolve("m")
+    await pool.lease()
+    waiting = asyncio.get_running_loop().create_task(pool.lease())
+    await turns()
+    house.publish(snapshot(revision=2))
+    with pytest.raises(NoWorker):
+        await waiting
+    assert house.pools == ()
+
+
+def test_the_gauges_show_workers_by_state_queues_and_the_last_reload():
+    workers = (worker_view("a"), worker_view("b", state=WorkerState.CRASH_LOOP))
+    house = house_of(model_view(*workers), reload_error="registry.yaml:3: no")
+    samples = {
+        (sample.name, sample.labels.get("state")): sample.value for family in gauges(house) for sample in family.samples
+    }
+    assert samples["enginehouse_workers", "ready"] == samples["enginehouse_workers", "crash_loop"] == 1
+    assert samples["enginehouse_workers", "starting"] == samples["enginehouse_queue_depth", None] == 0
+    assert samples["enginehouse_registry_last_reload_success", None] == 0
