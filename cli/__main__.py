@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from cli.check import check
+from cli.engines import engines_install, engines_list
 from cli.mistake import Mistake
 from cli.status import status
 
@@ -41,6 +42,10 @@ def build() -> typer.Typer:
     app.callback()(_root)
     for verb in (check, status):
         app.command()(verb)
+    engines = typer.Typer(no_args_is_help=True, help="Engines' environments: list and install them.")
+    engines.command("list")(engines_list)
+    engines.command("install")(engines_install)
+    app.add_typer(engines, name="engines")
     return app
 
 
