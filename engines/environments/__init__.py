@@ -1,0 +1,1 @@
+"""Virtual environments: one for each engine and tool, installed from a lock file."""
