@@ -5,17 +5,16 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from cli.check import check
 from cli.engines import engines_install, engines_list
 from cli.mistake import Mistake
+from cli.pull import pull
+from cli.serve import INTERRUPTED, serve
 from cli.status import status
-
-INTERRUPTED: Final = 130
-"""What a shell expects of a program that Ctrl-C ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +39,7 @@ def build() -> typer.Typer:
     """The command with all its verbs."""
     app = typer.Typer(name="enginehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback()(_root)
-    for verb in (check, status):
+    for verb in (serve, check, status, pull):
         app.command()(verb)
     engines = typer.Typer(no_args_is_help=True, help="Engines' environments: list and install them.")
     engines.command("list")(engines_list)

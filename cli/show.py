@@ -24,13 +24,22 @@ PAUSE: Final = 10.0
 def showing(console: Console) -> Iterator[Report]:
     """A `Report` that draws on `console` until the block ends."""
     if console.is_terminal:
-        with _bars(console) as bars:
-            yield OnTerminal(bars).report
+        display = OnTerminal(console)
+        try:
+            yield display.report
+        finally:
+            display.close()
     else:
-        yield InLines(lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)).report
+        yield InLines(plainly(console)).report
 
 
-def _wall_clock() -> str:
+def plainly(console: Console) -> Callable[[str], None]:
+    """Writes a line on `console` as it is: what tools say may hold brackets, and scripts read whole lines."""
+    return lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def now_of_day() -> str:
+    """The time on the wall, to the second."""
     return datetime.now().astimezone().strftime("%H:%M:%S")
 
 
@@ -41,7 +50,7 @@ class InLines:
         self,
         write: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
-        stamp: Callable[[], str] = _wall_clock,
+        stamp: Callable[[], str] = now_of_day,
     ) -> None:
         self._write: Final = write
         self._clock: Final = clock
@@ -89,7 +98,7 @@ def size(octets: int) -> str:
 
 def _bars(console: Console) -> Bars:
     return Bars(
-        TextColumn("{task.fields[mark]} {task.description}", markup=False),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         TextColumn("{task.fields[far]:>4}", markup=False),
         TextColumn("{task.fields[left]:>10}", markup=False),
@@ -100,24 +109,39 @@ def _bars(console: Console) -> Bars:
 
 
 class OnTerminal:
-    """Keeps one bar for each task, in the order in which the tasks began."""
+    """One bar for each task under way; a finished one becomes a line above. Bars run only while there are tasks."""
 
-    def __init__(self, bars: Bars) -> None:
-        self._bars: Final = bars
+    def __init__(self, console: Console) -> None:
+        self._bars: Final = _bars(console)
+        self._write: Final = plainly(console)
         self._tasks: Final[dict[str, TaskID]] = {}
 
     def report(self, progress: Progress) -> None:
         """Take one report."""
-        fraction = progress.fraction
-        total = None if fraction is None else 1.0
+        if progress.fraction == 1.0:
+            self._end(progress)
+            return
+        if not self._tasks:
+            self._bars.start()
         if progress.task not in self._tasks:
-            self._tasks[progress.task] = self._bars.add_task(progress.task, mark="", far="", left="", step="")
+            self._tasks[progress.task] = self._bars.add_task(progress.task, total=None, far="", left="", step="")
         self._bars.update(
             self._tasks[progress.task],
-            total=total,
-            completed=fraction or 0.0,
-            mark="✓" if fraction == 1.0 else "·",
-            far="" if fraction is None else f"{fraction:.0%}",
+            total=None if progress.fraction is None else 1.0,
+            completed=progress.fraction or 0.0,
+            far="" if progress.fraction is None else f"{progress.fraction:.0%}",
             left="" if progress.eta is None else f"{duration(progress.eta)} left",
             step=progress.step,
         )
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._bars.stop()
+
+    def _end(self, progress: Progress) -> None:
+        task = self._tasks.pop(progress.task, None)
+        if task is not None:
+            self._bars.remove_task(task)
+        if not self._tasks:
+            self._bars.stop()
+        self._write(f"✓ {progress.task}: {progress.step}")

@@ -20,6 +20,7 @@ from cli.folders import STATE, JsonOption, StateOption
 from cli.mistake import Mistake
 from cli.show import duration, sentence
 from engines.progress import Progress
+from engines.supervisor.control import locate
 from registry.snapshot import ModelView, Snapshot, WorkerState, WorkerView, decode, encode
 
 COLOURS: Final = {
@@ -52,9 +53,9 @@ def snapshots(state: Path) -> Iterator[Snapshot]:
     """The newest snapshot at once, then each later one, until the supervisor ends. Raises `Mistake`: not running."""
     with socket.socket(socket.AF_UNIX) as channel:
         try:
-            channel.connect(str(state / "control.sock"))
+            channel.connect(str(locate(state)))
         except OSError as error:
-            raise Mistake(f"not running: no supervisor answers at {state / 'control.sock'}", exit_code=1) from error
+            raise Mistake(f"not running: no supervisor answers in the state folder {state}", exit_code=1) from error
         with channel.makefile("rb") as lines:
             for line in lines:
                 try:
