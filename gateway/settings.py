@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 API_KEYS: Final = "ENGINEHOUSE_API_KEY"
@@ -14,9 +14,9 @@ ADMIN_KEYS: Final = "ENGINEHOUSE_ADMIN_KEY"
 class Settings:
     """What one gateway process runs with."""
 
-    api_keys: tuple[bytes, ...] = ()
+    api_keys: tuple[bytes, ...] = field(default=(), repr=False)
     """Keys that may use the models; empty: only callers on this machine may."""
-    admin_keys: tuple[bytes, ...] = ()
+    admin_keys: tuple[bytes, ...] = field(default=(), repr=False)
     """Keys that may administer (and use the models); empty: only callers on this machine may administer."""
     max_body: int = 4 * 1024 * 1024
     """Bytes of a request's body, at most."""

@@ -7,6 +7,9 @@ from typing import Final
 from gateway.asgi import App, Receive, Scope, Send, header
 from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedMedia
 
+_DIGITS: Final = 18
+"""Of a believable length; Python refuses to read thousands of them."""
+
 
 class Limits:
     """What has no content-length is measured while it is read (`api.body`)."""
@@ -25,7 +28,7 @@ class Limits:
         if length is not None:
             if not length.isdigit():
                 raise InvalidRequest("The Content-Length header is not a number.")
-            if int(length) > self._max_body:
+            if len(length) > _DIGITS or int(length) > self._max_body:
                 raise BodyTooLarge(f"The request's body is longer than {self._max_body} bytes.")
         if header(scope, b"content-encoding") not in {None, b"identity"}:
             raise UnsupportedMedia("Compressed request bodies are not accepted.")

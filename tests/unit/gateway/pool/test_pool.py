@@ -122,7 +122,6 @@ async def test_the_queue_is_bounded():
     await cancelled(waiting)
 
 
-@pytest.mark.xfail(strict=True, reason="a place counts until its request has woken up")
 async def test_nobody_is_shed_while_a_worker_is_free():
     """Who was given a turn and has not taken it yet fills no queue."""
     pool = pool_of(*TWO, queue=QueueLimits(limit=1))
@@ -254,7 +253,6 @@ async def test_the_last_worker_is_never_left_alone():
     assert (await pool.lease()).worker.id == "a"
 
 
-@pytest.mark.xfail(strict=True, reason="nothing serves the queue when a breaker's time is over")
 @jumping
 async def test_a_worker_whose_time_out_ends_serves_who_waits():
     """The class's own invariant: nobody waits while a worker that may be used is free."""

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.balance.service_rate import LONGEST, SHORTEST, ServiceRate
+from gateway.balance.pace import LONGEST, SHORTEST, Pace
 
 
 def served(*moments):
-    rate = ServiceRate()
+    rate = Pace()
     for moment in moments:
         rate.served(moment, busy=True)
     return rate
@@ -21,7 +21,7 @@ def test_a_promise_is_the_requests_ahead_times_the_mean_interval():
 
 
 def test_without_a_past_the_promise_is_the_shortest():
-    assert [ServiceRate().wait_for(100), served(7.0).wait_for(100)] == [SHORTEST, SHORTEST]
+    assert [Pace().wait_for(100), served(7.0).wait_for(100)] == [SHORTEST, SHORTEST]
 
 
 def test_idle_time_says_nothing_about_speed():

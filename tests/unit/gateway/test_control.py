@@ -1,0 +1,127 @@
+"""The snapshot channel, over a real Unix socket: whole snapshots in order, suspicions out, one end."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+
+from gateway.control import Control
+from registry.snapshot import encode
+from tests.unit.gateway.builders import cancelled, model_view, snapshot
+from tests.waiting import eventually
+
+FIRST, SECOND = (snapshot(model_view(name=f"m{revision}"), revision=revision) for revision in (1, 2))
+
+
+@asynccontextmanager
+async def supervised(tmp_path, handle):
+    """A supervisor that treats each connection with `handle`, and the gateway's end with what it published."""
+    published, ended = [], asyncio.Event()
+
+    async def serve(reader, writer):
+        try:
+            await handle(reader, writer)
+        finally:
+            writer.close()
+            ended.set()
+
+    server = await asyncio.start_unix_server(serve, tmp_path / "control.sock")
+    try:
+        yield Control(tmp_path / "control.sock", published.append), published
+    finally:
+        server.close()
+        await ended.wait()
+
+
+async def test_snapshots_are_published_in_order_until_the_channel_ends(tmp_path):
+    async def handle(_, writer):
+        writer.write(encode(FIRST) + encode(SECOND))
+
+    async with supervised(tmp_path, handle) as (control, published):
+        await control.run()
+    assert published == [FIRST, SECOND]
+
+
+async def test_a_snapshot_that_comes_in_pieces_is_one(tmp_path):
+    async def handle(_, writer):
+        for byte in encode(FIRST):
+            writer.write(bytes([byte]))
+            await writer.drain()
+
+    async with supervised(tmp_path, handle) as (control, published):
+        await control.run()
+    assert published == [FIRST]
+
+
+async def test_a_large_house_fits_a_frame(tmp_path):
+    house = snapshot(*(model_view(name=f"model-{number}") for number in range(5000)))
+
+    async def handle(_, writer):
+        writer.write(encode(house))
+        await writer.drain()
+
+    async with supervised(tmp_path, handle) as (control, published):
+        await control.run()
+    assert published == [house]
+
+
+@pytest.mark.parametrize("broken", [b"{}\n", b"garbage\n", encode(FIRST)[:-5], b"\xff\n", b"[" * 100_000 + b"\n"])
+async def test_what_is_no_snapshot_ends_the_channel_and_publishes_nothing(tmp_path, broken, caplog):
+    """Never half a house; the gateway keeps what it has and leaves."""
+
+    async def handle(_, writer):
+        writer.write(broken)
+        await writer.drain()
+
+    async with supervised(tmp_path, handle) as (control, published):
+        await control.run()
+    assert (published, "the snapshot channel broke" in caplog.text) == ([], True)
+
+
+async def test_without_a_supervisor_there_is_an_error(tmp_path):
+    with pytest.raises(OSError, match="No such file"):
+        await Control(tmp_path / "nobody.sock", pytest.fail).run()
+
+
+async def test_a_suspicion_reaches_the_supervisor(tmp_path):
+    lines = []
+
+    async def handle(reader, writer):
+        writer.write(encode(FIRST))
+        lines.append(await reader.readline())
+
+    async with supervised(tmp_path, handle) as (control, published):
+        running = asyncio.get_running_loop().create_task(control.run())
+        await eventually(lambda: published)
+        control.suspect("w1", 'refused "x"\n')
+        await running
+    assert msgspec.json.decode(lines[0]) == {"type": "suspect", "worker": "w1", "reason": 'refused "x"\n'}
+
+
+async def test_without_a_channel_a_suspicion_is_nothing(tmp_path):
+    """Before the first connection, and after the supervisor has gone."""
+
+    async def handle(_, writer):
+        writer.write(encode(FIRST))
+
+    async with supervised(tmp_path, handle) as (control, _):
+        control.suspect("w1", "early")
+        await control.run()
+        control.suspect("w1", "late")
+
+
+async def test_a_cancelled_channel_is_closed(tmp_path):
+    closed = asyncio.Event()
+
+    async def handle(reader, _):
+        await reader.read()
+        closed.set()
+
+    async with supervised(tmp_path, handle) as (control, _):
+        running = asyncio.get_running_loop().create_task(control.run())
+        await eventually(lambda: control._writer)
+        await cancelled(running)
+        await closed.wait()
