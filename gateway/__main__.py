@@ -20,6 +20,7 @@ import uvloop
 
 from engines import ENGINES
 from gateway.app import build
+from gateway.lines import Lines
 from gateway.server import Server, configure
 from gateway.settings import Settings
 
@@ -46,6 +47,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
 
 
 async def _serve(options: argparse.Namespace, settings: Settings) -> None:
+    lines = Lines(sys.stderr.fileno())
     # The routes ask the server whether it stops, and the server serves the routes: one of the two comes second.
     app = build(
         settings,
@@ -54,12 +56,16 @@ async def _serve(options: argparse.Namespace, settings: Settings) -> None:
         clock=time.monotonic,
         stopping=lambda: server.stopping(),  # noqa: PLW0108 - bound late
         abandoned=lambda: server.stop(),  # noqa: PLW0108 - bound late
+        log=lines.write,
     )
     server = Server(configure(app, settings.drain))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
-    await server.serve(sockets=[socket.socket(fileno=options.fd)])
+    try:
+        await server.serve(sockets=[socket.socket(fileno=options.fd)])
+    finally:
+        lines.flush()
 
 
 if __name__ == "__main__":

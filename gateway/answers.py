@@ -6,28 +6,30 @@ held in a generator would be released late, in another task.)
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from gateway.asgi import Send, body_message, start_message
-from gateway.errors import TimedOut, WorkerFailed
+from gateway.client import Client
+from gateway.errors import GatewayError, ShuttingDown, TimedOut, WorkerFailed
 from gateway.exchange import Exchange
 from gateway.operations import Operation
-from gateway.pool.pool import Lease
+from gateway.pool.pool import Lease, Outcome
 from gateway.pool.worker import Reply
 from gateway.reading import StreamReader
 
-_SSE_HEADERS: Final = (
+SSE_HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 )
+_JSON: Final = (b"content-type", b"application/json")
 
 
 class Answer(Protocol):
-    """An ASGI response whose sending half is called once."""
+    """What the client gets. Called once."""
 
-    def __call__(self, send: Send, /) -> Awaitable[None]: ...
+    def __call__(self, client: Client, /) -> Awaitable[None]: ...
 
 
 class WholeAnswer:
@@ -39,15 +41,23 @@ class WholeAnswer:
         self._exchange: Final = exchange
         self._clock: Final = clock
 
-    async def __call__(self, send: Send) -> None:
+    async def __call__(self, client: Client) -> None:
         self._exchange.answered = self._clock()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(self._body)),
-            *timing_headers(self._exchange),
-        ]
-        await send(start_message(self._status, headers))
-        await send(body_message(self._body, more=False))
+        await client.whole(self._status, [_JSON, *timing_headers(self._exchange)], self._body)
+
+
+class Failure:
+    """The end of a stream that never had a token: its 200 went out with a heartbeat, so an event tells why."""
+
+    def __init__(self, operation: Operation, failure: GatewayError, exchange: Exchange) -> None:
+        self._event: Final = operation.failure(failure)
+        self._code: Final = failure.code or failure.type
+        self._exchange: Final = exchange
+
+    async def __call__(self, client: Client) -> None:
+        self._exchange.code = self._code
+        await client.write(self._event)
+        await client.end()
 
 
 class StreamAnswer:
@@ -68,7 +78,7 @@ class StreamAnswer:
         self._lease: Final = lease
         self._exchange: Final = exchange
         self._clock: Final = clock
-        self._pending = b""
+        self._held: Final[list[bytes]] = []
 
     async def first(self) -> None:
         """Wait for the first event with content. Raises like `Reply.next`, everything given back.
@@ -81,58 +91,71 @@ class StreamAnswer:
         except BaseException:
             self._close()
             raise
+        self._exchange.first_token = self._clock()
 
     async def _until_content(self) -> None:
-        while not (self._reader.content or self._reader.complete):
-            self._pending += await self._events(first=True)
-            if self._reader.fault is not None and not self._reader.content:
-                raise self._reader.fault
+        reader = self._reader
+        while not (reader.content or reader.complete):
+            self._held.append(self.take(await self._reply.next(first=True)))
+            if reader.fault is not None and not reader.content:
+                raise reader.fault
 
-    async def __call__(self, send: Send) -> None:
+    async def __call__(self, client: Client) -> None:
         try:
             self._exchange.answered = self._clock()
-            await send(start_message(200, [*_SSE_HEADERS, *timing_headers(self._exchange)]))
-            await send(body_message(self._pending, more=True))
-            await self._rest(send)
+            await client.start([*SSE_HEADERS, *timing_headers(self._exchange)])
+            await client.write(b"".join(self._held))
+            await self._rest(client)
+        except asyncio.CancelledError:
+            # The gateway's drain is over; if it is the client who left, this reaches nobody.
+            await self._tell(client, ShuttingDown("The gateway is shutting down."))
+            raise
         finally:
             self._exchange.usage = self._reader.usage
             self._close()
-        await send(body_message(b"", more=False))
+        await client.end()
 
-    def _close(self) -> None:
-        self._reply.close(complete=self._reader.complete)
-        self._lease.release()
-
-    async def _rest(self, send: Send) -> None:
+    async def _rest(self, client: Client) -> None:
         """Forward until the terminal event, or tell the one failure."""
         try:
-            while not self._reader.complete:
-                if self._reader.fault is not None:
-                    raise self._reader.fault
-                events = await self._events(first=not self._reader.content)
-                if events:
-                    await send(body_message(events, more=True))
+            await client.pour(self._reply, self)
+            if self._reader.fault is not None:
+                raise self._reader.fault
         except (WorkerFailed, TimedOut) as fault:
-            # The one way that OpenAI's library takes for a failure: an error event, and no `[DONE]` after it.
-            self._exchange.code = fault.code or fault.type
-            await send(body_message(self._operation.failure(fault), more=True))
+            await self._tell(client, fault)
 
-    async def _events(self, *, first: bool) -> bytes:
-        """The next whole events; empty where the read completed none, or was the last one."""
-        chunk = await self._reply.next(first=first)
-        if not chunk:
+    async def _tell(self, client: Client, fault: GatewayError) -> None:
+        """The one way that OpenAI's library takes for a failure: an error event, and no `[DONE]` after it."""
+        self._exchange.code = fault.code or fault.type
+        await client.write(self._operation.failure(fault))
+
+    @property
+    def over(self) -> bool:
+        """`client.Step`: whether the stream had its terminal event, or can have none."""
+        return self._reader.complete or self._reader.fault is not None
+
+    def take(self, piece: bytes) -> bytes:
+        """`client.Step`: the whole events that `piece` completes."""
+        if not piece:
             self._reader.end()
             return b""
-        events = self._reader.feed(chunk)
-        if self._exchange.first_token is None and self._reader.content:
-            self._exchange.first_token = self._clock()
-        return events
+        return self._reader.feed(piece)
+
+    def _close(self) -> None:
+        complete = self._reader.complete
+        failed = self._reader.fault is not None
+        self._reply.close(complete=complete)
+        self._lease.release(Outcome.WORKED if complete else Outcome.FAILED if failed else Outcome.UNKNOWN)
 
 
 def timing_headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:
     """`openai-processing-ms` and `server-timing` (milliseconds), as far as they are known when the answer begins."""
     answered = exchange.answered or exchange.started
+    spoke = exchange.first_token or exchange.first_byte or answered
     sent = exchange.sent or answered
-    first = exchange.first_byte or answered
-    timing = b"queue;dur=%.1f, worker;dur=%.1f" % (exchange.queued * 1e3, (first - sent) * 1e3)
+    timing = b"queue;dur=%.1f, connect;dur=%.1f, first_token;dur=%.1f" % (
+        exchange.queued * 1e3,
+        exchange.connected * 1e3,
+        (spoke - sent - exchange.connected) * 1e3,
+    )
     return [(b"openai-processing-ms", b"%d" % ((answered - exchange.started) * 1e3)), (b"server-timing", timing)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -68,15 +68,40 @@ def build(
     clock: Callable[[], float],
     stopping: Callable[[], bool],
     abandoned: Callable[[], None],
+    log: Callable[[str], None],
 ) -> App:
-    """A gateway that follows the supervisor at `control_path`; `abandoned` is called when that channel ends."""
-    house = House()
+    """A gateway that follows the supervisor at `control_path`; `abandoned` is called when that channel ends.
+
+    `log` takes the access log's lines.
+    """
+    house = House(clock)
     telemetry = Telemetry()
     control = Control(control_path, house.publish)
     relay = Relay(clock=clock, suspect=control.suspect, retried=telemetry.retried)
-    inference = Inference(house, relay, telemetry, engines, settings.max_body)
+    inference = Inference(house, relay, telemetry, engines, settings.max_body, clock)
     metrics = CollectorRegistry()
     metrics.register(Collector(telemetry.families, lambda: gauges(house)))
+
+    api = FastAPI(
+        title="Enginehouse", version=version("enginehouse"), lifespan=_lifespan(control, telemetry, clock, abandoned)
+    )
+    install(api)
+    for router in (models(house), health(house, metrics, version("enginehouse"), stopping), admin(house)):
+        api.include_router(router)
+    document(api)
+
+    app: App = Front(inference, api)
+    app = Limits(app, settings.max_body)
+    app = Auth(app, settings)
+    app = Render(app)
+    app = AccessLog(app, telemetry, clock, log)
+    return RequestId(app, clock)
+
+
+def _lifespan(
+    control: Control, telemetry: Telemetry, clock: Callable[[], float], abandoned: Callable[[], None]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """What runs beside the requests for as long as the gateway does."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -87,18 +112,7 @@ def build(
             following.cancel()
             measuring.cancel()
 
-    api = FastAPI(title="Enginehouse", version=version("enginehouse"), lifespan=lifespan)
-    install(api)
-    for router in (models(house), health(house, metrics, version("enginehouse"), stopping), admin(house)):
-        api.include_router(router)
-    document(api)
-
-    app: App = Front(inference, api)
-    app = Limits(app, settings.max_body)
-    app = Auth(app, settings)
-    app = Render(app)
-    app = AccessLog(app, telemetry, clock)
-    return RequestId(app, clock)
+    return lifespan
 
 
 async def _follow(control: Control, abandoned: Callable[[], None]) -> None:

@@ -22,7 +22,8 @@
     ├── TimedOut              504
     │   ├── FirstTokenTimeout 504 first_token_timeout
     │   ├── AnswerTimeout     504 answer_timeout
-    │   └── IdleTimeout       504 idle_timeout
+    │   ├── IdleTimeout       504 idle_timeout
+    │   └── TotalTimeout      504 total_timeout
     ├── EngineRefused         the engine's own 4xx, in our shape
     └── ClientGone            499, never sent to anyone
 
@@ -32,9 +33,13 @@ Raised everywhere in `gateway`, by name.
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Final
 
 import msgspec
+
+_LONGEST_WAIT: Final = 3600.0
+"""Seconds that an answer asks a client to wait, at most: a worker's header may say anything."""
 
 
 class GatewayError(Exception):
@@ -64,7 +69,7 @@ class GatewayError(Exception):
         """Headers that belong to the answer besides its content's."""
         if self.retry_after is None:
             return []
-        return [(b"retry-after", b"%d" % max(1, round(self.retry_after + 0.5)))]
+        return [(b"retry-after", b"%d" % max(1, math.ceil(min(self.retry_after, _LONGEST_WAIT))))]
 
 
 class InvalidRequest(GatewayError):
@@ -224,8 +229,16 @@ class IdleTimeout(TimedOut):
     code = "idle_timeout"
 
 
+class TotalTimeout(TimedOut):
+    """The model's limit on whole requests passed."""
+
+    code = "total_timeout"
+
+
 class EngineRefused(GatewayError):
-    """The engine's own 4xx: its sentence, once, in our envelope."""
+    """The engine's own 4xx: its sentence, once, in our envelope. Log and metrics get our words, not the engine's."""
+
+    type = "invalid_request_error"
 
     def __init__(self, status: int, message: str, kind: str, param: str | None, code: str | None) -> None:
         super().__init__(message, param=param)

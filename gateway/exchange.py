@@ -20,6 +20,7 @@ class Exchange:
     path: str
     client: str
     status: int = 0
+    """Of the response that has begun; 0: none has."""
     code: str = ""
     """The error's code or type; empty: it went well."""
     operation: str = ""

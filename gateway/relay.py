@@ -13,16 +13,30 @@ from typing import Final
 
 from engines.engine import Engine
 from gateway.answers import Answer, StreamAnswer, WholeAnswer
-from gateway.errors import FirstTokenTimeout, NoWorker, WorkerBusy, WorkerFailed, WorkerUnreachable
+from gateway.errors import (
+    EngineRefused,
+    FirstTokenTimeout,
+    GatewayError,
+    TimedOut,
+    Unavailable,
+    WorkerBusy,
+    WorkerFailed,
+    WorkerUnreachable,
+)
 from gateway.exchange import Exchange
 from gateway.operations import Operation
-from gateway.pool.pool import Lease, Pool
+from gateway.patience import Patience
+from gateway.pool.pool import Lease, Outcome, Pool
+from gateway.pool.queue import Priority
 from gateway.pool.worker import Reply
 from gateway.reading import StreamReader, refusal, usage_of
 from registry.snapshot import Target
 
 RETRIES: Final = 2
 """Further workers that one request may try, at most."""
+
+_RETRIED: Final = (WorkerFailed, FirstTokenTimeout)
+"""What another worker may do better."""
 
 Notice = Callable[[str, str], None]
 """What the relay tells others: `suspect(worker id, reason)` the supervisor, `retried(model, reason)` the metrics."""
@@ -37,9 +51,10 @@ class Call:
     pool: Pool
     engine: Engine
     body: bytes
-    stream: bool
     usage_asked: bool
     """Whether the client asked for the usage event of its stream."""
+    priority: Priority
+    patience: Patience
     exchange: Exchange
 
 
@@ -53,55 +68,65 @@ class Relay:
 
     async def begin(self, call: Call) -> Answer:
         """The answer, its first bytes in hand. Raises `GatewayError` where there is none."""
-        target = call.target
-        wants_usage = call.stream and call.operation.usage_on_request and not call.usage_asked
-        served_name = None if target.served_name == target.requested else target.served_name
-        body = call.engine.prepare(call.body, served_name=served_name, want_usage=wants_usage)
         tried: set[str] = set()
-        failure: WorkerFailed | FirstTokenTimeout | None = None
-        while len(tried) <= RETRIES:
-            try:
-                lease = await self._lease(call, frozenset(tried))
-            except NoWorker as nobody:
-                raise _verdict(failure, nobody) from failure
-            tried.add(lease.worker.id)
-            if failure is not None:
-                self._retried(target.model.name, failure.code or failure.type)
-            try:
-                return await self._attempt(call, lease, body, hide_usage=wants_usage)
-            except (WorkerFailed, FirstTokenTimeout) as fault:
-                self._suspect(lease.worker.id, str(fault))
-                failure = fault
-        raise failure or NoWorker("No worker was tried.")
+        try:
+            return await self._try(call, tried)
+        except _RETRIED as fault:
+            failure = fault
+        while len(tried) <= _tries(failure):
+            self._retried(call.target.model.name, failure.code or failure.type)
+            async with call.pool.retries:
+                try:
+                    return await self._try(call, tried)
+                except Unavailable as nobody:
+                    raise _verdict(failure, nobody) from failure
+                except _RETRIED as fault:
+                    failure = fault
+        raise failure
 
-    async def _lease(self, call: Call, tried: frozenset[str]) -> Lease:
+    async def _try(self, call: Call, tried: set[str]) -> Answer:
+        """One attempt on a worker that is not in `tried`; adds it."""
         began = self._clock()
-        lease = await call.pool.lease(tried)
-        call.exchange.queued += self._clock() - began
-        call.exchange.worker = lease.worker.id
-        call.exchange.attempts += 1
-        return lease
-
-    async def _attempt(self, call: Call, lease: Lease, body: bytes, *, hide_usage: bool) -> Answer:
-        """Send to one worker. The lease goes into a stream's answer; in every other case it ends here."""
+        lease = await call.pool.lease(frozenset(tried), call.priority, call.patience.left)
         exchange = call.exchange
         exchange.sent = self._clock()
+        exchange.queued += exchange.sent - began
+        exchange.worker = lease.worker.id
+        exchange.attempts += 1
+        tried.add(lease.worker.id)
         try:
-            reply = await lease.worker.send(call.operation.path, body, call.target.model.timeouts, exchange)
-        except BaseException:
-            lease.release()
+            return await self._attempt(call, lease)
+        except _RETRIED as fault:
+            self._suspect(lease.worker.id, str(fault))
+            if isinstance(fault, WorkerBusy) and fault.retry_after is not None:
+                lease.worker.breaker.rests(self._clock() + fault.retry_after)
             raise
-        exchange.first_byte = self._clock()
+
+    async def _attempt(self, call: Call, lease: Lease) -> Answer:
+        """Send to one worker. The lease goes into a stream's answer; in every other case it ends here."""
+        wants_usage = call.exchange.stream and call.operation.usage_on_request and not call.usage_asked
+        served_name = None if call.target.served_name == call.target.requested else call.target.served_name
+        try:
+            body = call.engine.prepare(call.body, served_name=served_name, want_usage=wants_usage)
+            reply = await lease.worker.send(call.operation.path, body, call.patience, call.exchange)
+        except BaseException as fault:
+            lease.release(_outcome(fault))
+            raise
+        call.exchange.first_byte = self._clock()
         if reply.status == 200 and reply.is_stream:
-            reader = StreamReader(call.operation, hide_usage=hide_usage)
-            answer = StreamAnswer(call.operation, reader, reply, lease, exchange, self._clock)
+            reader = StreamReader(call.operation, hide_usage=wants_usage)
+            answer = StreamAnswer(call.operation, reader, reply, lease, call.exchange, self._clock)
             await answer.first()
             return answer
         try:
-            return await self._whole(call, reply)
+            whole = await self._whole(call, reply)
+        except BaseException as fault:
+            lease.release(_outcome(fault))
+            raise
         finally:
             reply.close()
-            lease.release()
+        lease.release(Outcome.WORKED)
+        return whole
 
     async def _whole(self, call: Call, reply: Reply) -> Answer:
         """A JSON answer, read to its end and understood. Raises `EngineRefused` for the engine's own 4xx."""
@@ -116,6 +141,18 @@ class Relay:
         return WholeAnswer(reply.status, body, call.exchange, self._clock)
 
 
-def _verdict(failure: WorkerFailed | FirstTokenTimeout | None, nobody: NoWorker) -> Exception:
+def _tries(failure: WorkerFailed | FirstTokenTimeout) -> int:
+    """How many workers may have failed like this before it is the answer."""
+    return 1 if isinstance(failure, FirstTokenTimeout) else RETRIES
+
+
+def _verdict(failure: GatewayError, nobody: Unavailable) -> GatewayError:
     """What to say when nobody is left to try: the failure itself, or that nobody can be reached."""
-    return nobody if failure is None or isinstance(failure, WorkerUnreachable) else failure
+    return nobody if isinstance(failure, WorkerUnreachable) else failure
+
+
+def _outcome(fault: BaseException) -> Outcome:
+    """What an attempt's end says about the worker: the engine's own refusal is good work."""
+    if isinstance(fault, EngineRefused):
+        return Outcome.WORKED
+    return Outcome.FAILED if isinstance(fault, WorkerFailed | TimedOut) else Outcome.UNKNOWN

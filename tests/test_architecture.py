@@ -34,7 +34,9 @@ UNIT_TESTS: Final = modules("tests/unit")
 TESTS: Final = modules("tests")
 GRAPH: Final = arrows({module.name: module for module in OURS})
 
-DIALECTS: Final = frozenset({"engines", "engines.engine", "engines.vllm", "engines.sglang", "engines.lmdeploy"})
+DIALECTS: Final = frozenset(
+    {"engines", "engines.engine", "engines.splice", "engines.vllm", "engines.sglang", "engines.lmdeploy"}
+)
 """All of `engines` that a gateway may know, directly or through each other."""
 PLANES: Final = {
     "registry": ("registry",),
@@ -49,13 +51,13 @@ LAYERS: Final = (
     ("gateway.api", "gateway.middleware", "gateway.server", "gateway.control"),
     ("gateway.relay",),
     ("gateway.answers",),
-    ("gateway.pool",),
-    ("gateway.balance", "gateway.upstream"),
-    ("gateway.telemetry",),
+    ("gateway.pool", "gateway.wire"),
+    ("gateway.balance", "gateway.upstream", "gateway.client"),
+    ("gateway.telemetry", "gateway.patience"),
     ("gateway.exchange",),
     ("gateway.reading",),
     ("gateway.operations",),
-    ("gateway.errors", "gateway.settings", "gateway.sse", "gateway.asgi"),
+    ("gateway.errors", "gateway.settings", "gateway.sse", "gateway.asgi", "gateway.tasks", "gateway.lines"),
 )
 """A gateway module imports only from layers below its own, or from its own folder."""
 

@@ -5,45 +5,69 @@ Mounted by `app` for every row of `gateway.operations`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from engines.engine import Engine
+from gateway.answers import Answer, Failure
 from gateway.api.body import decode, read_body
+from gateway.api.heartbeats import Heartbeats
 from gateway.api.presence import Presence
+from gateway.api.priority import priority_of
 from gateway.asgi import Receive, Scope, Send
-from gateway.errors import NotImplementedHere
+from gateway.client import AsgiClient, Client
+from gateway.errors import GatewayError, NotImplementedHere
 from gateway.exchange import Exchange
 from gateway.operations import Operation
+from gateway.patience import Patience
 from gateway.pool.house import House
+from gateway.pool.queue import Priority
 from gateway.relay import Call, Relay
 from gateway.telemetry import Telemetry
+from gateway.wire import Wire, WireClient
 
 
 class Inference:
     """Stateless; one for all requests."""
 
     def __init__(
-        self, house: House, relay: Relay, telemetry: Telemetry, engines: Mapping[str, Engine], max_body: int
+        self,
+        house: House,
+        relay: Relay,
+        telemetry: Telemetry,
+        engines: Mapping[str, Engine],
+        max_body: int,
+        clock: Callable[[], float],
     ) -> None:
         self._house: Final = house
         self._relay: Final = relay
         self._telemetry: Final = telemetry
         self._engines: Final = engines
         self._max_body: Final = max_body
+        self._clock: Final = clock
 
     async def __call__(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request on `operation`'s path. Raises `GatewayError` before the answer has begun."""
         exchange: Exchange = scope["exchange"]
         exchange.operation = operation.name
-        call = self._understand(operation, await read_body(receive, self._max_body), exchange)
-        async with Presence(receive) as presence:
+        call = self._understand(operation, await read_body(receive, self._max_body), priority_of(scope), exchange)
+        client = client_of(scope, receive, send)
+        async with Presence(client):
             with self._telemetry.inflight(call.target.model.name):
-                answer = await self._relay.begin(call)
-                await answer(send)
-            presence.over = True
+                answer = await (self._begin_stream(call, client) if exchange.stream else self._relay.begin(call))
+                await answer(client)
 
-    def _understand(self, operation: Operation, body: bytes, exchange: Exchange) -> Call:
+    async def _begin_stream(self, call: Call, client: Client) -> Answer:
+        """The answer's beginning, with comments to the client for as long as there is nothing better."""
+        async with Heartbeats(client):
+            try:
+                return await self._relay.begin(call)
+            except GatewayError as failure:
+                if not client.begun:
+                    raise
+                return Failure(call.operation, failure, call.exchange)
+
+    def _understand(self, operation: Operation, body: bytes, priority: Priority, exchange: Exchange) -> Call:
         wanted = decode(body)
         target, pool = self._house.resolve(wanted.model or "")
         exchange.model = target.model.name
@@ -54,4 +78,18 @@ class Inference:
             raise NotImplementedHere(
                 f"The model '{target.requested}' runs on {engine.name}, which does not serve {operation.path} for it."
             )
-        return Call(operation, target, pool, engine, body, exchange.stream, wanted.usage_asked, exchange)
+        patience = Patience(target.model.timeouts, self._clock, stream=exchange.stream)
+        return Call(operation, target, pool, engine, body, wanted.usage_asked, priority, patience, exchange)
+
+
+def client_of(scope: Scope, receive: Receive, send: Send) -> Client:
+    """The short way to the client where the server offers one, else ASGI's."""
+    wire: Wire | None = scope.get("wire")
+    if wire is None:
+        return AsgiClient(receive, send)
+    exchange: Exchange = scope["exchange"]
+
+    def opened(status: int) -> None:
+        exchange.status = status
+
+    return WireClient(wire, opened, [(b"x-request-id", exchange.request_id.encode())])

@@ -3,47 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self, cast
 
-from gateway.asgi import Receive
+from gateway.client import Client
 from gateway.errors import ClientGone
 
 
 class Presence:
     """While it is open, a client that leaves cancels what runs inside, which then ends as `ClientGone`.
 
-    Like `asyncio.timeout`: one watcher, one cancellation, which is taken back on the way out.
+    Like `asyncio.timeout`: one cancellation, which is taken back on the way out.
     """
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive: Final = receive
-        self._watcher: asyncio.Task[None] | None = None
+    def __init__(self, client: Client) -> None:
+        self._client: Final = client
         self._task: asyncio.Task[object] | None = None
+        self._stop: Callable[[], None] | None = None
         self._left = False
-        self.over = False
-        """Set when the answer is complete: what the client does then concerns nobody."""
+        self._cancelling = 0
+        """Cancellations that were there before: not ours."""
 
     async def __aenter__(self) -> Self:
         self._task = cast("asyncio.Task[object]", asyncio.current_task())
-        # Ends in __aexit__, always: a TaskGroup would do the same at three times the cost, on every request.
-        self._watcher = asyncio.get_running_loop().create_task(self._watch())
+        self._cancelling = self._task.cancelling()
+        self._stop = self._client.watch(self._gone)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if self._watcher is not None:
-            self._watcher.cancel()
+    ) -> None:
+        if self._stop is not None:
+            self._stop()
         if self._left and self._task is not None:
-            self._task.uncancel()
-            if isinstance(error, asyncio.CancelledError):
+            others = self._task.uncancel() > self._cancelling
+            if isinstance(error, asyncio.CancelledError) and not others:
                 raise ClientGone("The client left before the answer was complete.") from None
-        return False
 
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        if not self.over and self._task is not None:
+    def _gone(self) -> None:
+        if self._task is not None and not self._left:
             self._left = True
             self._task.cancel()

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from gateway.balance.least_loaded import least_loaded
 
-
-class Load(Protocol):
-    """What a policy may know of a worker."""
-
-    inflight: int
-
-
-Policy = Callable[[Sequence[Load]], int]
-"""The index of the chosen one among candidates, of which there is at least one."""
+Policy = Callable[[Sequence[float]], int]
+"""Loads of the candidates, of which there is at least one → the index of the chosen one."""
 
 POLICIES: Final[dict[str, Policy]] = {"least_loaded": least_loaded}

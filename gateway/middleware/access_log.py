@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -12,18 +11,20 @@ from gateway.errors import ClientGone
 from gateway.exchange import Exchange
 from gateway.telemetry import Telemetry
 
-_LOG: Final = logging.getLogger("enginehouse.access")
 _QUIET: Final = frozenset({"/livez", "/readyz", "/health", "/metrics"})
-"""Polled by machines every few seconds: counted, but not worth a line."""
+"""Polled by machines every few seconds: not worth a line."""
 
 
 class AccessLog:
     """Invariant: every exchange that enters is settled exactly once."""
 
-    def __init__(self, app: App, telemetry: Telemetry, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, app: App, telemetry: Telemetry, clock: Callable[[], float], write: Callable[[str], None]
+    ) -> None:
         self._app: Final = app
         self._telemetry: Final = telemetry
         self._clock: Final = clock
+        self._write: Final = write
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,25 +41,23 @@ class AccessLog:
         finally:
             ended = self._clock()
             self._telemetry.settle(exchange, ended)
-            if exchange.path not in _QUIET and _LOG.isEnabledFor(logging.INFO):
-                _LOG.info(_line(exchange, ended))
+            if exchange.path not in _QUIET:
+                self._write(_line(exchange, ended))
 
 
 def _line(exchange: Exchange, ended: float) -> str:
     """`key=value` pairs; no prompt, no key. The path is the client's: escaped, so that it cannot forge a line."""
-    path = exchange.path.encode("unicode_escape").decode("ascii")[:200]
-    parts = [
-        f"{exchange.method} {path} {exchange.status}",
-        f"ms={(ended - exchange.started) * 1e3:.1f}",
-        f"id={exchange.request_id}",
-        f"client={exchange.client}",
-    ]
+    path = exchange.path
+    if " " in path or not (path.isascii() and path.isprintable()):
+        path = path.encode("unicode_escape").decode("ascii").replace(" ", "\\x20")
+    line = (
+        f"{exchange.method} {path[:200]} {exchange.status} ms={(ended - exchange.started) * 1e3:.1f}"
+        f" id={exchange.request_id} client={exchange.client}"
+    )
     if exchange.operation:
-        parts += [f"model={exchange.model}", f"worker={exchange.worker or '-'}", f"attempts={exchange.attempts}"]
+        line += f" model={exchange.model} worker={exchange.worker or '-'} attempts={exchange.attempts}"
     if exchange.first_token is not None:
-        parts.append(f"ttft_ms={(exchange.first_token - exchange.started) * 1e3:.1f}")
+        line += f" ttft_ms={(exchange.first_token - exchange.started) * 1e3:.1f}"
     if exchange.usage is not None:
-        parts.append(f"tokens={exchange.usage.prompt}+{exchange.usage.completion}")
-    if exchange.code:
-        parts.append(f"code={exchange.code}")
-    return " ".join(parts)
+        line += f" tokens={exchange.usage.prompt}+{exchange.usage.completion}"
+    return f"{line} code={exchange.code}" if exchange.code else line

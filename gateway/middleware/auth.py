@@ -35,22 +35,22 @@ class Auth:
                 raise PermissionRefused("No key is set for this: only callers on the gateway's own machine may.")
             return
         given = _key(scope)
-        if given is None:
-            raise InvalidApiKey("No API key was given. Send it as 'Authorization: Bearer KEY'.")
         if _known(given, keys):
             return
         if administers and _known(given, self._api):
             raise PermissionRefused("This API key may not administer.")
-        raise InvalidApiKey("The API key is not valid.")
+        # One sentence for none, a wrong one and a broken one: the answer says nothing about what was sent.
+        raise InvalidApiKey("No valid API key was given. Send it as 'Authorization: Bearer KEY'.")
 
 
-def _key(scope: Scope) -> bytes | None:
-    """From `Authorization: Bearer`, or from `x-api-key` as Anthropic's clients send it."""
-    authorization = header(scope, b"authorization")
-    if authorization is not None:
-        scheme, _, key = authorization.partition(b" ")
-        return key.strip() if scheme.lower() == b"bearer" and key.strip() else b""
-    return header(scope, b"x-api-key")
+def _key(scope: Scope) -> bytes:
+    """From `Authorization: Bearer`, or from `x-api-key` as Anthropic's clients send it; empty where there is none."""
+    authorizations = [value for name, value in scope["headers"] if name == b"authorization"]
+    if not authorizations:
+        return header(scope, b"x-api-key") or b""
+    scheme, _, key = authorizations[0].partition(b" ")
+    # Two headers may be read in two ways on the way here: neither counts.
+    return key.strip() if scheme.lower() == b"bearer" and len(authorizations) == 1 else b""
 
 
 def _known(given: bytes, keys: tuple[bytes, ...]) -> bool:
@@ -65,6 +65,8 @@ def _is_local(scope: Scope) -> bool:
     client = scope.get("client")
     if client is None:
         return True  # a Unix socket
+    if client[0] == "127.0.0.1":
+        return True
     try:
         return ip_address(client[0]).is_loopback
     except ValueError:

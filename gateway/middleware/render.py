@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from gateway.asgi import App, Message, Receive, Scope, Send, body_message, start_message
+from gateway.asgi import App, Receive, Scope, Send, body_message, start_message
 from gateway.errors import ClientGone, GatewayError
 from gateway.exchange import Exchange
 
@@ -27,24 +27,19 @@ class Render:
             await self._app(scope, receive, send)
             return
         exchange: Exchange = scope["exchange"]
-        begun = False
-
-        async def watch(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
         try:
-            await self._app(scope, receive, watch)
+            await self._app(scope, receive, send)
         except ClientGone:
             raise
         except GatewayError as error:
-            if begun:
+            exchange.code = error.code or error.type
+            if exchange.status:
                 raise
             await answer(error, exchange, send)
         except Exception:
             _LOG.exception("bug in request %s", exchange.request_id)
-            if begun:
+            exchange.code = GatewayError.type
+            if exchange.status:
                 raise
             await answer(GatewayError("The gateway failed. Its log has this request's id."), exchange, send)
 

@@ -6,6 +6,7 @@ got, whatever is published meanwhile.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from gateway.errors import ModelNotFound, Unavailable
@@ -19,7 +20,8 @@ _LISTED: Final = 20
 class House:
     """Invariant: `names` and the pools belong to the same snapshot."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock: Final = clock
         self.names = Names(Snapshot(revision=0))
         self._pools: dict[str, Pool] = {}
 
@@ -39,7 +41,7 @@ class House:
             return
         pools = {}
         for model in snapshot.models:
-            pool = self._pools.get(model.name) or Pool(model)
+            pool = self._pools.get(model.name) or Pool(model, self._clock)
             pool.update(model)
             pools[model.name] = pool
         retired = [pool for name, pool in self._pools.items() if name not in pools]

@@ -7,13 +7,16 @@ the count. Built by `pool.house` from snapshots; used by `relay`.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final
 
+from gateway.balance.pace import Pace
 from gateway.balance.policy import POLICIES
 from gateway.errors import GatewayError, ModelLoading, NoWorker, QueueFull, QueueTimeout
+from gateway.pool.queue import Priority, Queue
+from gateway.pool.retries import Retries
 from gateway.pool.worker import Worker
 from registry.snapshot import ModelView, WorkerState
 
@@ -21,37 +24,49 @@ RETRY_SOON: Final = 2.0
 """Seconds until a worker that died may be back, where nothing better is known."""
 
 
+class Outcome(Enum):
+    """What a lease's end says about its worker."""
+
+    WORKED = auto()
+    FAILED = auto()
+    UNKNOWN = auto()
+
+
 class Lease:
     """One request's hold on one worker. `release` may be called any number of times; the first one counts."""
 
-    __slots__ = ("_released", "worker")
+    __slots__ = ("_released", "trial", "worker")
 
-    def __init__(self, worker: Worker, released: Callable[[Worker], None]) -> None:
+    def __init__(self, worker: Worker, released: Callable[[Lease, Outcome], None], *, trial: bool) -> None:
         self.worker: Final = worker
-        self._released: Callable[[Worker], None] | None = released
+        self.trial: Final = trial
+        """Whether this request finds out if the worker is back."""
+        self._released: Callable[[Lease, Outcome], None] | None = released
 
-    def release(self) -> None:
-        """Give the worker back."""
+    def release(self, outcome: Outcome = Outcome.UNKNOWN) -> None:
+        """Give the worker back, saying how it did."""
         released, self._released = self._released, None
         if released is not None:
-            released(self.worker)
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    """A request in the queue: what it must not get, and where its lease (or a refusal) arrives."""
-
-    exclude: frozenset[str]
-    turn: asyncio.Future[Lease]
+            released(self, outcome)
 
 
 class Pool:
     """Invariant: a request waits here only while every worker that it may use is full."""
 
-    def __init__(self, model: ModelView) -> None:
+    def __init__(
+        self, model: ModelView, clock: Callable[[], float], chance: Callable[[], float] = random.random
+    ) -> None:
         self.model = model
+        self._clock: Final = clock
+        self._chance: Final = chance
         self._workers: dict[str, Worker] = {}
-        self._queue: Final[deque[_Waiting]] = deque()
+        self._ready: tuple[Worker, ...] = ()
+        self._queue: Final[Queue[Lease]] = Queue()
+        self._pace: Final = Pace()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._active = 0
+        self.retries: Final = Retries(lambda: self._active)
+        """Held around every further attempt of a request."""
 
     @property
     def waiting(self) -> int:
@@ -59,28 +74,26 @@ class Pool:
         return len(self._queue)
 
     @property
-    def inflight(self) -> int:
-        """Open leases on the workers of the present snapshot."""
-        return sum(worker.inflight for worker in self._workers.values())
+    def active(self) -> int:
+        """Open leases, those on workers that are gone from the snapshot included."""
+        return self._active
 
     @property
     def ready(self) -> bool:
         """Whether any worker can serve."""
-        return any(worker.view.state is WorkerState.READY for worker in self._workers.values())
+        return bool(self._ready)
 
     def update(self, model: ModelView) -> None:
         """Take over what the newest snapshot says. Leases on workers that are gone go on to their end."""
         kept = {}
         for view in model.workers:
-            worker = self._workers.get(view.id)
-            if worker is None:
-                worker = Worker(view)
+            worker = self._workers.pop(view.id, None) or Worker(view)
             worker.view = view
             kept[view.id] = worker
-        gone = [worker for worker_id, worker in self._workers.items() if worker_id not in kept]
+        gone, self._workers = self._workers, kept
         self.model = model
-        self._workers = kept
-        for worker in gone:
+        self._ready = tuple(worker for worker in kept.values() if worker.view.state is WorkerState.READY)
+        for worker in gone.values():
             worker.close()
         self._serve_queue()
 
@@ -89,54 +102,67 @@ class Pool:
         for worker in self._workers.values():
             worker.close()
         self._workers = {}
+        self._ready = ()
         self._serve_queue()
 
-    async def lease(self, exclude: frozenset[str] = frozenset()) -> Lease:
-        """Hold a ready worker that is not in `exclude`, waiting for one if all are full.
+    async def lease(
+        self, exclude: frozenset[str] = frozenset(), priority: Priority = Priority.NORMAL, limit: float | None = None
+    ) -> Lease:
+        """Hold a ready worker that is not in `exclude`; wait for one at most `limit` seconds if all are full.
 
         Raises `ModelLoading` or `NoWorker` if none is ready, `QueueFull`, `QueueTimeout`.
         """
-        lease = self._assign(exclude)
+        candidates = self._candidates(exclude)
+        if not candidates:
+            raise self._nobody()
+        lease = self._assign(candidates) if not self._queue else None
         if lease is not None:
             return lease
-        if len(self._queue) >= self.model.queue.limit:
+        waiting = len(self._queue)
+        if waiting >= self.model.queue.limit and not exclude:  # who was admitted once is not shed on the way
             raise QueueFull(
-                f"{len(self._queue)} requests already wait for '{self.model.name}'.", retry_after=RETRY_SOON
+                f"{waiting} requests already wait for '{self.model.name}'.", retry_after=self._pace.wait_for(waiting)
             )
-        return await self._wait(_Waiting(exclude, asyncio.get_running_loop().create_future()))
+        return await self._wait(exclude, priority, limit)
 
-    async def _wait(self, waiting: _Waiting) -> Lease:
-        self._queue.append(waiting)
+    async def _wait(self, exclude: frozenset[str], priority: Priority, limit: float | None) -> Lease:
+        wait = self.model.queue.wait if limit is None else min(limit, self.model.queue.wait)
+        place = self._queue.join(priority, exclude)
+        self._serve_queue()
         lease = None
         try:
-            async with asyncio.timeout(self.model.queue.wait):
-                lease = await waiting.turn
+            async with asyncio.timeout(wait):
+                lease = await place.turn
         except TimeoutError:
             raise QueueTimeout(
-                f"No worker of '{self.model.name}' became free in {self.model.queue.wait:g} s.",
-                retry_after=self.model.queue.wait,
+                f"No worker of '{self.model.name}' became free in {wait:g} s.",
+                retry_after=self._pace.wait_for(len(self._queue)),
             ) from None
         finally:
-            self._queue.remove(waiting)
+            self._queue.leave(place)
             if lease is None:
-                _withdraw(waiting.turn)
+                _hand_back(place.turn)
         return lease
 
-    def _assign(self, exclude: frozenset[str]) -> Lease | None:
-        """A lease now; None where all are full. Raises `Unavailable` where none is ready."""
-        ready = [
-            worker
-            for worker in self._workers.values()
-            if worker.view.state is WorkerState.READY and worker.id not in exclude
-        ]
-        if not ready:
-            raise self._nobody()
-        free = [worker for worker in ready if worker.free]
+    def _candidates(self, exclude: frozenset[str]) -> tuple[Worker, ...]:
+        if not exclude:
+            return self._ready
+        return tuple(worker for worker in self._ready if worker.id not in exclude)
+
+    def _assign(self, candidates: tuple[Worker, ...]) -> Lease | None:
+        """A lease now, on a worker that has room and whose breaker admits it; None where there is none."""
+        now = self._clock()
+        admitted = [worker for worker in candidates if worker.breaker.admits(now)]
+        free = [worker for worker in admitted or candidates if worker.free]
         if not free:
             return None
-        worker = free[POLICIES[self.model.balance](free)] if len(free) > 1 else free[0]
+        worker = free[0] if len(free) == 1 else free[self._choose(free, now)]
         worker.inflight += 1
-        return Lease(worker, self._released)
+        self._active += 1
+        return Lease(worker, self._released, trial=worker.breaker.sent())
+
+    def _choose(self, free: list[Worker], now: float) -> int:
+        return POLICIES[self.model.balance]([(worker.inflight + 1) / worker.breaker.weight(now) for worker in free])
 
     def _nobody(self) -> GatewayError:
         loading = self.model.loading
@@ -146,30 +172,51 @@ class Pool:
         message = f"The model '{self.model.name}' is being loaded: {loading.step}{done}."
         return ModelLoading(message, retry_after=loading.eta or RETRY_SOON)
 
-    def _released(self, worker: Worker) -> None:
-        worker.inflight -= 1
-        if self._queue:
+    def _released(self, lease: Lease, outcome: Outcome) -> None:
+        now = self._clock()
+        lease.worker.inflight -= 1
+        self._active -= 1
+        breaker = lease.worker.breaker
+        if outcome is Outcome.WORKED:
+            breaker.worked(now, trial=lease.trial)
+        elif outcome is Outcome.FAILED:
+            breaker.failed(now, self._chance(), trial=lease.trial)
+        else:
+            breaker.unknown(trial=lease.trial)
+        busy = bool(self._queue)
+        self._pace.served(now, busy=busy)
+        if busy:
             self._serve_queue()
 
+    def _return_of(self, candidates: tuple[Worker, ...]) -> None:
+        """Look at the queue again when the first of the workers that are out may be tried."""
+        returns = [worker.breaker.out_until for worker in candidates if worker.breaker.out_until is not None]
+        if returns and (self._alarm is None or self._alarm.cancelled()):
+            self._alarm = asyncio.get_running_loop().call_later(max(0.0, min(returns) - self._clock()), self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._serve_queue()
+
     def _serve_queue(self) -> None:
-        """Give every waiting request that can have one its worker, first come first served."""
-        for waiting in tuple(self._queue):
-            if waiting.turn.done():
+        """Give every waiting request that can have one its worker, in the order of the queue."""
+        for place in self._queue:
+            if place.turn.done():
+                continue  # cancelled in this very instant
+            candidates = self._candidates(place.exclude)
+            if not candidates:
+                self._queue.call(place, self._nobody())
                 continue
-            try:
-                lease = self._assign(waiting.exclude)
-            except GatewayError as refusal:
-                waiting.turn.set_exception(refusal)
-                continue
+            lease = self._assign(candidates)
             if lease is not None:
-                waiting.turn.set_result(lease)
-            elif not waiting.exclude:
+                self._queue.call(place, lease)
+                continue
+            self._return_of(candidates)
+            if not place.exclude:
                 return  # who may use any worker finds none: nobody behind it will
 
 
-def _withdraw(turn: asyncio.Future[Lease]) -> None:
-    """The request left the queue. A lease that was assigned in the same instant goes back at once."""
-    if not turn.done():
-        turn.cancel()
-    elif not turn.cancelled() and turn.exception() is None:
+def _hand_back(turn: asyncio.Future[Lease]) -> None:
+    """The request left in the same instant in which its turn came: a lease that it never saw goes back at once."""
+    if turn.done() and not turn.cancelled() and turn.exception() is None:
         turn.result().release()

@@ -5,14 +5,18 @@ Foreign errors become ours here and nowhere else. Used by `relay` through a leas
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Final
 
-from gateway.errors import AnswerTimeout, FirstTokenTimeout, IdleTimeout, WorkerFailed, WorkerUnreachable
+from gateway.balance.breaker import Breaker
+from gateway.errors import TimedOut, WorkerFailed, WorkerUnreachable
 from gateway.exchange import Exchange
-from gateway.upstream.connection import ConnectFailed, Connection, Silent, UpstreamError
+from gateway.patience import Patience
+from gateway.upstream.connection import ConnectFailed, Connection, PeerClosed, Silent, UpstreamError
 from gateway.upstream.pool import Address, ConnectionPool
 from gateway.upstream.response import Response
-from registry.snapshot import Timeouts, WorkerView
+from registry.snapshot import WorkerView
 
 ANSWER_LIMIT: Final = 64 * 1024 * 1024
 """Bytes of one JSON answer, at most."""
@@ -21,16 +25,13 @@ ANSWER_LIMIT: Final = 64 * 1024 * 1024
 class Reply:
     """One worker's answer to one request. `close` must be called once; leaving early aborts the worker's work."""
 
-    __slots__ = ("_connection", "_pool", "_response", "_stream", "_timeouts", "status")
+    __slots__ = ("_connection", "_patience", "_pool", "_response", "status")
 
-    def __init__(
-        self, pool: ConnectionPool, connection: Connection, response: Response, timeouts: Timeouts, *, stream: bool
-    ) -> None:
+    def __init__(self, pool: ConnectionPool, connection: Connection, response: Response, patience: Patience) -> None:
         self._pool: Final = pool
         self._connection: Final = connection
         self._response: Final = response
-        self._timeouts: Final = timeouts
-        self._stream: Final = stream
+        self._patience: Final = patience
         self.status: Final = response.status
 
     @property
@@ -49,31 +50,43 @@ class Reply:
         return self._response.headers.get(b"content-type", b"application/json")
 
     async def next(self, *, first: bool = False) -> bytes:
-        """The next bytes of a stream; empty at its end. Raises `WorkerFailed`, `FirstTokenTimeout`, `IdleTimeout`."""
+        """The next bytes of the body; empty at its end. Raises `WorkerFailed`, `TimedOut`."""
         try:
-            return await self._connection.read(self._timeouts.first_token if first else self._timeouts.idle)
+            return await self._connection.read(self._patience.first if first else self._patience.idle)
         except Silent as fault:
-            if first:
-                raise FirstTokenTimeout("The worker did not produce a first token in time.") from fault
-            raise IdleTimeout("The worker's stream stood still for too long.") from fault
+            raise self._patience.verdict(first=first) from fault
         except UpstreamError as fault:
             raise WorkerFailed(f"The worker broke off: {fault}.") from fault
 
     async def whole(self) -> bytes:
-        """The complete body of a JSON answer. Raises `WorkerFailed`, `AnswerTimeout`."""
-        parts: list[bytes] = []
-        size = 0
-        try:
-            while part := await self._connection.read(self._timeouts.answer):
-                parts.append(part)
-                size += len(part)
-                if size > ANSWER_LIMIT:
-                    raise WorkerFailed("The worker's answer has no end.")
-        except Silent as fault:
-            raise AnswerTimeout("The worker did not complete its answer in time.") from fault
-        except UpstreamError as fault:
-            raise WorkerFailed(f"The worker broke off: {fault}.") from fault
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        """The complete body of a JSON answer. Raises `WorkerFailed`, `TimedOut`."""
+        part = await self.next()
+        if self._response.complete and not self._response.chunks:
+            return part
+        parts = bytearray(part)
+        while part:
+            part = await self.next()
+            parts += part
+            if len(parts) > ANSWER_LIMIT:
+                raise WorkerFailed("The worker's answer has no end.")
+        return bytes(parts)
+
+    def flow(self, arrived: Callable[[bytes], None], broke: Callable[[Exception], None]) -> None:
+        """Push the rest of the body instead of waiting to be asked: `arrived` for each piece, empty at its end."""
+
+        def broken(fault: UpstreamError) -> None:
+            silent = isinstance(fault, Silent)
+            broke(self._patience.verdict(first=False) if silent else WorkerFailed(f"The worker broke off: {fault}."))
+
+        self._connection.flow(arrived, broken, self._patience)
+
+    def hold(self) -> None:
+        """Stop pushing; the worker waits with us, and its silence is not held against it."""
+        self._connection.hold()
+
+    def go_on(self) -> None:
+        """Push again."""
+        self._connection.go_on()
 
     def close(self, *, complete: bool = False) -> None:
         """Give the connection back. Unless the answer is `complete`, or read to its end, that aborts the generation."""
@@ -88,6 +101,7 @@ class Worker:
         key = f"authorization: Bearer {view.key}\r\n" if view.key else ""
         self.view = view
         self.inflight = 0
+        self.breaker: Final = Breaker()
         self._prefix: Final = address.prefix
         self._fixed: Final = (
             f" HTTP/1.1\r\nhost: {address.authority}\r\n{key}content-type: application/json\r\n"
@@ -104,10 +118,10 @@ class Worker:
         """Whether it has room for one more request."""
         return self.inflight < self.view.capacity
 
-    async def send(self, path: str, body: bytes, timeouts: Timeouts, exchange: Exchange) -> Reply:
+    async def send(self, path: str, body: bytes, patience: Patience, exchange: Exchange) -> Reply:
         """POST `body` and wait for the reply's headers.
 
-        Raises `WorkerUnreachable` if nothing was sent, `WorkerBusy` if it said so, else `WorkerFailed` or a timeout.
+        Raises `WorkerUnreachable` if nothing was sent, else `WorkerFailed` or `TimedOut`.
         """
         head = b"POST %b%b%d\r\nx-request-id: %b\r\n\r\n" % (
             (self._prefix + path).encode(),
@@ -115,31 +129,32 @@ class Worker:
             len(body),
             exchange.request_id.encode(),
         )
-        connection = self._connections.reusable()
-        while connection is not None:
+        if (connection := self._connections.reusable()) is not None:
             try:
-                return await self._exchange(connection, head, body, timeouts, stream=exchange.stream)
+                return await self._exchange(connection, head, body, patience)
+            except PeerClosed as fault:
+                # The worker closed an idle connection just as we took it: no byte was answered, use a new one. (Not
+                # another idle one: a request that makes a worker hang up would be sent once for each of them.)
+                if fault.answered:
+                    raise _ours(fault, patience) from fault
             except UpstreamError as fault:
-                if fault.answered or isinstance(fault, Silent):
-                    raise _ours(fault, stream=exchange.stream) from fault
-                # The worker closed an idle connection just as we took it: no byte was answered, use another.
-                connection = self._connections.reusable()
+                raise _ours(fault, patience) from fault
         try:
-            connection = await self._connections.connect(timeouts.connect)
-            return await self._exchange(connection, head, body, timeouts, stream=exchange.stream)
+            began = asyncio.get_running_loop().time()
+            connection = await self._connections.connect(patience.connect)
+            exchange.connected += asyncio.get_running_loop().time() - began
+            return await self._exchange(connection, head, body, patience)
         except UpstreamError as fault:
-            raise _ours(fault, stream=exchange.stream) from fault
+            raise _ours(fault, patience) from fault
 
-    async def _exchange(
-        self, connection: Connection, head: bytes, body: bytes, timeouts: Timeouts, *, stream: bool
-    ) -> Reply:
+    async def _exchange(self, connection: Connection, head: bytes, body: bytes, patience: Patience) -> Reply:
         try:
-            response = await connection.begin(head, body, timeouts.first_token if stream else timeouts.answer)
+            response = await connection.begin(head, body, patience.first)
         except BaseException:
             self._connections.give_back(connection)
             raise
-        reply = Reply(self._connections, connection, response, timeouts, stream=stream)
-        if b"content-encoding" in response.headers and response.headers[b"content-encoding"] != b"identity":
+        reply = Reply(self._connections, connection, response, patience)
+        if response.headers.get(b"content-encoding", b"identity") != b"identity":
             reply.close()
             raise WorkerFailed("The worker compressed its answer, which it was asked not to do.")
         return reply
@@ -149,12 +164,10 @@ class Worker:
         self._connections.close()
 
 
-def _ours(fault: UpstreamError, *, stream: bool) -> WorkerFailed | FirstTokenTimeout | AnswerTimeout:
+def _ours(fault: UpstreamError, patience: Patience) -> WorkerFailed | TimedOut:
     """The seam: what went wrong on the wire, as the client may hear it (no addresses, no paths)."""
     if isinstance(fault, ConnectFailed):
         return WorkerUnreachable("The worker could not be reached.")
     if isinstance(fault, Silent):
-        if stream:
-            return FirstTokenTimeout("The worker did not produce a first token in time.")
-        return AnswerTimeout("The worker did not complete its answer in time.")
+        return patience.verdict(first=True)
     return WorkerFailed(f"The worker broke off: {fault}.")

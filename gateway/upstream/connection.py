@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final, NamedTuple, Protocol, cast
 
 from gateway.upstream.response import BadResponse, Response
 
@@ -43,6 +43,21 @@ class Silent(UpstreamError):
     """The peer sent nothing for the whole of the allowed time."""
 
 
+class Limits(Protocol):
+    """How long to wait for the next piece; asked anew for each."""
+
+    @property
+    def idle(self) -> float | None: ...
+
+
+class _Flow(NamedTuple):
+    """To whom a body is pushed."""
+
+    arrived: Callable[[bytes], None]
+    broke: Callable[[UpstreamError], None]
+    limits: Limits
+
+
 class Connection(asyncio.Protocol):
     """Invariant: at most one exchange is open, and `idle` is true exactly when another may begin."""
 
@@ -55,6 +70,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._deadline: float | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._flow: _Flow | None = None
         self._keep: Callable[[Connection], None] | None = None
         """Set while the end of a body is drained."""
 
@@ -84,16 +100,53 @@ class Connection(asyncio.Protocol):
             if self._paused:
                 self._resume()
             await self._arrival()
+        self._deadline = None  # until the next read, it is the client who is waited for
         taken = response.take()
         if self._paused:
             self._resume()
         return taken
+
+    def flow(self, arrived: Callable[[bytes], None], broke: Callable[[UpstreamError], None], limits: Limits) -> None:
+        """Push the rest of the body: `arrived` for each piece, empty at its end; `broke` once instead of that."""
+        self._flow = flow = _Flow(arrived, broke, limits)
+        response = cast("Response", self._response)
+        if response.chunks or response.complete:
+            self._push(response, flow)
+        if self._flow is not flow:
+            return
+        if self._fault is not None:
+            broke(self._fault)
+            return
+        self._expect_within(limits.idle)
+        if self._paused:
+            self._resume()
+
+    def hold(self) -> None:
+        """Pause the worker's socket, without a limit on its silence."""
+        self._deadline = None
+        if not self._paused and self._transport is not None:
+            self._transport.pause_reading()
+            self._paused = True
+
+    def go_on(self) -> None:
+        """Read on after `hold`."""
+        if self._flow is not None:
+            self._expect_within(self._flow.limits.idle)
+        if self._paused:
+            self._resume()
+
+    def _push(self, response: Response, flow: _Flow) -> None:
+        if response.chunks:
+            flow.arrived(response.take())
+        if response.complete and self._flow is flow:
+            flow.arrived(b"")
 
     def leave(self, keep: Callable[[Connection], None], *, drain: bool) -> None:
         """End the exchange. `keep` is called if and when the connection can carry another; else it is aborted.
 
         `drain`: the rest of the body matters to nobody but has to be read before the connection can be used again.
         """
+        self._flow = None
         if drain and self._fault is None and self._response is not None and not self._response.complete:
             self._keep = keep
             self._expect_within(DRAIN)
@@ -137,7 +190,11 @@ class Connection(asyncio.Protocol):
         try:
             response.feed(data)
         except BadResponse as fault:
-            self._fail(ProtocolBroken(f"not an HTTP response: {fault}", answered=response.headers_done))
+            self._fail(ProtocolBroken(f"not an HTTP response: {fault}", answered=True))
+            return
+        if self._flow is not None:
+            self._expect_within(self._flow.limits.idle)
+            self._push(response, self._flow)
             return
         if self._keep is not None:
             self._drained(response, self._keep)
@@ -166,6 +223,8 @@ class Connection(asyncio.Protocol):
             except BadResponse as fault:
                 self._fail(PeerClosed(str(fault), answered=answered))
                 return
+            if self._flow is not None:
+                self._push(response, self._flow)
             self._wake()
             return
         self._fail(PeerClosed(str(exc) if exc else "the connection closed", answered=answered))
@@ -192,6 +251,9 @@ class Connection(asyncio.Protocol):
         if self._fault is None:
             self._fault = fault
         self.abort()
+        flow, self._flow = self._flow, None  # the transport's own end follows: one failure is told once
+        if flow is not None:
+            flow.broke(self._fault)
         self._wake()
 
     def _resume(self) -> None:

@@ -1,0 +1,50 @@
+"""Keeps a client whose stream has not begun from giving up: an SSE comment every now and then.
+
+The first comment commits the 200; what fails after it is told by an error event. Used by `api.inference` around the
+wait for a worker and its first token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Final, Self
+
+from gateway.answers import SSE_HEADERS
+from gateway.client import Client
+from gateway.tasks import Child
+
+INTERVAL: Final = 15.0
+"""Seconds between two comments."""
+_COMMENT: Final = b": waiting\n\n"
+
+
+class Heartbeats:
+    """An async context. Invariant: outside of it, nothing of ours writes to the client."""
+
+    def __init__(self, client: Client, interval: float = INTERVAL) -> None:
+        self._client: Final = client
+        self._interval: Final = interval
+        self._timer: asyncio.TimerHandle | None = None
+        self._beating: Child | None = None
+
+    async def __aenter__(self) -> Self:
+        self._timer = asyncio.get_running_loop().call_later(self._interval, self._ring)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._beating is not None:
+            await self._beating.stop()
+
+    def _ring(self) -> None:
+        self._beating = Child(self._beat())
+
+    async def _beat(self) -> None:
+        await self._client.start(list(SSE_HEADERS))
+        while True:
+            await self._client.write(_COMMENT)
+            await asyncio.sleep(self._interval)

@@ -1,0 +1,115 @@
+"""The way back to a client, behind one seam with two implementations that behave alike.
+
+`AsgiClient` is the portable truth: ASGI's `receive` and `send`. `gateway.wire.WireClient` writes to the connection's
+transport where our uvicorn protocol offers it, and saves a task and an awaited call for every chunk. `api` picks one
+per request; `answers` and `heartbeats` use it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from gateway.asgi import Headers, Receive, Send, body_message, start_message
+from gateway.errors import ClientGone
+from gateway.tasks import Child
+
+WRITE_STALL: Final = 30.0
+"""Seconds that a client may refuse to take a byte before it is cut."""
+
+
+class Source(Protocol):
+    """A worker's body, as it is poured to a client."""
+
+    async def next(self) -> bytes:
+        """The next bytes; empty at the end."""
+
+    def flow(self, arrived: Callable[[bytes], None], broke: Callable[[Exception], None]) -> None:
+        """From now on call `arrived` for every piece (empty: the end) or once `broke`, instead of `next`."""
+
+    def hold(self) -> None:
+        """Stop flowing for a while: whoever takes it is slow."""
+
+    def go_on(self) -> None:
+        """Flow again."""
+
+
+class Step(Protocol):
+    """What happens to each piece on the way: purely."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is wanted."""
+
+    def take(self, piece: bytes) -> bytes:
+        """The bytes to forward for one piece; `piece` is empty at the worker's end."""
+
+
+class Client(Protocol):
+    """Invariant: `begun` is true exactly when the response's status line went out, which happens at most once."""
+
+    @property
+    def begun(self) -> bool: ...
+
+    def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
+        """Call `gone` when the client leaves; returns how to stop watching."""
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """A complete response."""
+
+    async def start(self, headers: Headers) -> None:
+        """Begin a stream with status 200; a stream that has begun is left alone."""
+
+    async def write(self, data: bytes) -> None:
+        """Some bytes of a stream."""
+
+    async def pour(self, source: Source, step: Step) -> None:
+        """Everything from `source` through `step` until that is over. Raises what `source` raises, or `ClientGone`."""
+
+    async def end(self) -> None:
+        """The stream is complete."""
+
+
+class AsgiClient:
+    """Over `receive` and `send`, under any ASGI server."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive: Final = receive
+        self._send: Final = send
+        self.begun = False
+
+    def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
+        async def wait_for_disconnect() -> None:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+            gone()
+
+        return Child(wait_for_disconnect()).cancel
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        self.begun = True
+        length = (b"content-length", b"%d" % len(body))
+        await self._send(start_message(status, [*headers, length]))
+        await self._send(body_message(body, more=False))
+
+    async def start(self, headers: Headers) -> None:
+        if not self.begun:
+            self.begun = True
+            await self._send(start_message(200, headers))
+
+    async def write(self, data: bytes) -> None:
+        try:
+            async with asyncio.timeout(WRITE_STALL):
+                await self._send(body_message(data, more=True))
+        except TimeoutError as stall:
+            raise ClientGone("The client stopped reading.") from stall
+
+    async def pour(self, source: Source, step: Step) -> None:
+        while not step.over:
+            forwarded = step.take(await source.next())
+            if forwarded:
+                await self.write(forwarded)
+
+    async def end(self) -> None:
+        await self._send(body_message(b"", more=False))

@@ -1,0 +1,71 @@
+"""Requests that wait for a worker of one pool: first come first served, within three classes of priority.
+
+Owned by `pool.pool`. Nothing here knows what is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Priority(IntEnum):
+    """Classes of requests; a lower number is served first."""
+
+    HIGH = 0
+    NORMAL = 1
+    LOW = 2
+
+
+@dataclass(slots=True, eq=False)
+class Place(Generic[T]):
+    """One request's place: what it must not get, and where its turn (or a refusal) arrives."""
+
+    priority: Priority
+    exclude: frozenset[str]
+    turn: asyncio.Future[T]
+    queued: bool = True
+    """Whether it is still in the queue."""
+
+
+class Queue(Generic[T]):
+    """Invariant: a place is in it from `join` until its turn comes or it leaves; `len` is how many are."""
+
+    def __init__(self) -> None:
+        self._classes: Final[tuple[deque[Place[T]], ...]] = tuple(deque() for _ in Priority)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._classes))
+
+    def __iter__(self) -> Iterator[Place[T]]:
+        """In the order of service; a copy, so that turns may be given on the way."""
+        for places in self._classes:
+            yield from tuple(places)
+
+    def join(self, priority: Priority, exclude: frozenset[str]) -> Place[T]:
+        """A place at the end of its class."""
+        place = Place[T](priority, exclude, asyncio.get_running_loop().create_future())
+        self._classes[priority].append(place)
+        return place
+
+    def call(self, place: Place[T], turn: T | Exception) -> None:
+        """It is the turn of `place`, or it is refused: it is in the queue no more."""
+        self.leave(place)
+        if place.turn.done():
+            return  # its request was cancelled and has not come round to leaving
+        if isinstance(turn, Exception):
+            place.turn.set_exception(turn)
+        else:
+            place.turn.set_result(turn)
+
+    def leave(self, place: Place[T]) -> None:
+        """Out at once, from wherever it stands, if it is still in."""
+        if place.queued:
+            place.queued = False
+            self._classes[place.priority].remove(place)
