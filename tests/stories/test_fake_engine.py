@@ -5,41 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 
 from engines.fake.words import verify
+from tests.stories.fakes import fake_worker, listening
 
 BODY = {"model": "fake", "messages": [{"role": "user", "content": "hello there"}]}
 STREAM = BODY | {"stream": True, "stream_options": {"include_usage": True}}
-
-
-@asynccontextmanager
-async def fake_worker(port: int, *options: str) -> AsyncIterator[httpx.AsyncClient]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "engines.fake", "--port", str(port), *options, stdout=asyncio.subprocess.DEVNULL
-    )
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as client:
-            await _listening(client)
-            yield client
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-async def _listening(client: httpx.AsyncClient) -> None:
-    for _ in range(200):
-        try:
-            await client.get("/fake/counts")
-        except httpx.TransportError:
-            await asyncio.sleep(0.02)
-        else:
-            return
 
 
 def events(text: str) -> list[dict]:
@@ -139,7 +113,7 @@ async def test_sigterm_ends_streams_with_abort(unused_tcp_port: int) -> None:
         sys.executable, "-m", "engines.fake", "--port", str(unused_tcp_port), "--itl", "5", stdout=-3
     )
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{unused_tcp_port}", trust_env=False) as client:
-        await _listening(client)
+        await listening(client)
         async with client.stream("POST", "/v1/chat/completions", json=STREAM, timeout=10) as answer:
             pieces = answer.aiter_text()
             text = await anext(pieces)

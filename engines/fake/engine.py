@@ -1,0 +1,30 @@
+"""The fake worker as an `Engine`, so that a supervisor can start it as it starts vLLM. For tests and load tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import engines
+from engines.engine import Launch, LaunchPlan
+from engines.vllm import VLLMEngine
+
+_SOURCE: Final = str(Path(engines.__file__).parent.parent)
+
+
+class FakeEngine(VLLMEngine):
+    """VLLM's calls and bodies over `python -m engines.fake`; the registry's options are the script."""
+
+    def launch(self, plan: LaunchPlan) -> Launch:
+        argv = [str(plan.python), "-m", "engines.fake", "--host", plan.host, "--port", str(plan.port)]
+        argv += ["--served-name", plan.served_name]
+        if plan.context is not None:
+            argv += ["--context", str(plan.context)]
+        for option, value in plan.options.items():
+            flag = "--" + option.replace("_", "-")
+            argv += [flag] if value is True else [flag, str(value)]
+        return Launch(tuple(argv), {"VLLM_API_KEY": plan.key, "PYTHONPATH": _SOURCE})
+
+    def capacity(self, options: Mapping[str, object]) -> int:
+        return int(str(options.get("max_num_seqs", 256)))

@@ -1,0 +1,82 @@
+"""What a launcher is: it puts one worker somewhere, for as long as a block is entered. `LAUNCHERS` holds them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from engines.engine import Engine
+from registry.spec import ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a worker of ours is started from: the environment's interpreter and the weights as they lie on disk."""
+
+    python: Path
+    weights: Path
+    layout: str
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One place in a model's pool: which worker shall sit there."""
+
+    model: str
+    number: int
+    spec: ModelSpec
+    engine: Engine
+    prepared: Prepared | None
+    """None where the launcher starts nothing."""
+
+    @property
+    def name(self) -> str:
+        """For people, and stable over restarts; safe in a file's name."""
+        return f"{self.model.replace('/', '-')}-{self.number}"
+
+
+class Placed(Protocol):
+    """A worker that was put somewhere: it may not be ready yet."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def pid(self) -> int | None: ...
+
+    @property
+    def log(self) -> Path | None: ...
+
+    async def ended(self) -> str:
+        """Waits for its end; says how it ended. A worker that is not ours never ends."""
+
+    def kill(self) -> None:
+        """Ends it now, if it is ours."""
+
+
+class Launcher(Protocol):
+    """Where workers run."""
+
+    @property
+    def prepares(self) -> bool:
+        """Whether its workers need an environment and weights."""
+
+    def seats(self, spec: ModelSpec) -> int:
+        """How many workers the pool of `spec` has."""
+
+    def place(self, seat: Seat) -> AbstractAsyncContextManager[Placed]:
+        """Puts a worker in `seat`; on leaving, it is stopped and nothing of it is left. Raises `LaunchFailed`."""
+
+    def served_name(self, model: str, listed: Sequence[str]) -> str:
+        """What to call the model at a worker that lists these names."""
+
+
+class LaunchFailed(Exception):
+    """No worker could be put there; the message says why."""

@@ -1,0 +1,129 @@
+"""The snapshot channel's server end: a Unix socket, one JSON line a message, any number of clients.
+
+Every client (gateways, `enginehouse status`) gets the newest snapshot at once and each later one; a slow client
+skips to the newest. Clients may send `{"type": "suspect", "worker": …, "reason": …}`. The socket's end is the
+supervisor's end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from registry.snapshot import Snapshot, encode
+
+_LONGEST: Final = 100
+"""Bytes of a Unix socket's path; the kernel takes 107."""
+
+
+class Suspect(msgspec.Struct, tag="suspect", tag_field="type", frozen=True):
+    """A gateway saw a worker fail: probe it now."""
+
+    worker: str
+    reason: str = ""
+
+
+class Control:
+    """Invariant: every client has been sent, or will be sent next, the newest published snapshot."""
+
+    def __init__(self, suspect: Callable[[str, str], None]) -> None:
+        self._suspect: Final = suspect
+        self._frame = b""
+        self._news: Final[set[asyncio.Event]] = set()
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Makes `snapshot` the newest; never waits."""
+        self._frame = encode(snapshot)
+        for news in self._news:
+            news.set()
+
+    @asynccontextmanager
+    async def listening(self, state: Path) -> AsyncIterator[Path]:
+        """Serves on a socket of the state folder for as long as it is entered; yields the socket's path."""
+        path = _place(state)
+        path.unlink(missing_ok=True)
+        # Snapshots carry the workers' keys: nobody else may even connect.
+        before = os.umask(0o177)
+        try:
+            sock = socket.socket(socket.AF_UNIX)
+            sock.bind(str(path))
+        finally:
+            os.umask(before)
+        async with asyncio.TaskGroup() as group:
+            clients: set[asyncio.Task[None]] = set()
+
+            def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                task = group.create_task(self._serve(reader, writer))
+                clients.add(task)
+                task.add_done_callback(clients.discard)
+
+            server = await asyncio.start_unix_server(connected, sock=sock)
+            try:
+                yield path
+            finally:
+                server.close()
+                path.unlink(missing_ok=True)
+                for client in clients:
+                    client.cancel()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        news = asyncio.Event()
+        news.set()
+        self._news.add(news)
+        try:
+            async with asyncio.TaskGroup() as group:
+                sending = group.create_task(self._send(news, writer))
+                await self._listen(reader)
+                sending.cancel()
+        except* (ConnectionError, ValueError):
+            pass  # the client left, or sent a line without end
+        finally:
+            self._news.discard(news)
+            writer.close()
+
+    async def _send(self, news: asyncio.Event, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await news.wait()
+            news.clear()
+            if self._frame:
+                writer.write(self._frame)
+                await writer.drain()
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        while line := await reader.readline():
+            with contextlib.suppress(msgspec.DecodeError):
+                order = msgspec.json.decode(line, type=Suspect)
+                self._suspect(order.worker, order.reason)
+
+
+def locate(state: Path) -> Path:
+    """Where the control socket of a state folder is, for clients: `control.sock`, or what `control.path` says."""
+    try:
+        return Path((state / "control.path").read_text(encoding="utf-8").strip())
+    except FileNotFoundError:
+        return state / "control.sock"
+
+
+def _place(state: Path) -> Path:
+    """The socket's path; for a state folder too deep, one in the temporary folder, noted in `control.path`."""
+    near, note = state.absolute() / "control.sock", state / "control.path"
+    note.unlink(missing_ok=True)
+    if len(os.fsencode(near)) <= _LONGEST:
+        return near
+    digest = hashlib.sha256(os.fsencode(near)).hexdigest()[:16]
+    folder = Path(tempfile.gettempdir()) / f"enginehouse-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o077:
+        raise PermissionError(1, "somebody else's folder", str(folder))
+    note.write_text(str(folder / f"{digest}.sock"), encoding="utf-8")
+    return folder / f"{digest}.sock"

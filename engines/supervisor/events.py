@@ -1,0 +1,78 @@
+"""What a supervisor tells whoever started it, as values. The supervisor prints nothing; `cli` decides what to show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The public address is bound and a gateway is being started."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStarted:
+    """A gateway process runs; `restarts` counts the ones before it in its place."""
+
+    pid: int
+    restarts: int
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayLost:
+    """A gateway process ended without having been asked; a new one follows."""
+
+    reason: str
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReady:
+    """The first worker of a model has become ready, so many seconds after it was asked for."""
+
+    model: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFailed:
+    """A model's environment or weights could not be prepared; tried again in `retry_in` seconds."""
+
+    model: str
+    reason: str
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLost:
+    """A worker ended without having been asked. `tail` is the end of its log; `retry_in` None: held down."""
+
+    model: str
+    worker: str
+    reason: str
+    log: str
+    tail: tuple[str, ...]
+    retry_in: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """Asked to stop: open requests have so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Nothing is left running."""
+
+
+Announcement = Listening | GatewayStarted | GatewayLost | ModelReady | ModelFailed | WorkerLost | Draining | Stopped
+Announce = Callable[[Announcement], None]
+
+
+def unheard(_: Announcement) -> None:
+    """An `Announce` for callers who do not care."""

@@ -1,0 +1,67 @@
+"""Remembers which keepers run, in `STATE/workers.json`, so that a later supervisor can end what an earlier one left.
+
+Keepers end with their supervisor, so there is normally nothing left; a keeper that was killed together with it, or
+is still in its grace, is found here. Owned by the supervisor that holds the state folder's lock.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from engines.supervisor import processes
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """One keeper: a session leader, named so that a reused pid is not mistaken for it."""
+
+    pid: int
+    birth: int
+    boot: str
+
+
+class Leftovers:
+    """Invariant: the file lists every keeper that this supervisor has started and not yet seen end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path: Final = path
+        self._kept: Final[dict[int, Kept]] = {}
+
+    def clear(self) -> int:
+        """Kills what an earlier supervisor left running. Returns how many processes that were."""
+        killed = sum(processes.kill_session(kept.pid) for kept in self._read() if _is_same(kept))
+        self._write()
+        return killed
+
+    def add(self, pid: int) -> None:
+        """A keeper was started."""
+        birth = processes.birth(pid)
+        if birth is not None:
+            self._kept[pid] = Kept(pid, birth, processes.boot())
+            self._write()
+
+    def remove(self, pid: int) -> None:
+        """A keeper has ended, and nothing of its session is left."""
+        self._kept.pop(pid, None)
+        self._write()
+
+    def _read(self) -> list[Kept]:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=list[Kept])
+        except (FileNotFoundError, msgspec.DecodeError):
+            return []
+
+    def _write(self) -> None:
+        fresh = self._path.with_suffix(".new")
+        fresh.write_bytes(msgspec.json.encode(list(self._kept.values())))
+        fresh.replace(self._path)
+
+
+def _is_same(kept: Kept) -> bool:
+    """Whether the session is still that keeper's: alive itself, or dead while its children live on.
+
+    A pid is not given out again while a session of that number exists, so only a living leader can be another.
+    """
+    return kept.boot == processes.boot() and processes.birth(kept.pid) in {None, kept.birth}

@@ -1,0 +1,170 @@
+"""The supervisor's composition root: owns workers, gateways, the public socket and the snapshots, until a signal.
+
+Called by `cli.serve`. Nothing is printed here: what happens is announced, how far work is gets reported. Exit
+status: 0 after an orderly end, 1 after a hurried one (a second signal).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from engines import ENGINES
+from engines.engine import Engine
+from engines.launchers.external import External
+from engines.launchers.launcher import Launcher
+from engines.launchers.local import Local
+from engines.progress import Report, silent
+from engines.supervisor import address, probe
+from engines.supervisor.board import Board
+from engines.supervisor.control import Control
+from engines.supervisor.events import Announce, Draining, Listening, Stopped, unheard
+from engines.supervisor.gateways import GATEWAY, Gateways
+from engines.supervisor.leftovers import Leftovers
+from engines.supervisor.pacing import Pacing
+from engines.supervisor.pool import House, Prepare
+from engines.supervisor.preparation import preparing
+from engines.supervisor.reconcile import Reconciler
+from engines.supervisor.settings import ServeSettings
+from engines.supervisor.starts import StartTimes
+from engines.supervisor.statefolder import locked
+from engines.supervisor.worker import Clock
+from registry.changes import EMPTY, changes
+from registry.load import load
+from registry.spec import Registry
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a test may replace; the defaults are the product."""
+
+    engines: Mapping[str, Engine] = field(default_factory=lambda: ENGINES)
+    prepare: Callable[[ServeSettings], Prepare] = preparing
+    gateway: Sequence[str] = GATEWAY
+    pacing: Pacing = field(default_factory=Pacing)
+
+
+async def serve(
+    settings: ServeSettings,
+    *,
+    announce: Announce = unheard,
+    report: Report = silent,
+    parts: Parts = Parts(),
+) -> int:
+    """Serves the registry until SIGTERM or Ctrl-C; a second one means at once. Returns the exit status.
+
+    Raises `RegistryRefused` or `ServeRefused` before anything is started.
+    """
+    settings = replace(settings, state=settings.state.absolute(), cache=settings.cache.absolute())
+    address.refuse_open_house(settings.host, settings.env)
+    registry = load(settings.registry_path, settings.env)
+    stop = Stop()
+    with (
+        locked(settings.state),
+        address.bound(settings.host, settings.port) as listening,
+        stop.on_signals(),
+    ):
+        await Supervisor(settings, parts, stop, announce, report).run(registry, listening)
+    announce(Stopped())
+    return int(stop.haste.is_set())
+
+
+class Stop:
+    """How urgently the supervisor shall end. Invariant: `haste` is set only after `asked`."""
+
+    def __init__(self) -> None:
+        self.asked: Final = asyncio.Event()
+        self.haste: Final = asyncio.Event()
+
+    def ask(self) -> None:
+        """Once: end in order. Again: at once."""
+        if self.asked.is_set():
+            self.haste.set()
+        self.asked.set()
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Signals ask, for as long as it is entered."""
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self.ask)
+        try:
+            yield
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+
+class Supervisor:
+    """Invariant: when `run` returns, nothing that it started is running."""
+
+    def __init__(self, settings: ServeSettings, parts: Parts, stop: Stop, announce: Announce, report: Report) -> None:
+        self._settings: Final = settings
+        self._parts: Final = parts
+        self._stop: Final = stop
+        self._announce: Final = announce
+        self._report: Final = report
+        self._clock: Final = Clock(time.monotonic, time.time)  # noqa: TID251 (shown to people)
+        self._left: Final = Leftovers(settings.state / "workers.json")
+
+    async def run(self, registry: Registry, listening: socket.socket) -> None:
+        """Clears what an earlier supervisor left, serves, ends in order: gateways first, then workers."""
+        settings = self._settings
+        self._left.clear()
+        async with probe.client() as client:
+            control = Control(lambda worker, reason: reconciler.suspect(worker, reason))  # noqa: PLW0108 (bound late)
+            house = self._house(control, probe.Prober(client))
+            reconciler = Reconciler(self._parts.engines, self._launchers(), house, int(self._clock.wall()))
+            async with control.listening(settings.state) as path:
+                gateways = Gateways(
+                    listening,
+                    path,
+                    drain=settings.drain_s,
+                    logs=settings.logs,
+                    env=settings.env,
+                    announce=self._announce,
+                    clock=self._clock.now,
+                    program=self._parts.gateway,
+                )
+                self._announce(Listening(address.url(listening)))
+                await self._until_stopped(registry, reconciler, gateways)
+
+    async def _until_stopped(self, registry: Registry, reconciler: Reconciler, gateways: Gateways) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(gateways.run(self._settings.gateways))
+            pools = group.create_task(reconciler.run(changes(EMPTY, registry)))
+            await self._stop.asked.wait()
+            self._announce(Draining(self._settings.drain_s))
+            await gateways.stop(self._stop.haste)
+            pools.cancel()
+
+    def _house(self, control: Control, prober: probe.Prober) -> House:
+        return House(
+            board=Board(control.publish),
+            prepare=self._parts.prepare(self._settings),
+            prober=prober,
+            pacing=self._parts.pacing,
+            clock=self._clock,
+            starts=StartTimes(self._settings.state / "starts.json"),
+            announce=self._announce,
+            report=self._report,
+        )
+
+    def _launchers(self) -> Mapping[str, Launcher]:
+        settings = self._settings
+        local = Local(
+            env=settings.env,
+            logs=settings.logs,
+            grace=self._parts.pacing.grace,
+            haste=self._stop.haste,
+            left=self._left,
+        )
+        return {"local": local, "external": External()}

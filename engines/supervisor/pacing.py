@@ -1,0 +1,32 @@
+"""How often and how long the supervisor waits: one frozen value, passed in, so that tests can be quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engines.supervisor.lifecycle import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """Seconds, but for `limits`. The defaults are the product's (FAULTS)."""
+
+    ready_every: float = 0.25
+    """Between two looks at a worker that starts."""
+    start_within: float = 900.0
+    """A worker that is not ready by then is taken for hung."""
+    probe_every: float = 5.0
+    probe_within: float = 2.0
+    warm_up_within: float = 120.0
+    hung_after: float = 60.0
+    """A worker of ours that is unhealthy for so long is replaced."""
+    grace: float = 10.0
+    """Between SIGTERM and SIGKILL."""
+    prepare_first: float = 10.0
+    """Before environment and weights are tried again after a failure; doubled each time."""
+    prepare_longest: float = 300.0
+    limits: Limits = field(default_factory=Limits)
+
+    def prepare_again(self, failures: int) -> float:
+        """The wait after so many failures in a row."""
+        return min(self.prepare_first * 2.0 ** (failures - 1), self.prepare_longest)

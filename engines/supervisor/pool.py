@@ -1,0 +1,135 @@
+"""A model's workers: prepares what they need, then keeps every seat taken. Run by `reconcile`, one task a model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from engines.engine import Engine
+from engines.launchers.launcher import Launcher, Prepared, Seat
+from engines.progress import Progress, Report
+from engines.supervisor.board import Board
+from engines.supervisor.events import Announce, ModelFailed, ModelReady
+from engines.supervisor.pacing import Pacing
+from engines.supervisor.probe import Prober
+from engines.supervisor.starts import StartTimes
+from engines.supervisor.worker import Clock, Outlets, Worker
+from registry.snapshot import Loading, ModelView, WorkerState, WorkerView
+from registry.spec import ModelSpec
+
+
+class PreparationFailed(Exception):
+    """A model's environment or weights are not to be had now; the message says why and what to do."""
+
+
+Prepare = Callable[[str, ModelSpec, Report], Awaitable[Prepared]]
+"""Makes what a model's workers are started from, reporting progress. Raises `PreparationFailed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What all pools share."""
+
+    board: Board
+    prepare: Prepare
+    prober: Prober
+    pacing: Pacing
+    clock: Clock
+    starts: StartTimes
+    announce: Announce
+    report: Report
+
+
+def view(name: str, spec: ModelSpec, created: int) -> ModelView:
+    """A model as gateways first see it: no worker yet."""
+    return ModelView(
+        name=name,
+        engine=spec.engine,
+        served_name=name,
+        aliases=tuple(spec.aliases),
+        context=spec.context,
+        created=created,
+        timeouts=spec.timeouts.limits(),
+        queue=spec.queue.limits(),
+        balance=spec.balance,
+        loading=Loading("waiting to be prepared"),
+    )
+
+
+class Pool:
+    """Invariant: the board's `loading` is set until the first worker has been ready, and never again."""
+
+    def __init__(self, name: str, spec: ModelSpec, engine: Engine, launcher: Launcher, house: House) -> None:
+        self._name: Final = name
+        self._spec: Final = spec
+        self._engine: Final = engine
+        self._launcher: Final = launcher
+        self._house: Final = house
+        self._begun: Final = house.clock.now()
+        self._was_ready = False
+        self._workers: Final[list[Worker]] = []
+
+    async def run(self) -> None:
+        """Until cancelled; then every worker is stopped, side by side."""
+        prepared = await self._prepared() if self._launcher.prepares else None
+        seats = [
+            Seat(self._name, number, self._spec, self._engine, prepared)
+            for number in range(self._launcher.seats(self._spec))
+        ]
+        self._workers.extend(self._worker(seat) for seat in seats)
+        async with asyncio.TaskGroup() as group:
+            for worker in self._workers:
+                group.create_task(worker.run())
+
+    def suspect(self, worker_id: str) -> None:
+        """Passed on to the worker of this id, if it is one of ours."""
+        for worker in self._workers:
+            worker.suspect(worker_id)
+
+    async def _prepared(self) -> Prepared:
+        """Tries until it succeeds: a network comes back, a disk is cleared, a file is put right."""
+        failures = 0
+        while True:
+            try:
+                return await self._house.prepare(self._name, self._spec, self._preparing)
+            except PreparationFailed as failed:
+                failures += 1
+                wait = self._house.pacing.prepare_again(failures)
+                self._house.board.loading(self._name, Loading(f"failed, trying again in {wait:g} s: {failed}"))
+                self._house.announce(ModelFailed(self._name, str(failed), wait))
+                await asyncio.sleep(wait)
+
+    def _preparing(self, progress: Progress) -> None:
+        fraction = None if progress.fraction is None else round(progress.fraction, 2)
+        eta = None if progress.eta is None else round(progress.eta)
+        self._house.board.loading(self._name, Loading(f"{progress.task}: {progress.step}", fraction, eta))
+        self._house.report(progress)
+
+    def _worker(self, seat: Seat) -> Worker:
+        house = self._house
+        outlets = Outlets(
+            show=lambda worker: self._show(seat, worker),
+            loading=lambda loading: self._starting(seat, loading),
+            served_as=lambda name: house.board.served_as(self._name, name),
+            started_in=lambda seconds: house.starts.record(self._name, seconds),
+            announce=house.announce,
+        )
+        expected = house.starts.expected(self._name)
+        return Worker(seat, self._launcher, house.prober, house.pacing, outlets, house.clock, expected)
+
+    def _starting(self, seat: Seat, loading: Loading) -> None:
+        if not self._was_ready:
+            self._house.board.loading(self._name, loading)
+        self._house.report(Progress(f"worker {seat.name}", loading.step, loading.fraction, loading.eta))
+
+    def _show(self, seat: Seat, worker: WorkerView) -> None:
+        self._house.board.worker(self._name, seat.number, worker)
+        if worker.state is not WorkerState.READY:
+            return
+        self._house.report(Progress(f"worker {seat.name}", "ready", 1.0))
+        if not self._was_ready:
+            self._was_ready = True
+            self._house.board.loading(self._name, None)
+            self._house.announce(ModelReady(self._name, self._house.clock.now() - self._begun))

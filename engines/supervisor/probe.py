@@ -1,0 +1,84 @@
+"""Asks one worker over HTTP whether it lives and whether it generates. The one seam to httpx: its errors end here.
+
+Used by `worker`. A question is answered with a `Verdict`, never with an exception.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from engines.engine import HttpCall
+
+_MODELS: Final = HttpCall("GET", "/v1/models")
+_OK: Final = 200
+_NOT_FOUND: Final = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a worker answered as it should; the reason in words where it did not."""
+
+    good: bool
+    reason: str = ""
+
+
+class Prober:
+    """Invariant: holds no state but connections; any number of workers may share one."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client: Final = client
+
+    async def health(self, url: str, key: str, call: HttpCall, *, within: float) -> Verdict:
+        """Asks as the engine wants to be asked; a server without that path is asked for its models instead."""
+        answer = await self._ask(url, key, call, within)
+        if isinstance(answer, httpx.Response) and answer.status_code == _NOT_FOUND:
+            answer = await self._ask(url, key, _MODELS, within)
+        return _verdict(answer, call.path)
+
+    async def warm_up(self, url: str, key: str, call: HttpCall, *, within: float) -> Verdict:
+        """One real generation."""
+        return _verdict(await self._ask(url, key, call, within), call.path)
+
+    async def names(self, url: str, key: str, *, within: float) -> tuple[str, ...]:
+        """What the worker calls its models; () where it does not say."""
+        answer = await self._ask(url, key, _MODELS, within)
+        if isinstance(answer, str) or answer.status_code != _OK:
+            return ()
+        try:
+            listed: Any = answer.json()
+            return tuple(str(card["id"]) for card in listed["data"])
+        except (ValueError, KeyError, TypeError):
+            return ()
+
+    async def _ask(self, url: str, key: str, call: HttpCall, within: float) -> httpx.Response | str:
+        """The answer, or in words why there is none."""
+        headers = {"content-type": "application/json"} if call.body else {}
+        if key:
+            headers["authorization"] = f"Bearer {key}"
+        try:
+            return await self._client.request(
+                call.method, url + call.path, content=call.body or None, headers=headers, timeout=within
+            )
+        except httpx.TimeoutException:
+            return f"{call.path} did not answer within {within:g} s"
+        except httpx.ConnectError:
+            return "connection refused"
+        except httpx.HTTPError as fault:
+            return f"{call.path}: {type(fault).__name__}: {fault}"
+
+
+def client() -> httpx.AsyncClient:
+    """For probing workers: direct (no proxy of the environment), and a fresh connection each time, as a client's is."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(trust_env=False, follow_redirects=False, limits=limits)
+
+
+def _verdict(answer: httpx.Response | str, path: str) -> Verdict:
+    if isinstance(answer, str):
+        return Verdict(good=False, reason=answer)
+    if answer.status_code != _OK:
+        return Verdict(good=False, reason=f"{path} answered {answer.status_code}")
+    return Verdict(good=True)

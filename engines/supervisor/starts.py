@@ -1,0 +1,32 @@
+"""How long each model's worker took to start here, kept in `STATE/starts.json` so that the next start has an ETA."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from engines.supervisor.milestones import USUAL_START
+
+
+class StartTimes:
+    """Seconds from start to first token, by model. Losing the file loses nothing but a guess."""
+
+    def __init__(self, path: Path) -> None:
+        self._path: Final = path
+        try:
+            self._seconds = msgspec.json.decode(path.read_bytes(), type=dict[str, float])
+        except (FileNotFoundError, msgspec.DecodeError):
+            self._seconds = {}
+
+    def expected(self, model: str) -> float:
+        """The last time's seconds; the usual ones where there was none."""
+        return self._seconds.get(model, USUAL_START)
+
+    def record(self, model: str, seconds: float) -> None:
+        """A worker of `model` has just become ready."""
+        self._seconds[model] = round(seconds, 1)
+        fresh = self._path.with_suffix(".new")
+        fresh.write_bytes(msgspec.json.encode(self._seconds))
+        fresh.replace(self._path)

@@ -1,0 +1,207 @@
+"""One seat of a pool, kept taken: start, wait until it generates, watch, start again. The acts; `lifecycle` decides.
+
+Run by `pool`, one task a seat, until cancelled; then the worker is stopped and nothing of it is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from engines.launchers.launcher import Launcher, LaunchFailed, Placed, Seat
+from engines.supervisor import logfile, milestones
+from engines.supervisor.events import Announce, WorkerLost
+from engines.supervisor.lifecycle import Event, Life, step
+from engines.supervisor.pacing import Pacing
+from engines.supervisor.probe import Prober, Verdict
+from registry.snapshot import Loading, WorkerState, WorkerView
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """Where a worker's news go."""
+
+    show: Callable[[WorkerView], None]
+    """The row on the board."""
+    loading: Callable[[Loading], None]
+    served_as: Callable[[str], None]
+    started_in: Callable[[float], None]
+    """Seconds from start to proof; the next start is expected to take as long."""
+    announce: Announce
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Seconds: `now` for durations, `wall` for people."""
+
+    now: Callable[[], float]
+    wall: Callable[[], float]
+
+
+class Worker:
+    """Invariant: `_life` changes only by `lifecycle.step`, and every change is shown at once."""
+
+    def __init__(
+        self,
+        seat: Seat,
+        launcher: Launcher,
+        prober: Prober,
+        pacing: Pacing,
+        outlets: Outlets,
+        clock: Clock,
+        expected_start: float,
+    ) -> None:
+        self._seat: Final = seat
+        self._launcher: Final = launcher
+        self._prober: Final = prober
+        self._pacing: Final = pacing
+        self._outlets: Final = outlets
+        self._clock: Final = clock
+        self._expected_start: Final = expected_start
+        self._life = Life()
+        self._placed: Placed | None = None
+        self._since = clock.wall()
+        self._suspected: Final = asyncio.Event()
+        self._killed_because = ""
+
+    @property
+    def id(self) -> str:
+        """New for every start."""
+        return f"{self._seat.name}.{self._life.starts}"
+
+    def suspect(self, worker_id: str) -> None:
+        """Somebody saw the worker of this id fail: it is probed now, and one bad probe is enough."""
+        if worker_id == self.id:
+            self._suspected.set()
+
+    async def run(self) -> None:
+        """Until cancelled. A worker in CRASH_LOOP is held down until then."""
+        try:
+            while self._life.retry_at is not None:
+                await asyncio.sleep(max(0.0, self._life.retry_at - self._clock.now()))
+                await self._live_once()
+            await asyncio.Event().wait()
+        finally:
+            # What was running has been stopped on the way here, by the block that it ran in.
+            self._happen(Event.ASKED)
+            self._happen(Event.GONE)
+
+    async def _live_once(self) -> None:
+        """From a start to its end."""
+        self._happen(Event.STARTED)
+        self._killed_because = ""
+        try:
+            async with self._launcher.place(self._seat) as placed:
+                self._placed = placed
+                self._show()
+                try:
+                    reason = await self._attend(placed)
+                except asyncio.CancelledError:
+                    self._happen(Event.ASKED)
+                    raise
+                # Still inside: what the worker left behind is ended before the next start.
+        except LaunchFailed as refused:
+            reason = str(refused)
+        self._lose(reason)
+
+    async def _attend(self, placed: Placed) -> str:
+        """Probes until the worker ends; says how it ended."""
+        async with asyncio.TaskGroup() as group:
+            probing = group.create_task(self._probe(placed))
+            how = await placed.ended()
+            probing.cancel()
+        return self._killed_because or how
+
+    async def _probe(self, placed: Placed) -> None:
+        begun = self._clock.now()
+        while not (await self._proved(placed)).good:
+            if placed.log is not None:
+                self._tell_progress(placed.log, begun)
+                if self._clock.now() - begun > self._pacing.start_within:
+                    self._kill(placed, f"not ready after {self._pacing.start_within:g} s")
+            await asyncio.sleep(self._pacing.ready_every)
+        self._outlets.started_in(self._clock.now() - begun)
+        self._happen(Event.PROVED)
+        while True:
+            await self._watch(placed)
+
+    async def _proved(self, placed: Placed) -> Verdict:
+        """Healthy, and one token generated."""
+        verdict = await self._health(placed)
+        if not verdict.good:
+            return verdict
+        listed = await self._prober.names(placed.url, placed.key, within=self._pacing.probe_within)
+        name = self._launcher.served_name(self._seat.model, listed)
+        call = self._seat.engine.warm_up(name)
+        verdict = await self._prober.warm_up(placed.url, placed.key, call, within=self._pacing.warm_up_within)
+        if verdict.good:
+            self._outlets.served_as(name)
+        return verdict
+
+    async def _health(self, placed: Placed) -> Verdict:
+        call = self._seat.engine.health()
+        return await self._prober.health(placed.url, placed.key, call, within=self._pacing.probe_within)
+
+    async def _watch(self, placed: Placed) -> None:
+        """One probe, when it is due or when somebody suspects."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._pacing.probe_every):
+                await self._suspected.wait()
+        suspected = self._suspected.is_set()
+        self._suspected.clear()
+        verdict = await self._health(placed)
+        if verdict.good:
+            self._happen(Event.GOOD_PROBE)
+            return
+        for _ in range(self._pacing.limits.bad_probes if suspected else 1):
+            self._happen(Event.BAD_PROBE, verdict.reason)
+        unhealthy_for = self._clock.wall() - self._since
+        if self._life.state is WorkerState.UNHEALTHY and unhealthy_for > self._pacing.hung_after:
+            self._kill(placed, f"unhealthy for {self._pacing.hung_after:g} s: {verdict.reason}")
+
+    def _kill(self, placed: Placed, reason: str) -> None:
+        self._killed_because = reason
+        placed.kill()
+
+    def _tell_progress(self, log: Path, begun: float) -> None:
+        text = "\n".join(logfile.tail(log, 200))
+        self._outlets.loading(milestones.loading(text, self._clock.now() - begun, self._expected_start))
+
+    def _lose(self, how: str) -> None:
+        log = self._placed.log if self._placed else None
+        tail = logfile.tail(log) if log else ()
+        cause = logfile.telling(tail)
+        self._happen(Event.EXITED, f"{how}: {cause}" if cause else how)
+        retry_at = self._life.retry_at
+        retry_in = None if retry_at is None else max(0.0, retry_at - self._clock.now())
+        lost = WorkerLost(self._seat.model, self._seat.name, self._life.reason, str(log or ""), tail, retry_in)
+        self._placed = None
+        self._outlets.announce(lost)
+
+    def _happen(self, event: Event, reason: str = "") -> None:
+        before = self._life
+        self._life = step(before, event, self._clock.now(), reason, self._pacing.limits)
+        if self._life.state is not before.state:
+            self._since = self._clock.wall()
+        if self._life != before:
+            self._show()
+
+    def _show(self) -> None:
+        placed, life, seat = self._placed, self._life, self._seat
+        view = WorkerView(
+            id=self.id,
+            url=placed.url if placed else "",
+            state=life.state,
+            key=placed.key if placed else "",
+            capacity=seat.engine.capacity(seat.spec.engine_options),
+            pid=placed.pid if placed else None,
+            restarts=life.restarts,
+            since=self._since,
+            reason=life.reason,
+            log=str(placed.log) if placed and placed.log else "",
+        )
+        self._outlets.show(view)

@@ -1,0 +1,63 @@
+"""A supervisor with fake workers, as a program: announcements go out as JSON lines. Run by test_supervisor*.py.
+
+`python serve_fake.py REGISTRY STATE PORT [--quick-gateway]`: everything but the engine and its preparation is the
+product; waits are short.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+
+from engines.fake.engine import FakeEngine
+from engines.launchers.launcher import Prepared
+from engines.progress import Report
+from engines.supervisor.events import Announcement
+from engines.supervisor.lifecycle import Limits
+from engines.supervisor.main import Parts, serve
+from engines.supervisor.pacing import Pacing
+from engines.supervisor.pool import PreparationFailed, Prepare
+from engines.supervisor.settings import ServeRefused, ServeSettings
+from registry.spec import ModelSpec
+
+PACING = Pacing(
+    ready_every=0.02,
+    probe_every=0.1,
+    probe_within=0.5,
+    hung_after=1.0,
+    grace=1.0,
+    prepare_first=0.1,
+    limits=Limits(first_backoff=0.1),
+)
+
+
+def preparing(_: ServeSettings) -> Prepare:
+    async def prepare(name: str, spec: ModelSpec, _: Report) -> Prepared:
+        if name == "unpreparable":
+            raise PreparationFailed("the disk is full; free some space")
+        return Prepared(Path(sys.executable), Path(str(spec.source)), "none")
+
+    return prepare
+
+
+def announce(event: Announcement) -> None:
+    line = msgspec.json.encode({"event": type(event).__name__} | msgspec.to_builtins(event))
+    os.write(1, line + b"\n")
+
+
+def main(registry: str, state: str, port: str, drain: str) -> int:
+    settings = ServeSettings(Path(registry), port=int(port), state=Path(state), drain_s=float(drain))
+    parts = Parts(engines={"vllm": FakeEngine()}, prepare=preparing, pacing=PACING)
+    try:
+        return asyncio.run(serve(settings, announce=announce, parts=parts))
+    except ServeRefused as refused:
+        sys.stderr.write(f"{refused}\n")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,142 @@
+"""A supervisor over real processes and sockets: it starts, watches, restarts and ends its workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from tests.stories.fakes import fake_worker
+from tests.stories.house import alive, answered, family, free_port, house, registry
+from tests.waiting import eventually
+
+
+async def test_a_model_becomes_ready_and_answers_through_the_gateway(tmp_path: Path) -> None:
+    async with house(registry(tmp_path, m={"aliases": ["default"]})) as running:
+        worker = await running.ready()
+        await answered(running, "default")
+    assert (running.model().loading, worker.reason) == (None, "")
+    assert [each["model"] for each in running.said("ModelReady")] == ["m"]
+
+
+async def test_sigterm_stops_everything(tmp_path: Path) -> None:
+    """Exit 0, and nothing is left: no worker, no keeper, no gateway."""
+    async with house(registry(tmp_path, m={"replicas": 2})) as running:
+        pids = family((await running.ready()).pid)
+        await eventually(lambda: running.worker("ready", seat=1))
+        pids |= family(running.worker(seat=1).pid) | {running.said("GatewayStarted")[0]["pid"]}
+        running.process.terminate()
+        assert await running.process.wait() == 0
+        assert [pid for pid in pids if alive(pid)] == []
+    assert [each["event"] for each in running.events[-2:]] == ["Draining", "Stopped"]
+    assert (running.state / "workers.json").read_bytes() == b"[]"
+
+
+async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
+    """A worker that is deaf to SIGTERM would have its whole grace."""
+    async with house(registry(tmp_path, m={"options": {"vllm": {"itl": 60}}}), drain=60) as running:
+        worker = await running.ready()
+        os.kill(worker.pid, signal.SIGSTOP)
+        running.process.terminate()
+        await eventually(lambda: running.said("Draining"))
+        running.process.terminate()
+        assert await running.process.wait() == 1
+        assert not alive(worker.pid)
+
+
+async def test_a_killed_supervisor_leaves_nothing_running(tmp_path: Path) -> None:
+    """The keeper sees its pipe close, the gateway is tethered; and the address is free again."""
+    path = registry(tmp_path, m={})
+    async with house(path) as running:
+        pids = family((await running.ready()).pid) | {running.said("GatewayStarted")[0]["pid"]}
+        running.process.kill()
+        await running.process.wait()
+        await eventually(lambda: not any(alive(pid) for pid in pids), what=f"the end of {pids}")
+    port = int(running.url.rpartition(":")[2])
+    async with house(path, port=port) as again:
+        await again.ready()
+
+
+async def test_a_killed_worker_is_another_worker_soon(tmp_path: Path) -> None:
+    async with house(registry(tmp_path, m={})) as running:
+        first = await running.ready()
+        os.kill(first.pid, signal.SIGKILL)
+        second = await running.ready(not_id=first.id)
+    (lost,) = running.said("WorkerLost")
+    assert (second.restarts, second.url != first.url, second.key != first.key) == (1, True, True)
+    assert "killed by SIGKILL" in lost["reason"]
+    assert 0 < lost["retry_in"] <= 0.1
+
+
+async def test_a_crash_at_start_shows_the_end_of_its_log_and_is_held_down(tmp_path: Path) -> None:
+    """Five crashes in ten minutes; another model is served all the while."""
+    broken = {"options": {"vllm": {"crash_at_start": 3}}}
+    async with house(registry(tmp_path, broken=broken, m={})) as running:
+        worker = await eventually(lambda: running.worker("crash_loop", "broken"), within=20)
+        await running.ready()
+    lost = running.said("WorkerLost")
+    assert [each["retry_in"] is None for each in lost] == [False] * 4 + [True]
+    assert lost[0]["reason"] == "exited with status 3: RuntimeError: the scripted crash at start"
+    assert lost[0]["tail"][-2] == "loading the weights"
+    assert "held down after 5 crashes" in worker.reason
+
+
+async def test_a_frozen_worker_is_avoided_and_then_replaced(tmp_path: Path) -> None:
+    async with house(registry(tmp_path, m={})) as running:
+        first = await running.ready()
+        os.kill(first.pid, signal.SIGSTOP)
+        unhealthy = await eventually(lambda: running.worker("unhealthy"))
+        second = await running.ready(not_id=first.id)
+    assert unhealthy.reason == "/health did not answer within 0.5 s"
+    assert second.restarts == 1
+
+
+async def test_a_model_that_cannot_be_prepared_stops_nobody(tmp_path: Path) -> None:
+    async with house(registry(tmp_path, unpreparable={}, m={})) as running:
+        await running.ready()
+        await eventually(lambda: len(running.said("ModelFailed")) > 1)
+        step = running.model("unpreparable").loading.step
+    assert "the disk is full; free some space" in step
+
+
+async def test_a_killed_gateway_is_replaced_and_no_engine_notices(tmp_path: Path) -> None:
+    async with house(registry(tmp_path, m={})) as running:
+        worker = await running.ready()
+        os.kill(running.said("GatewayStarted")[0]["pid"], signal.SIGKILL)
+        await answered(running, "m")
+        assert running.worker("ready").id == worker.id
+    assert len(running.said("GatewayStarted")) == 2
+
+
+async def test_a_worker_of_somebody_else_is_used_and_never_stopped(tmp_path: Path) -> None:
+    """It goes by its own name, and is found again after it was away."""
+    port = free_port()
+    path = registry(tmp_path, m={"launcher": "external", "urls": [f"http://127.0.0.1:{port}"]})
+    async with house(path) as running:
+        async with fake_worker(port, "--served-name", "theirs"):
+            await running.ready()
+            await answered(running, "m")
+            assert running.model().served_name == "theirs"
+        await eventually(lambda: running.worker("unhealthy"))
+        async with fake_worker(port, "--served-name", "theirs") as fake:
+            await running.ready()
+            running.process.terminate()
+            assert await running.process.wait() == 0
+            assert (await fake.get("/health")).status_code == 200
+
+
+async def test_a_second_supervisor_is_refused(tmp_path: Path) -> None:
+    path = registry(tmp_path, m={})
+    async with house(path) as running:
+        await running.ready()
+        async with house(path) as second:
+            assert await second.process.wait() == 2
+
+
+async def test_a_taken_port_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    async with house(registry(tmp_path, m={})) as running:
+        await running.ready()
+        port = int(running.url.rpartition(":")[2])
+        async with house(registry(tmp_path / "b", m={}), port=port) as second:
+            assert await second.process.wait() == 2

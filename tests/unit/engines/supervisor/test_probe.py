@@ -1,0 +1,66 @@
+"""Questions to a worker: every way in which it can fail to answer becomes a verdict in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from engines.engine import HttpCall
+from engines.supervisor.probe import Prober, Verdict
+
+HEALTH = HttpCall("GET", "/health")
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+def prober(answer: Answer) -> Prober:
+    return Prober(httpx.AsyncClient(transport=httpx.MockTransport(answer)))
+
+
+async def health(answer: Answer, key: str = "") -> Verdict:
+    return await prober(answer).health("http://w", key, HEALTH, within=2)
+
+
+async def test_200_is_good() -> None:
+    assert await health(lambda _: httpx.Response(200)) == Verdict(good=True)
+
+
+async def test_503_is_bad() -> None:
+    assert await health(lambda _: httpx.Response(503)) == Verdict(good=False, reason="/health answered 503")
+
+
+async def test_without_a_health_path_the_models_are_asked() -> None:
+    """A worker that somebody else runs may be any OpenAI-compatible server."""
+    assert (await health(lambda request: httpx.Response(404 if request.url.path == "/health" else 200))).good
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (httpx.ConnectError("no"), "connection refused"),
+        (httpx.ReadTimeout("slow"), "/health did not answer within 2 s"),
+        (httpx.RemoteProtocolError("junk"), "/health: RemoteProtocolError: junk"),
+    ],
+)
+async def test_a_foreign_error_becomes_words(fault: Exception, words: str) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise fault
+
+    assert await health(answer) == Verdict(good=False, reason=words)
+
+
+async def test_the_key_is_shown() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200 if request.headers.get("authorization") == "Bearer k" else 401)
+
+    assert (await health(answer, key="k")).good
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [(b'{"data":[{"id":"a"},{"id":"b"}]}', ("a", "b")), (b"<html>", ()), (b"[]", ()), (b'{"data":[{}]}', ())],
+)
+async def test_names_are_what_the_worker_lists(body: bytes, expected: tuple[str, ...]) -> None:
+    listed = await prober(lambda _: httpx.Response(200, content=body)).names("http://w", "", within=2)
+    assert listed == expected
