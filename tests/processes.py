@@ -216,7 +216,7 @@ def gateway(folder: Path, *options: str, env: Mapping[str, str] | None = None) -
     port: int = listener.getsockname()[1]
     log_file = folder / "gateway.log"
     number = listener.fileno()
-    with listener, log_file.open("wb") as log:
+    with log_file.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "gateway", "--fd", str(number), "--control", str(supervisor.path), *options],
             cwd=ROOT,
@@ -230,6 +230,7 @@ def gateway(folder: Path, *options: str, env: Mapping[str, str] | None = None) -
             yield Gateway(process, port, supervisor, log_file, client)
     finally:
         supervisor.close()
+        listener.close()
 
 
 def model(*workers: FakeWorker | WorkerView, **changes: Any) -> ModelView:

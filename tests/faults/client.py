@@ -116,6 +116,7 @@ class Conversation:
         self.transcript = Transcript()
         self._reader: Final = reader
         self._writer: Final = writer
+        self._pieces: Final = self._body()
 
     async def say(self, wire: bytes) -> None:
         """Send `wire`; a server that closes meanwhile is found out by reading."""
@@ -130,7 +131,7 @@ class Conversation:
         transcript = self.transcript
         try:
             async with asyncio.timeout(_TIMEOUT):
-                async for piece in self._body():
+                async for piece in self._pieces:
                     transcript.body += piece
                     if events is not None and len(transcript.events) >= events:
                         return transcript
@@ -169,10 +170,12 @@ class Conversation:
                 yield piece
 
     async def _head(self) -> None:
-        self.transcript.status = int((await self._line()).split(b" ", 2)[1])
-        while line := await self._line():
-            name, _, value = line.partition(b":")
-            self.transcript.headers[name.decode("latin-1").lower()] = value.decode("latin-1").strip()
+        """The final head; informational ones (1xx) are passed over."""
+        while self.transcript.status < 200:
+            self.transcript.status = int((await self._line()).split(b" ", 2)[1])
+            while line := await self._line():
+                name, _, value = line.partition(b":")
+                self.transcript.headers[name.decode("latin-1").lower()] = value.decode("latin-1").strip()
 
     async def _line(self) -> bytes:
         try:

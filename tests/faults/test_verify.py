@@ -134,4 +134,12 @@ async def test_a_conversation_can_stop_after_some_events_and_leave():
     async with answering(wire) as port, calling(port, get("/")) as conversation:
         heard = await conversation.hear(events=1)
         assert heard.events == ["1"]
+        assert (await conversation.hear(events=2)).events == ["1", "2"]
         conversation.leave(reset=True)
+
+
+async def test_informational_answers_are_passed_over():
+    """100 Continue is not the answer."""
+    async with answering(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok") as port:
+        heard = await ask(port, get("/"))
+    assert (heard.status, heard.body, heard.end) == (200, b"ok", End.COMPLETE)
