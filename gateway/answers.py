@@ -79,6 +79,8 @@ class StreamAnswer:
         self._exchange: Final = exchange
         self._clock: Final = clock
         self._held: Final[list[bytes]] = []
+        self._failed = False
+        """Whether the worker is to blame for the stream's end."""
 
     async def first(self) -> None:
         """Wait for the first event with content. Raises like `Reply.next`, everything given back.
@@ -88,7 +90,8 @@ class StreamAnswer:
         """
         try:
             await self._until_content()
-        except BaseException:
+        except BaseException as fault:
+            self._failed = isinstance(fault, WorkerFailed | TimedOut)
             self._close()
             raise
         self._exchange.first_token = self._clock()
@@ -108,7 +111,8 @@ class StreamAnswer:
             await self._rest(client)
         except asyncio.CancelledError:
             # The gateway's drain is over; if it is the client who left, this reaches nobody.
-            await self._tell(client, ShuttingDown("The gateway is shutting down."))
+            if not self._reader.complete:
+                await self._tell(client, ShuttingDown("The gateway is shutting down."))
             raise
         finally:
             self._exchange.usage = self._reader.usage
@@ -122,6 +126,7 @@ class StreamAnswer:
             if self._reader.fault is not None:
                 raise self._reader.fault
         except (WorkerFailed, TimedOut) as fault:
+            self._failed = True
             await self._tell(client, fault)
 
     async def _tell(self, client: Client, fault: GatewayError) -> None:
@@ -143,9 +148,8 @@ class StreamAnswer:
 
     def _close(self) -> None:
         complete = self._reader.complete
-        failed = self._reader.fault is not None
         self._reply.close(complete=complete)
-        self._lease.release(Outcome.WORKED if complete else Outcome.FAILED if failed else Outcome.UNKNOWN)
+        self._lease.release(Outcome.WORKED if complete else Outcome.FAILED if self._failed else Outcome.UNKNOWN)
 
 
 def timing_headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:

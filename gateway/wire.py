@@ -59,9 +59,14 @@ class WireClient:
 
     def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
         self._wire.on_lost(gone)
-        if self._wire.closed:
-            asyncio.get_running_loop().call_soon(gone)
-        return lambda: self._wire.on_lost(None)
+        already = asyncio.get_running_loop().call_soon(gone) if self._wire.closed else None
+
+        def stop() -> None:
+            self._wire.on_lost(None)
+            if already is not None:
+                already.cancel()
+
+        return stop
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         self._begin(status, [*headers, (b"content-length", b"%d" % len(body))], body)
@@ -72,10 +77,15 @@ class WireClient:
             self._begin(200, [*headers, (b"transfer-encoding", b"chunked")])
 
     async def write(self, data: bytes) -> None:
-        self._wire.write(_chunk(data))
+        if data:  # an empty chunk would end the stream
+            self._wire.write(_chunk(data))
 
     async def pour(self, source: Source, step: Step) -> None:
-        await _Pouring(self._wire, source, step).done
+        pouring = _Pouring(self._wire, source, step)
+        try:
+            await pouring.done
+        finally:
+            pouring.stop()
 
     async def end(self) -> None:
         self._wire.write(b"0\r\n\r\n")
@@ -116,22 +126,22 @@ class _Pouring:
             self._wire.on_drained(self._drained)
 
     def _drained(self) -> None:
-        self._unstall()
+        self.stop()
         self._source.go_on()
 
     def _stalled(self) -> None:
         self._wire.cut()
         self._finish(ClientGone("The client stopped reading."))
 
-    def _unstall(self) -> None:
-        self._wire.on_drained(None)
+    def stop(self) -> None:
+        """Want nothing more of the wire, whose next request has its own wishes."""
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
+            self._wire.on_drained(None)
 
     def _finish(self, fault: Exception | None) -> None:
-        if self._stall is not None:
-            self._unstall()
+        self.stop()
         if self.done.done():
             return
         if fault is None:

@@ -54,8 +54,9 @@ class Breaker:
 
     def sent(self) -> bool:
         """A request goes to this worker; whether it is the one that finds out if the worker is back."""
-        self._finding_out = self._out_until is not None
-        return self._finding_out
+        trial = self._out_until is not None and not self._finding_out
+        self._finding_out = self._finding_out or trial
+        return trial
 
     def worked(self, now: float, *, trial: bool) -> None:
         """A request went well. While it is out only the trial counts: others were sent before it broke."""

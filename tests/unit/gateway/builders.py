@@ -292,3 +292,78 @@ class Wire(asyncio.Transport):
 
     def is_closing(self):
         return self.aborted
+
+
+class Body:
+    """A worker's body as the relay sees it: `pieces` one by one (errors are raised), then silence."""
+
+    def __init__(self, *pieces: Any, status: int = 200):
+        self.pieces = list(pieces)
+        self.status = status
+        self.held = False
+        self.closed: list[bool] = []
+        """What `close` was told, each time: whether the answer was complete."""
+        self._flow: tuple[Callable[[bytes], None], Callable[[Exception], None]] | None = None
+
+    async def next(self, *, first: bool = False) -> bytes:  # noqa: ARG002 - a body has one pace
+        if not self.pieces:
+            await asyncio.Event().wait()
+        piece = self.pieces.pop(0)
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
+
+    def flow(self, arrived: Callable[[bytes], None], broke: Callable[[Exception], None]) -> None:
+        self._flow = (arrived, broke)
+        self.push()
+
+    def push(self) -> None:
+        """Everything that is there, as long as it is taken."""
+        while self.pieces and self._flow is not None and not self.held:
+            piece, (arrived, broke) = self.pieces.pop(0), self._flow
+            if isinstance(piece, Exception):
+                broke(piece)
+            else:
+                arrived(piece)
+
+    def hold(self) -> None:
+        self.held = True
+
+    def go_on(self) -> None:
+        self.held = False
+        self.push()
+
+    def close(self, *, complete: bool = False) -> None:
+        self.closed.append(complete)
+        self._flow = None
+
+
+class Socket:
+    """A `gateway.wire.Wire` without a socket: keeps what was written; `full` and `lose` are the test's."""
+
+    def __init__(self):
+        self.written = b""
+        self.full = False
+        self.closed = False
+        self.ends: list[str] = []
+        self.lost: Callable[[], None] | None = None
+        self.drained: Callable[[], None] | None = None
+
+    def on_lost(self, lost: Callable[[], None] | None) -> None:
+        self.lost = lost
+
+    def on_drained(self, drained: Callable[[], None] | None) -> None:
+        self.drained = drained
+
+    def open(self, status: int, headers: Any, body: bytes = b"") -> None:
+        lines = [b"HTTP/1.1 %d X" % status, *(name + b": " + value for name, value in headers)]
+        self.written += b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        self.ends.append("close")
+
+    def cut(self) -> None:
+        self.ends.append("cut")
