@@ -1,0 +1,1 @@
+"""Quantization: which layout an engine takes, the programs that write and measure it, and how they are run."""

@@ -1,0 +1,156 @@
+"""The part of the cache that holds weights: content-addressed, published whole or not at all, safe to delete.
+
+    files/<sha256>/<name>      what was fetched
+    checkpoints/<digest>/      what workers load
+    known/<digest>.json        which bytes a source or a local path was found to be
+
+Called by `fetch` and `prepare`. Work goes on in `<place>.tmp`, which only the holder of `<place>.lock` touches: a
+`.tmp` whose lock is free was left by a dead process and is thrown away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
+
+from engines.locking import free, locked
+from engines.weights.failures import NoSpace
+
+FreeBytes = Callable[[Path], int]
+"""Bytes that can still be written below a path."""
+
+_WORK: Final = ".tmp"
+_LOCK: Final = ".lock"
+
+
+def free_bytes(path: Path) -> int:
+    """What the file system of `path` has left for this user."""
+    return shutil.disk_usage(path).free
+
+
+def digest_of(values: dict[str, object]) -> str:
+    """One name for everything that a result depends on: hexadecimal SHA-256."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+class Cache:
+    """Invariant: whatever stands under its final name is whole."""
+
+    def __init__(self, root: Path, free_of: FreeBytes = free_bytes) -> None:
+        self._root: Final = root.absolute()
+        self._free_of: Final = free_of
+
+    def file(self, sha256: str, name: str) -> Path:
+        """Where the fetched file with this content belongs."""
+        return self._root / "files" / sha256 / name
+
+    def checkpoint(self, digest: str) -> Path:
+        """Where the checkpoint with this digest belongs."""
+        return self._root / "checkpoints" / digest
+
+    def require(self, needed: int, what: str) -> None:
+        """Raises `NoSpace` unless `needed` more bytes fit."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        left = self._free_of(self._root)
+        if left < needed:
+            raise NoSpace(
+                f"{what} needs about {needed / 1e9:.1f} GB, and {self._root} has {left / 1e9:.1f} GB left: free some "
+                "space, or point $ENGINEHOUSE_CACHE at another disk. Everything in the cache can be made again."
+            )
+
+    @asynccontextmanager
+    async def making(self, place: Path, waiting: Callable[[], None]) -> AsyncIterator[Path | None]:
+        """An empty folder to make `place` in, under its lock; None if it is there already, made by somebody else.
+
+        Whatever happens, the folder is gone afterwards; `publish` what is good.
+        """
+        self._sweep(place.parent)
+        async with locked(place.with_name(place.name + _LOCK), waiting):
+            if _there(place):
+                yield None
+                return
+            work = place.with_name(place.name + _WORK)
+            _empty(work)
+            try:
+                yield work
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+
+    async def publish(self, made: Path, place: Path, move: Callable[[Path, Path], object] = os.rename) -> None:
+        """Give `made`, a file or folder of this cache, its final name, once it is safely on disk."""
+        await asyncio.to_thread(_publish, made, place, move)
+
+    def known(self, key: str) -> str | None:
+        """The SHA-256 that was noted under `key`."""
+        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+            return str(json.loads(self._note(key).read_text(encoding="utf-8"))["sha256"])
+        return None
+
+    def note(self, key: str, sha256: str) -> None:
+        """Remember that what `key` names had this content."""
+        place = self._note(key)
+        with disk_full(str(place)):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            draft = place.with_suffix(f".{os.getpid()}")
+            draft.write_text(json.dumps({"key": key, "sha256": sha256}), encoding="utf-8")
+            draft.rename(place)
+
+    def _note(self, key: str) -> Path:
+        return self._root / "known" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+
+    def _sweep(self, folder: Path) -> None:
+        """Throw away what processes that died here left behind."""
+        for work in folder.glob(f"*{_WORK}"):
+            if free(work.with_name(work.name.removesuffix(_WORK) + _LOCK)):
+                shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def disk_full(where: str) -> Iterator[None]:
+    """Turns the operating system's "no space left" into `NoSpace`; other errors pass."""
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise NoSpace(
+            f"the disk is full: {where}. Free some space, or point $ENGINEHOUSE_CACHE at another disk, and run it "
+            "again; nothing half-made was kept."
+        ) from fault
+
+
+def _there(place: Path) -> bool:
+    return place.exists()
+
+
+def _empty(work: Path) -> None:
+    shutil.rmtree(work, ignore_errors=True)
+    with disk_full(str(work.parent)):
+        work.mkdir(parents=True)
+
+
+def _publish(made: Path, place: Path, move: Callable[[Path, Path], object]) -> None:
+    with disk_full(str(place)):
+        for path in [*made.rglob("*"), made] if made.is_dir() else [made]:
+            _sync(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        move(made, place)
+        _sync(place.parent)
+
+
+def _sync(path: Path) -> None:
+    with contextlib.suppress(PermissionError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,35 @@
+"""Why weights could not be prepared. Each message says what to do; callers show it as it is.
+
+WeightsFailed
+├── SourceRefused      the registry's `source` cannot be what was meant
+├── FetchFailed        the source was not reached, or does not hold the file
+├── ChecksumMismatch   the file is another one than the registry says
+├── NoSpace            the disk is full, or would be
+└── ConversionFailed   a tool failed: converting, quantizing or measuring
+"""
+
+from __future__ import annotations
+
+
+class WeightsFailed(Exception):
+    """Weights could not be prepared; nothing half-made is left in the cache."""
+
+
+class SourceRefused(WeightsFailed):
+    """The source cannot be used as it is written."""
+
+
+class FetchFailed(WeightsFailed):
+    """The source was not reached, or does not hold what it should."""
+
+
+class ChecksumMismatch(WeightsFailed):
+    """The bytes are not the ones that the registry names."""
+
+
+class NoSpace(WeightsFailed):
+    """The disk is full, or would be before the work is done."""
+
+
+class ConversionFailed(WeightsFailed):
+    """A tool that makes or measures a checkpoint failed."""

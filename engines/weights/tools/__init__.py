@@ -1,0 +1,1 @@
+"""Programs that run inside the `quantizer` environment, never beside the gateway: see `engines.tool`."""
