@@ -173,6 +173,10 @@ class WorkerBusy(WorkerFailed):
     status = 503
     code = "no_worker"
 
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        # A 503 always says when to come back, also where the worker did not.
+        return super().headers() or [(b"retry-after", b"1")]
+
 
 class Unavailable(GatewayError):
     """Nobody can answer at this moment."""

@@ -17,6 +17,7 @@ from gateway.errors import (
     EngineRefused,
     FirstTokenTimeout,
     GatewayError,
+    NoWorker,
     TimedOut,
     Unavailable,
     WorkerBusy,
@@ -26,7 +27,7 @@ from gateway.errors import (
 from gateway.exchange import Exchange
 from gateway.operations import Operation
 from gateway.patience import Patience
-from gateway.pool.pool import Lease, Outcome, Pool
+from gateway.pool.pool import RETRY_SOON, Lease, Outcome, Pool
 from gateway.pool.queue import Priority
 from gateway.pool.worker import Reply
 from gateway.reading import StreamReader, refusal, usage_of
@@ -34,6 +35,8 @@ from registry.snapshot import Target
 
 RETRIES: Final = 2
 """Further workers that one request may try, at most."""
+
+_UNREACHABLE: Final = "No worker of the model could be reached."
 
 _RETRIED: Final = (WorkerFailed, FirstTokenTimeout)
 """What another worker may do better."""
@@ -82,7 +85,7 @@ class Relay:
                     raise _verdict(failure, nobody) from failure
                 except _RETRIED as fault:
                     failure = fault
-        raise failure
+        raise _verdict(failure, NoWorker(_UNREACHABLE, retry_after=RETRY_SOON)) from failure
 
     async def _try(self, call: Call, tried: set[str]) -> Answer:
         """One attempt on a worker that is not in `tried`; adds it."""
