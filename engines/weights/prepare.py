@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,8 @@ from engines.progress import Report
 from engines.quantize import quality
 from engines.quantize.layout import NONE, Layout
 from engines.quantize.quality import Quality
-from engines.weights.cache import Cache, FreeBytes, digest_of, free_bytes
+from engines.weights import digests
+from engines.weights.cache import Cache, FreeBytes, free_bytes
 from engines.weights.convert import GROWTH
 from engines.weights.failures import ConversionFailed, SourceRefused
 from engines.weights.original import Original, obtain
@@ -102,7 +103,7 @@ class _Preparation:
             return Checkpoint(original.path, original.sha256, original.packed)
         if not layout.is_packed:
             return await self._plain(original)
-        digest = digest_of({"source": original.sha256, "tools": self._workshop.digest, "layout": asdict(layout)})
+        digest = digests.packed(original.sha256, self._workshop.digest, layout)
         place = self.cache.checkpoint(digest)
         if not place.exists():
             await self._quantize((await self._plain(original)).path, layout, place)
@@ -112,7 +113,7 @@ class _Preparation:
         """The unquantized checkpoint: the original itself, or converted from it."""
         if original.is_checkpoint:
             return Checkpoint(original.path, original.sha256, NONE.name)
-        digest = digest_of({"source": original.sha256, "tools": self._workshop.digest, "layout": NONE.name})
+        digest = digests.plain(original.sha256, self._workshop.digest)
         place = self.cache.checkpoint(digest)
         if not place.exists():
             await self._convert(original.path, place)

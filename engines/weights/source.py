@@ -32,6 +32,11 @@ class Wheel:
         """As pip writes it."""
         return f"{self.package}=={self.version}"
 
+    @property
+    def key(self) -> str:
+        """Under which the cache notes the member's content."""
+        return f"pypi://{self.package}@{self.version}/{self.member}"
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
