@@ -1,0 +1,49 @@
+"""Which layout a word of the registry means."""
+
+import pytest
+
+from engines.quantize.layout import NONE, LayoutRefused, quickened, resolve
+
+
+def test_int4_on_the_cpu_build_is_asymmetric_awq_in_groups_of_32():
+    """What loses least of all that vLLM on CPU loads (docs/decisions/quantizers.md)."""
+    layout = resolve("int4", "vllm", "vllm-cpu")
+    assert (layout.name, layout.bits, layout.group_size, layout.symmetric) == ("awq", 4, 32, False)
+
+
+def test_gptq_is_symmetric():
+    """Asymmetric GPTQ is refused by vLLM: `Unsupported quantization config: bits=4, sym=False`."""
+    assert resolve("gptq", "vllm", "vllm-cpu").symmetric
+
+
+def test_a_layout_named_outright_is_taken():
+    """`quantization: awq` means awq."""
+    assert resolve("awq", "vllm", "vllm-cpu").name == "awq"
+
+
+def test_none_has_nothing_to_pack():
+    """Weights are served as they are."""
+    assert resolve("none", "vllm", "vllm-cpu") == NONE
+    assert not NONE.is_packed
+
+
+def test_a_layout_that_the_engine_cannot_load_is_refused_with_those_that_it_can():
+    """FP8 has no kernel on CPU."""
+    with pytest.raises(LayoutRefused, match="does not take 'fp8' weights; it takes none, int4, awq, gptq"):
+        resolve("fp8", "vllm", "vllm-cpu")
+
+
+def test_an_unknown_pair_of_engine_and_environment_is_refused():
+    """No guess is made about what was never tried."""
+    with pytest.raises(LayoutRefused, match="vllm in vllm-cpu"):
+        resolve("int4", "vllm", "vllm-moon")
+
+
+def test_a_quickened_layout_differs_only_in_the_search():
+    """A test's checkpoint loads like the real one."""
+    layout = resolve("int4", "vllm", "vllm-cpu")
+    quick = quickened(layout, iterations=1, samples=8)
+    assert quick.tuning is not None
+    assert (quick.tuning.iterations, quick.tuning.samples) == (1, 8)
+    assert (quick.name, quick.group_size) == (layout.name, layout.group_size)
+    assert quickened(NONE, 1, 1) == NONE

