@@ -12,6 +12,7 @@ import typer
 from cli.check import check
 from cli.engines import engines_install, engines_list
 from cli.mistake import Mistake
+from cli.models import models
 from cli.pull import pull
 from cli.serve import INTERRUPTED, serve
 from cli.status import status
@@ -39,7 +40,7 @@ def build() -> typer.Typer:
     """The command with all its verbs."""
     app = typer.Typer(name="enginehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback()(_root)
-    for verb in (serve, check, status, pull):
+    for verb in (serve, check, status, models, pull):
         app.command()(verb)
     engines = typer.Typer(no_args_is_help=True, help="Engines' environments: list and install them.")
     engines.command("list")(engines_list)

@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from cli.folders import REGISTRY, JsonOption
+from cli.registry import impossible
 from registry.load import Fault, RegistryRefused, load
 from registry.spec import Registry
 
@@ -22,19 +23,19 @@ def check(
     faults: tuple[Fault, ...] = ()
     try:
         loaded = load(registry, os.environ)
+        faults = impossible(loaded, registry, os.environ)
     except RegistryRefused as refused:
         faults = refused.faults
-    typer.echo(as_data(faults) if as_json else as_text(registry, loaded, faults))
+    typer.echo(as_data(faults) if as_json else as_text(registry, faults, len(loaded.models) if loaded else 0))
     if faults:
         raise typer.Exit(1)
 
 
-def as_text(path: Path, registry: Registry | None, faults: tuple[Fault, ...]) -> str:
+def as_text(path: Path, faults: tuple[Fault, ...], models: int) -> str:
     """A line for each fault, as compilers write them; or one that says how much is right."""
-    if registry is None:
+    if faults:
         count = f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
         return "\n".join([*map(str, faults), f"{path}: {count}"])
-    models = len(registry.models)
     return f"{path}: no faults in {models} model{'s' if models != 1 else ''}"
 
 

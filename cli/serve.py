@@ -12,7 +12,7 @@ from rich.console import Console
 from cli.folders import REGISTRY, STATE, CacheOption, RegistryOption, StateOption, cache_folder
 from cli.mistake import Mistake
 from cli.news import News
-from cli.registry import refusal
+from cli.registry import read_registry, refusal
 from cli.show import plainly, showing
 from engines.supervisor.main import serve as supervise
 from engines.supervisor.settings import ServeRefused, ServeSettings
@@ -42,6 +42,7 @@ def serve(
         gateways=processes,
         env=dict(os.environ),
     )
+    read_registry(registry, settings.env)  # refused here with all that is impossible, before anything starts
     raise typer.Exit(run(settings, Console()))
 
 

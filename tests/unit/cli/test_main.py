@@ -17,7 +17,7 @@ def test_a_misspelled_verb_is_a_mistake(capsys):
     assert "check" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb", ["serve", "check", "status", "pull", "engines"])
+@pytest.mark.parametrize("verb", ["serve", "check", "status", "models", "pull", "engines"])
 def test_every_verb_explains_itself(verb, capsys):
     """--help works for each."""
     assert main([verb, "--help"]) == 0

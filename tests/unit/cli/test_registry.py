@@ -1,9 +1,12 @@
 """A wrong registry, for verbs that need a right one."""
 
+from pathlib import Path
+
 import pytest
 
 from cli.mistake import Mistake
-from cli.registry import read_registry
+from cli.registry import impossible, read_registry
+from registry.load import load
 
 
 def test_a_refused_registry_is_one_mistake_with_every_fault(tmp_path):
@@ -15,3 +18,25 @@ def test_a_refused_registry_is_one_mistake_with_every_fault(tmp_path):
     assert f"{file}:2: " in str(refused.value)
     assert f"{file}:3: " in str(refused.value)
     assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "line", "said"),
+    [
+        ("environments: {vllm: nowhere}", 5, "there is no nowhere; known: quantizer, vllm-cpu"),
+        ("quantization: int4\n    environments: {vllm: quantizer}", 5, "nothing is known about weights for vllm"),
+    ],
+)
+def test_what_cannot_work_is_a_fault_with_its_line(tmp_path, fields, line, said):
+    """The file is rightly written, and no engine could serve it."""
+    file = tmp_path / "r.yaml"
+    file.write_text(f"models:\n  m:\n    engine: vllm\n    source: .\n    {fields}\n")
+    fault = impossible(load(file, {}), file, {})[0]
+    assert (fault.line, fault.path) == (line, file)
+    assert said in fault.message
+
+
+def test_the_shipped_registry_is_possible():
+    """`make serve` starts from it."""
+    file = Path(__file__).parents[3] / "model_registry.yaml"
+    assert impossible(load(file, {}), file, {}) == ()

@@ -1,0 +1,129 @@
+"""`enginehouse models`: what a registry names, and what of it is in the cache."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli.folders import REGISTRY, CacheOption, JsonOption, RegistryOption, cache_folder, octets
+from cli.mistake import Mistake
+from cli.registry import environment_of, read_registry
+from cli.show import size
+from engines.quantize.layout import resolve
+from engines.quantize.quality import Quality
+from engines.weights.failures import SourceRefused
+from engines.weights.prepare import WeightsRequest
+from engines.weights.shelf import Found, Shelved, look
+from engines.weights.workshop import Quantizer
+from registry.spec import ModelSpec, Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One model. `found` is None where its workers are started by somebody else."""
+
+    name: str
+    spec: ModelSpec
+    layout: str = ""
+    found: Found | None = None
+    octets: int = 0
+
+
+def models(registry: RegistryOption = REGISTRY, cache: CacheOption = None, as_json: JsonOption = False) -> None:
+    """List models: source, quantization and what it cost, and what is in the cache."""
+    loaded, folder = read_registry(registry, os.environ), cache_folder(cache, os.environ)
+    try:
+        found = list(rows(loaded, registry.absolute().parent, folder, os.environ))
+    except SourceRefused as refused:
+        raise Mistake(str(refused)) from None
+    if as_json:
+        typer.echo(json.dumps([as_data(row) for row in found], indent=2))
+    else:
+        Console().print(as_table(found))
+
+
+def rows(registry: Registry, folder: Path, cache: Path, env: Mapping[str, str]) -> Iterator[Row]:
+    """Each model of `registry`, whose relative sources start at `folder`."""
+    tools = Quantizer(cache, env).digest
+    for name, spec in registry.models.items():
+        if spec.source is None:
+            yield Row(name, spec)
+            continue
+        layout = resolve(spec.quantization, spec.engine, environment_of(spec))
+        found = look(WeightsRequest(name, spec.source, layout, spec.sha256, folder), cache, tools)
+        yield Row(name, spec, layout.name, found, _taken(found.path))
+
+
+def _taken(path: Path | None) -> int:
+    if path is None:
+        return 0
+    return octets(path) if path.is_dir() else path.stat().st_size
+
+
+def as_table(found: list[Row]) -> Table:
+    """For people."""
+    drawn = Table(box=None, pad_edge=False)
+    for heading in ("MODEL", "ENGINE", "WEIGHTS", "STATE", "SIZE", "PERPLEXITY", "SOURCE"):
+        drawn.add_column(heading, no_wrap=heading != "SOURCE", overflow="fold")
+    for row in found:
+        quality = row.found.quality if row.found else None
+        drawn.add_row(
+            row.name,
+            row.spec.engine,
+            weights(row),
+            _state(row),
+            size(row.octets) if row.octets else "",
+            loss(quality) if quality else "",
+            Text(row.spec.source or ", ".join(row.spec.urls or ())),
+        )
+    return drawn
+
+
+def weights(row: Row) -> str:
+    """The quantization that is asked for, and the layout that it means where that is another word."""
+    if row.found is None or row.spec.quantization == row.layout:
+        return row.layout
+    return f"{row.spec.quantization} as {row.layout}"
+
+
+def loss(quality: Quality) -> str:
+    """Perplexity before and after quantizing, on the same text: 22.8 → 24.1 (x 1.06)."""
+    return f"{quality.source_perplexity:.1f} → {quality.perplexity:.1f} (x {quality.ratio:.2f})"
+
+
+def _state(row: Row) -> Text:
+    if row.found is None:
+        return Text("external")
+    return Text(row.found.state, style="green" if row.found.state is Shelved.READY else "yellow")
+
+
+def as_data(row: Row) -> dict[str, object]:
+    """For programs; `perplexity` is null where nothing was measured."""
+    quality = row.found.quality if row.found else None
+    return {
+        "name": row.name,
+        "aliases": list(row.spec.aliases),
+        "engine": row.spec.engine,
+        "launcher": row.spec.launcher,
+        "source": row.spec.source,
+        "quantization": row.spec.quantization,
+        "layout": row.layout or None,
+        "state": str(row.found.state) if row.found else "external",
+        "path": str(row.found.path) if row.found and row.found.path else None,
+        "bytes": row.octets,
+        "perplexity": quality
+        and {
+            "source": quality.source_perplexity,
+            "weights": quality.perplexity,
+            "ratio": quality.ratio,
+            "tokens": quality.tokens,
+        },
+    }
