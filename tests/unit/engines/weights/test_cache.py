@@ -35,10 +35,14 @@ async def test_a_failure_half_way_leaves_nothing(tmp_path):
     """An interrupted conversion must not be taken for whole."""
     cache = Cache(tmp_path)
     place = cache.checkpoint("abc")
-    with pytest.raises(FileExistsError):
+
+    async def fail_half_way():
         async with cache.making(place, never) as work:
-            (work / "half").mkdir()
-            (work / "half").mkdir()
+            (work / "half").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail_half_way()
     assert [path.name for path in place.parent.iterdir()] == ["abc.lock"]
 
 

@@ -1,0 +1,1 @@
+"""A package of tools as `engines.tool` runs them, scripted."""

@@ -1,0 +1,27 @@
+"""A tool that does what its first argument says: succeed, fail, mute or hang."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+
+def say(message: dict[str, object]) -> None:
+    """One line for who started this."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    say({"step": "half way", "fraction": 0.5})
+    sys.stderr.write("a library says something\r50%\r100%\n")
+    match sys.argv[1]:
+        case "succeed":
+            say({"result": {"files": 3}})
+        case "fail":
+            raise SystemExit("KeyError: 'no such tensor'")
+        case "hang":
+            subprocess.Popen([sys.executable, "-c", f"import time; time.sleep(600)  # {sys.argv[2]}"])
+            time.sleep(600)
