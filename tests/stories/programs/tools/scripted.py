@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
-import time
 
 
 def say(message: dict[str, object]) -> None:
@@ -23,5 +23,5 @@ if __name__ == "__main__":
         case "fail":
             raise SystemExit("KeyError: 'no such tensor'")
         case "hang":
-            subprocess.Popen([sys.executable, "-c", f"import time; time.sleep(600)  # {sys.argv[2]}"])
-            time.sleep(600)
+            subprocess.Popen([sys.executable, "-c", f"import signal; signal.pause()  # {sys.argv[2]}"])
+            signal.pause()
