@@ -153,6 +153,8 @@ class StreamReader:
 
     def feed(self, chunk: bytes) -> bytes:
         """The events that `chunk` completes and that may be forwarded; then look at `complete` and `fault`."""
+        if self._is_plain(chunk):
+            return chunk
         try:
             events = self._framer.feed(chunk)
         except EventTooLong:
@@ -167,9 +169,39 @@ class StreamReader:
         if not self.complete and self.fault is None:
             self.fault = WorkerFailed("The worker ended the stream before the answer was complete.")
 
+    def _is_plain(self, chunk: bytes) -> bool:
+        """Whether `chunk` is nothing but whole events in the middle of an answer, which may all pass as they are.
+
+        Nearly every read is. What this does not recognise is no fault: it is read event by event.
+        """
+        if not (chunk.startswith(b"data: {") and chunk.endswith(b"}\n\n")) or self._framer.busy or self.over:
+            return False
+        pieces = chunk[:-2].split(b"\n\n")
+        lines = chunk.count(b"\n")  # two an event: more are in the middle of one, where SSE reads them otherwise
+        if lines != 2 * len(pieces) or b"\r" in chunk or chunk.count(b"\n\ndata: ") != len(pieces) - 1:
+            return False
+        try:
+            events = [_EVENT.decode(_utf8(piece[6:])) for piece in pieces]
+        except _UNREADABLE:
+            return False
+        for seen in events:
+            if seen.usage is not None or seen.error is not None or seen.type is not None or not seen.choices:
+                return False
+            for choice in seen.choices:
+                if choice.finish_reason == _ABORT:
+                    return False
+                self.content = self.content or _carries(choice)
+        self.events += len(events)
+        return True
+
+    @property
+    def over(self) -> bool:
+        """Whether the stream had its terminal event, or can have none."""
+        return self.complete or self.fault is not None
+
     def _forwards(self, event: bytes) -> bool:
         """Look at one event; whether the client gets it."""
-        if self.complete or self.fault is not None:
+        if self.over:
             return False
         data = payload(event)
         if not data:

@@ -48,6 +48,11 @@ class Framer:
         return events
 
     @property
+    def busy(self) -> bool:
+        """Whether any byte is held back."""
+        return bool(self._pending)
+
+    @property
     def pending(self) -> bool:
         """Whether half an event is held back."""
         return bool(self._pending.strip())
@@ -55,7 +60,7 @@ class Framer:
 
 def payload(event: bytes) -> bytes:
     """The data of one whole event; empty for a comment or an event without data."""
-    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2:
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
         return event[6:-2]
     lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]
     return b"\n".join(lines)

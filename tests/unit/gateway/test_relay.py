@@ -119,8 +119,6 @@ FAILING = [
     [closes(CUT)],
     [says(http(b"{}", 500))],
     [says(http(b"{}", 502))],
-    [says(http(b"{}", 503))],
-    [says(http(b"{}", 429))],
     [says(http(b"", 302))],
     [says(b"garbage\r\n\r\n")],
     [says(http(b"not json"))],
@@ -136,6 +134,14 @@ async def test_before_the_first_token_another_worker_is_tried(failing):
     async with house_of(failing, [says(STREAM)]) as house:
         assert (await house.ask()).body == WHOLE_STREAM
         assert (house.suspected, len(house.retried), house.record.attempts) == (["a"], 1, 2)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_busy_worker_is_passed_over_and_not_suspected(status):
+    """It answers, and knows what it can do: there is nothing to probe."""
+    async with house_of([says(http(b"{}", status))], [says(STREAM)]) as house:
+        assert (await house.ask()).body == WHOLE_STREAM
+        assert (house.suspected, house.record.attempts) == ([], 2)
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 422])

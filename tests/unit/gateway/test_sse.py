@@ -86,6 +86,7 @@ def test_an_event_without_an_end_is_refused():
         (b": heartbeat\n\n", b""),
         (b"\n\n", b""),
         (b"data:  two\n\n", b" two"),
+        (b"data: a\rdata: b\n\n", b"a\nb"),
     ],
 )
 def test_payload_is_the_data_of_an_event(event, expected):

@@ -36,13 +36,17 @@ def ask(app, record):
         (nothing, 200, ""),
         (raising(KeyError("bug")), 200, ""),
         (raising(ClientGone("gone")), 499, "client_gone"),
-        (raising(asyncio.CancelledError()), 503, "shutting_down"),
+        (raising(asyncio.CancelledError()), 200, "shutting_down"),
     ],
 )
 def test_every_end_is_settled_once(app, status, code):
     record = exchange(operation="chat", status=200)
     lines, counted = ask(app, record)
     assert (len(lines), counted, record.code) == (1, [str(status)], code)
+
+
+def test_what_the_drain_ends_before_it_began_is_a_503():
+    assert ask(raising(asyncio.CancelledError()), exchange(operation="chat"))[1] == ["503"]
 
 
 def test_a_line_says_what_happened():

@@ -70,9 +70,23 @@ async def test_a_failure_after_the_beginning_is_noted(error):
     assert request["exchange"].code
 
 
-@pytest.mark.parametrize("error", [ClientGone("gone"), asyncio.CancelledError()])
-async def test_nobody_is_answered_who_is_not_there(error):
+async def test_nobody_is_answered_who_is_not_there():
     outbox = Outbox()
-    with pytest.raises(type(error)):
-        await ask(raising(error), outbox)
+    with pytest.raises(ClientGone):
+        await ask(raising(ClientGone("gone")), outbox)
     assert outbox.messages == []
+
+
+async def test_who_is_cut_off_by_the_drain_is_told():
+    """Where nothing has been sent; and the cancellation goes on."""
+    outbox = Outbox()
+    with pytest.raises(asyncio.CancelledError):
+        await ask(raising(asyncio.CancelledError()), outbox)
+    assert (outbox.status, outbox.error["code"], outbox.ended) == (503, "shutting_down", True)
+
+
+async def test_a_begun_response_that_is_cut_off_gets_no_second_one():
+    outbox = Outbox()
+    with pytest.raises(asyncio.CancelledError):
+        await ask(raising(asyncio.CancelledError(), begun=True), outbox)
+    assert len(outbox.messages) == 1

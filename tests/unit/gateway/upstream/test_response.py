@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +62,17 @@ def test_any_body_in_any_chunks_and_cuts_comes_out(body, sizes, data):
     assert (response.take(), response.complete) == (body, True)
 
 
+@given(st.lists(st.sampled_from([LENGTH, CHUNKED, INFORMED, EMPTY]), min_size=2, max_size=5), st.integers(1, 50))
+def test_responses_follow_each_other_and_share_nothing(wholes, size):
+    """A connection's next response is what it would have been on a new connection."""
+    response = Response()
+    for whole in wholes:
+        response.expect()
+        for at in range(0, len(whole), size):
+            response.feed(whole[at : at + size])
+        assert seen(response) == seen(receive(whole))
+
+
 @pytest.mark.parametrize("whole", FRAMED)
 def test_an_early_end_raises_at_every_offset(whole):
     """Fault 10: a framed response that is cut is never complete."""
@@ -89,10 +102,15 @@ def test_eof_after_the_end_is_nothing():
 
 @pytest.mark.parametrize("glued", [True, False])
 @pytest.mark.parametrize("more", [LENGTH, b"HTTP/1.1 500 X\r\ncontent-length: 1\r\n\r\nx", b"garbage"])
-def test_bytes_after_the_end_are_refused(more, glued):
-    """A second response is never taken for a part of the first, glued to it or not."""
-    with pytest.raises(BadResponse):
-        receive(*([LENGTH + more] if glued else [LENGTH, more]))
+def test_bytes_after_the_end_are_no_part_of_the_response(more, glued):
+    """Nor of the next one: a connection on which they came is not used again."""
+    response = Response()
+    with contextlib.suppress(BadResponse):
+        for piece in [LENGTH + more] if glued else [LENGTH, more]:
+            response.feed(piece)
+        assert glued, "bytes that come later belong to nobody"
+        assert not response.reusable
+    assert (response.status, response.take(), response.complete) == (200, b"hello", True)
 
 
 @pytest.mark.parametrize(
