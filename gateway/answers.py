@@ -35,13 +35,20 @@ class Answer(Protocol):
 class WholeAnswer:
     """A complete JSON answer; holds nothing but bytes."""
 
-    def __init__(self, status: int, body: bytes, exchange: Exchange, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, operation: Operation, status: int, body: bytes, exchange: Exchange, clock: Callable[[], float]
+    ) -> None:
+        self._operation: Final = operation
         self._status: Final = status
         self._body: Final = body
         self._exchange: Final = exchange
         self._clock: Final = clock
 
     async def __call__(self, client: Client) -> None:
+        if client.begun:  # a stream was asked for, and a heartbeat has promised one
+            mismatch = WorkerFailed("The worker answered the request for a stream with a whole body.")
+            await Failure(self._operation, mismatch, self._exchange)(client)
+            return
         self._exchange.answered = self._clock()
         await client.whole(self._status, [_JSON, *timing_headers(self._exchange)], self._body)
 
@@ -113,6 +120,7 @@ class StreamAnswer:
             # The gateway's drain is over; if it is the client who left, this reaches nobody.
             if not self._reader.complete:
                 await self._tell(client, ShuttingDown("The gateway is shutting down."))
+            await client.end()
             raise
         finally:
             self._exchange.usage = self._reader.usage
@@ -137,7 +145,7 @@ class StreamAnswer:
     @property
     def over(self) -> bool:
         """`client.Step`: whether the stream had its terminal event, or can have none."""
-        return self._reader.complete or self._reader.fault is not None
+        return self._reader.over
 
     def take(self, piece: bytes) -> bytes:
         """`client.Step`: the whole events that `piece` completes."""

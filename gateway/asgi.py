@@ -25,8 +25,7 @@ def body_message(body: bytes, *, more: bool) -> Message:
 
 def header(scope: Scope, name: bytes) -> bytes | None:
     """The value of the request's first header called `name` (lower case); None: there is none."""
-    for key, value in scope["headers"]:
-        if key == name:
-            found: bytes = value
-            return found
-    return None
+    known: dict[bytes, bytes] | None = scope.get("headers_by_name")
+    if known is None:
+        known = scope["headers_by_name"] = dict(reversed(scope["headers"]))
+    return known.get(name)

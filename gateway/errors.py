@@ -3,7 +3,8 @@
     GatewayError
     ├── InvalidRequest        400 invalid_request_error
     │   ├── UnsupportedMedia  415
-    │   └── BodyTooLarge      413
+    │   ├── BodyTooLarge      413 request_too_large
+    │   └── HeadersTooLarge   431 headers_too_large
     ├── InvalidApiKey         401 invalid_api_key
     ├── PermissionRefused     403 permission
     ├── NotFound              404
@@ -90,6 +91,13 @@ class BodyTooLarge(InvalidRequest):
 
     status = 413
     code = "request_too_large"
+
+
+class HeadersTooLarge(InvalidRequest):
+    """More or longer headers than anybody needs."""
+
+    status = 431
+    code = "headers_too_large"
 
 
 class InvalidApiKey(GatewayError):

@@ -15,7 +15,7 @@ from registry.snapshot import Timeouts
 class Patience:
     """Invariant: no wait that it grants ends after the deadline. All times in seconds; None is without end."""
 
-    __slots__ = ("_clock", "_deadline", "_stream", "_timeouts")
+    __slots__ = ("_clock", "_deadline", "_first_by", "_stream", "_timeouts")
 
     def __init__(self, timeouts: Timeouts, clock: Callable[[], float], *, stream: bool) -> None:
         # A JSON answer comes all at once, at its end: for it, the limit on the answer is the deadline.
@@ -24,6 +24,13 @@ class Patience:
         self._clock: Final = clock
         self._stream: Final = stream
         self._deadline: Final = clock() + min(limits) if limits else None
+
+        self.attempt()
+
+    def attempt(self) -> None:
+        """A worker is tried: its time for the first token begins, however many roles and comments come before it."""
+        first = self._capped(self._timeouts.first_token) if self._stream else self.left
+        self._first_by: float | None = None if first is None else self._clock() + first
 
     @property
     def left(self) -> float | None:
@@ -37,8 +44,8 @@ class Patience:
 
     @property
     def first(self) -> float | None:
-        """For the worker's first word."""
-        return self._capped(self._timeouts.first_token) if self._stream else self.left
+        """For the worker's first token, of what the attempt has left."""
+        return None if self._first_by is None else max(0.0, self._first_by - self._clock())
 
     @property
     def idle(self) -> float | None:

@@ -97,11 +97,13 @@ class Relay:
         exchange.worker = lease.worker.id
         exchange.attempts += 1
         tried.add(lease.worker.id)
+        call.patience.attempt()
         try:
             return await self._attempt(call, lease)
         except _RETRIED as fault:
-            self._suspect(lease.worker.id, str(fault))
-            if isinstance(fault, WorkerBusy) and fault.retry_after is not None:
+            if not isinstance(fault, WorkerBusy):  # who says that it is busy is well
+                self._suspect(lease.worker.id, str(fault))
+            elif fault.retry_after is not None:
                 lease.worker.breaker.rests(self._clock() + fault.retry_after)
             raise
 
@@ -141,7 +143,7 @@ class Relay:
         if reply.status >= 400:
             raise refusal(reply.status, body)
         call.exchange.usage = usage_of(body)
-        return WholeAnswer(reply.status, body, call.exchange, self._clock)
+        return WholeAnswer(call.operation, reply.status, body, call.exchange, self._clock)
 
 
 def _tries(failure: WorkerFailed | FirstTokenTimeout) -> int:

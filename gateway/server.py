@@ -5,18 +5,29 @@ Used by `__main__` only.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import socket
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from gateway.asgi import App, Headers
-from gateway.errors import InvalidRequest
+from gateway.errors import GatewayError, HeadersTooLarge, InvalidRequest
 
 KEEP_ALIVE: Final = 75
 """Seconds that an idle client connection stays open; longer than the usual load balancer's 60."""
+HEADER_SECONDS: Final = 10.0
+HEADER_BYTES: Final = 16 * 1024
+HEADER_COUNT: Final = 100
+"""What a request's headers may take, at most."""
+_TCP: Final = frozenset({socket.AF_INET, socket.AF_INET6})
+_NOTSENT_LOWAT: Final = 25
+"""TCP_NOTSENT_LOWAT, which Python has no name for."""
+_UNSENT: Final = 64 * 1024
+"""Bytes that a client's socket takes beyond what is on the wire."""
 _KNOWN: Final = uvicorn.__version__ == "0.54.0"
 """Whether this is the uvicorn whose request cycle `_CycleWire` was written for; under another one, ASGI does it all."""
 
@@ -71,19 +82,73 @@ class _CycleWire:
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol: it offers its wire, and answers what is not HTTP in the same envelope as everything else."""
+    """uvicorn's protocol: offers its wire, bounds what a client may send as headers, and refuses in our envelope."""
 
     lost: Callable[[], None] | None = None
     drained: Callable[[], None] | None = None
+    _head_bytes = 0
+    """Received since the last request's headers were complete."""
+    _head_alarm: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._await_head()
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family in _TCP:
+            # Without it a slow reader's socket takes megabytes before it says that it is full.
+            sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, _UNSENT)
+
+    def data_received(self, data: bytes) -> None:
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes and self._head_alarm is None and not self.transport.is_closing():
+            self._head_received()
+
+    def _head_received(self) -> None:
+        """Some of a request's headers are here, or some of a body: only the first is limited."""
+        if self._answering:
+            self._head_bytes = 0
+        elif self._head_bytes > HEADER_BYTES:
+            self._refuse(HeadersTooLarge(f"The headers are longer than {HEADER_BYTES} bytes."))
+        else:
+            self._await_head()
+
+    @property
+    def _answering(self) -> bool:
+        """Whether a request is under way, its body included."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return cycle is not None and (cycle.more_body or not cycle.response_complete)
+
+    def _await_head(self) -> None:
+        self._head_alarm = self.loop.call_later(HEADER_SECONDS, self._too_slow)
+
+    def _too_slow(self) -> None:
+        self._head_alarm = None
+        if not self._answering:
+            self.transport.abort()
 
     def on_headers_complete(self) -> None:
+        if self._head_alarm is not None:
+            self._head_alarm.cancel()
+            self._head_alarm = None
+        if len(self.headers) > HEADER_COUNT or self._headers_too_long():
+            self._refuse(HeadersTooLarge(f"At most {HEADER_COUNT} headers of {HEADER_BYTES} bytes in all are read."))
+            return
+        self._head_bytes = 0
         super().on_headers_complete()
         if _KNOWN:
             # The application's task begins at the loop's next turn, so it finds the wire in its scope.
             self.scope["wire"] = _CycleWire(self, self.cycle)  # type: ignore[typeddict-unknown-key]
 
+    def _headers_too_long(self) -> bool:
+        if self._head_bytes <= HEADER_BYTES:
+            return False  # all of it, the body's beginning included, is short enough
+        return sum(len(name) + len(value) for name, value in self.headers) > HEADER_BYTES
+
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self._head_alarm is not None:
+            self._head_alarm.cancel()
         if self.lost is not None:
             self.lost()
 
@@ -93,10 +158,14 @@ class Protocol(HttpToolsProtocol):
             self.drained()
 
     def send_400_response(self, msg: str) -> None:
-        body = InvalidRequest(msg).body()
+        if not self.transport.is_closing():  # else it was refused with a better word already
+            self._refuse(InvalidRequest(msg))
+
+    def _refuse(self, error: GatewayError) -> None:
+        body = error.body()
         self.transport.write(
-            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
-            b"content-length: %d\r\n\r\n%b" % (len(body), body)
+            STATUS_LINE[error.answered_status]
+            + b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
         )
         self.transport.close()
 

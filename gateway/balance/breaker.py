@@ -19,6 +19,8 @@ LONGEST_OUT: Final = 60.0
 SLOW_START: Final = 10.0
 """Seconds over which a worker that comes back takes its full share again."""
 _LEAST_WEIGHT: Final = 0.1
+_DOUBLINGS: Final = 10
+"""More of them change nothing but the size of a number."""
 
 
 class Breaker:
@@ -72,7 +74,7 @@ class Breaker:
         """A request failed by this worker's fault. `chance`, 0…1, spreads the returns of many workers."""
         self._failures += 1
         if trial or (self._out_until is None and self._failures >= THRESHOLD):
-            out = min(LONGEST_OUT, FIRST_OUT * 2**self._trips)
+            out = min(LONGEST_OUT, FIRST_OUT * 2 ** min(self._trips, _DOUBLINGS))
             self._out_until = now + out * (0.8 + 0.4 * chance)
             self._trips += 1
             self._finding_out = False

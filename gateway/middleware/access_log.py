@@ -36,8 +36,8 @@ class AccessLog:
         except ClientGone:
             exchange.status, exchange.code = 499, "client_gone"
         except asyncio.CancelledError:
-            exchange.status, exchange.code = 503, "shutting_down"
-            raise
+            # The drain's deadline: what could be told was told below, and here the task ends anyway.
+            exchange.status, exchange.code = exchange.status or 503, "shutting_down"
         finally:
             ended = self._clock()
             self._telemetry.settle(exchange, ended)

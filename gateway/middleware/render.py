@@ -6,11 +6,12 @@ look for in the log, and nothing of the bug itself.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Final
 
 from gateway.asgi import App, Receive, Scope, Send, body_message, start_message
-from gateway.errors import ClientGone, GatewayError
+from gateway.errors import ClientGone, GatewayError, ShuttingDown
 from gateway.exchange import Exchange
 
 _LOG: Final = logging.getLogger("enginehouse.gateway")
@@ -36,6 +37,10 @@ class Render:
             if exchange.status:
                 raise
             await answer(error, exchange, send)
+        except asyncio.CancelledError:
+            if not exchange.status:
+                await answer(ShuttingDown("The gateway is shutting down.", retry_after=1.0), exchange, send)
+            raise
         except Exception:
             _LOG.exception("bug in request %s", exchange.request_id)
             exchange.code = GatewayError.type

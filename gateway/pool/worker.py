@@ -60,9 +60,9 @@ class Reply:
 
     async def whole(self) -> bytes:
         """The complete body of a JSON answer. Raises `WorkerFailed`, `TimedOut`."""
+        if self._response.complete:
+            return self._response.take()
         part = await self.next()
-        if self._response.complete and not self._response.chunks:
-            return part
         parts = bytearray(part)
         while part:
             part = await self.next()

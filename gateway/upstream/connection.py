@@ -64,7 +64,9 @@ class Connection(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop: Final = loop
         self._transport: asyncio.Transport | None = None
+        self._received: Final = Response()
         self._response: Response | None = None
+        """`_received`, while an exchange is open."""
         self._waiter: asyncio.Future[None] | None = None
         self._fault: UpstreamError | None = None
         self._paused = False
@@ -85,7 +87,8 @@ class Connection(asyncio.Protocol):
         """Send a request and wait, at most `limit` seconds, for the response's headers. Raises `UpstreamError`."""
         if not self.idle or self._transport is None:
             raise self._fault or PeerClosed("the connection is closed")
-        self._response = response = Response()
+        self._response = response = self._received
+        response.expect()
         self._transport.writelines((head, body))
         self._expect_within(limit)
         while not response.headers_done:

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 response, bytes in and parts out. No socket, no clock; used by `connection`.
+"""HTTP/1.1 responses, bytes in and parts out. No socket, no clock; used by `connection`.
 
 httptools (llhttp) does the grammar; this file decides what is acceptable from a worker: bounded headers, one
 final response, a body whose end is known.
@@ -19,20 +19,37 @@ class BadResponse(ValueError):
 
 
 class Response:
-    """The state of one exchange's response. `feed` until `complete`; `eof` when the peer closes."""
+    """What a connection receives, one response after the other: `expect` begins, `feed` until `complete`."""
 
-    __slots__ = ("_framed", "_parser", "_unread", "chunks", "complete", "headers", "headers_done", "reusable", "status")
+    __slots__ = (
+        "_extra",
+        "_framed",
+        "_parser",
+        "_unread",
+        "chunks",
+        "complete",
+        "headers",
+        "headers_done",
+        "reusable",
+        "status",
+    )
 
     def __init__(self) -> None:
         self._parser: Final = httptools.HttpResponseParser(self)
+        self.chunks: Final[list[bytes]] = []
+        """Body received and not yet taken."""
+        self.expect()
+
+    def expect(self) -> None:
+        """A request was sent: forget the last response."""
         self._unread = 0
         self._framed = False
+        self._extra = False
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         """Lower-case names; of repeated headers the last."""
         self.headers_done = False
-        self.chunks: list[bytes] = []
-        """Body received and not yet taken."""
+        self.chunks.clear()
         self.complete = False
         self.reusable = False
         """Whether the connection may carry another request."""
@@ -54,6 +71,8 @@ class Response:
             raise BadResponse(str(fault)) from fault
         if not self.headers_done and self._unread > HEADER_LIMIT:
             raise BadResponse("headers without an end")
+        if self._extra:
+            raise BadResponse("bytes after the end of the response")
 
     def eof(self) -> None:
         """The peer closed. Raises `BadResponse` unless that is how this body ends."""
@@ -64,13 +83,12 @@ class Response:
         self.complete = True
 
     def on_message_begin(self) -> None:
-        """Httptools' callback. A second response glued to the first would otherwise pass as a part of it."""
-        if self.complete:
-            raise BadResponse("bytes after the end of the response")
+        """Httptools' callback."""
+        self._extra = self.complete  # a second response, to a request that nobody sent
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Httptools' callback, for trailers too, which change nothing."""
-        if not self.headers_done:
+        """Httptools' callback."""
+        if not self.headers_done:  # trailers change nothing
             self.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
@@ -79,17 +97,20 @@ class Response:
         if status < 200:
             self.headers.clear()
             return
+        if self.complete:
+            return
         self.status = status
         self.headers_done = True
         self._framed = b"content-length" in self.headers or b"transfer-encoding" in self.headers
 
     def on_body(self, body: bytes) -> None:
         """Httptools' callback."""
-        self.chunks.append(body)
+        if not self.complete:
+            self.chunks.append(body)
 
     def on_message_complete(self) -> None:
         """Httptools' callback."""
-        if self.headers_done:
+        if self.headers_done and not self.complete:
             self.complete = True
             self.reusable = self._parser.should_keep_alive()
 

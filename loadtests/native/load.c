@@ -27,6 +27,7 @@ static const uint64_t SECOND = 1000000000u, GRACE_NS = 10000000000u;
 typedef struct {
     int fd, number;
     bool busy, reused;   /* reused: the connection has carried an answer before */
+    bool spoke;          /* the first token has come */
     size_t unsent;       /* bytes of the request that the socket did not take yet */
     uint64_t sent, last; /* when the request was sent, and when the last bytes came; 0: none yet */
     answer reply;
@@ -112,6 +113,7 @@ static void begin_request(client *self) {
     load.started++;
     answer_reset(&self->reply);
     self->unsent = load.request.length;
+    self->spoke = false;
     self->last = 0;
     self->sent = now_ns();
     if (self->fd >= 0) {
@@ -152,8 +154,10 @@ static void time_bytes(client *self, unsigned events_before) {
     bool in_body = self->reply.body > 0, stream = load.stream;
     if (!in_body) return;
     uint64_t now = now_ns();
-    if (self->last == 0) samples_add(&load.first, now - self->sent);
-    else if (stream && self->reply.events > events_before) samples_add(&load.between, now - self->last);
+    if (!self->spoke && (!stream || self->reply.events > 1)) { /* a stream's first event carries the role alone */
+        self->spoke = true;
+        samples_add(&load.first, now - self->sent);
+    } else if (stream && self->last > 0 && self->reply.events > events_before) samples_add(&load.between, now - self->last);
     self->last = now;
 }
 

@@ -211,7 +211,6 @@ async def test_a_first_token_that_does_not_come_is_tried_once_elsewhere():
         assert (house.asked, house.record.attempts) == ([1, 1, 0], 2)
 
 
-@pytest.mark.xfail(strict=True, reason="every read is given the whole limit anew")
 @jumping
 async def test_comments_and_roles_are_no_first_token():
     """The limit is for the first content: a worker that only clears its throat is cut at it."""
