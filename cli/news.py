@@ -57,8 +57,10 @@ def sentence(event: Announcement) -> str:  # noqa: PLR0911 - one for each kind
             return f"gateway started again (pid {pid}, restart {restarts})"
         case GatewayLost(reason, log):
             return f"gateway lost: {reason}; log: {log}"
-        case ModelFailed(model, reason, retry_in):
+        case ModelFailed(model, reason, float(retry_in)):
             return f"{model}: {reason}\n  trying again in {duration(retry_in)}"
+        case ModelFailed(model, reason, _):
+            return f"{model}: {reason}"
         case WorkerLost():
             return _lost(event)
         case Draining(seconds):

@@ -39,11 +39,11 @@ class ModelReady:
 
 @dataclass(frozen=True, slots=True)
 class ModelFailed:
-    """A model's environment or weights could not be prepared; tried again in `retry_in` seconds."""
+    """A model's environment or weights could not be prepared; tried again in `retry_in` seconds (None: never)."""
 
     model: str
     reason: str
-    retry_in: float
+    retry_in: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ from typing import Final
 
 from engines.engine import Engine
 from engines.launchers.launcher import Launcher
+from engines.supervisor.events import ModelFailed
 from engines.supervisor.pool import House, Pool, view
 from registry.changes import AmendPool, Change, RetirePool, StartPool
+from registry.snapshot import Loading
 from registry.spec import ModelSpec
 
 
@@ -53,10 +55,14 @@ class Reconciler:
 
     def _start(self, name: str, spec: ModelSpec, before: asyncio.Task[None] | None, group: asyncio.TaskGroup) -> None:
         pool = Pool(name, spec, self._engines[spec.engine], self._launchers[spec.launcher], self._house)
-        self._pools[name] = (pool, group.create_task(_run_after(before, pool)))
+        self._pools[name] = (pool, group.create_task(self._keep(name, pool, before)))
 
-
-async def _run_after(before: asyncio.Task[None] | None, pool: Pool) -> None:
-    if before is not None:
-        await asyncio.wait({before})
-    await pool.run()
+    async def _keep(self, name: str, pool: Pool, before: asyncio.Task[None] | None) -> None:
+        """Runs a pool after its predecessor's end. A bug that ends it ends nobody else's."""
+        if before is not None:
+            await asyncio.wait({before})
+        try:
+            await pool.run()
+        except Exception as bug:  # noqa: BLE001 (the outermost loop of one model)
+            self._house.board.loading(name, Loading(f"stopped by a bug of ours: {bug!r}"))
+            self._house.announce(ModelFailed(name, f"stopped by a bug of ours: {bug!r}", None))

@@ -99,6 +99,22 @@ async def test_a_model_that_cannot_be_prepared_stops_nobody(tmp_path: Path) -> N
     assert "the disk is full; free some space" in step
 
 
+async def test_a_bug_in_one_model_stops_nobody(tmp_path: Path) -> None:
+    async with house(registry(tmp_path, buggy={}, m={})) as running:
+        await running.ready()
+        step = running.model("buggy").loading.step
+    assert step == "stopped by a bug of ours: ZeroDivisionError()"
+
+
+async def test_ctrl_c_during_preparation_ends_at_once(tmp_path: Path) -> None:
+    """Set-up takes minutes; a person who stops it does not wait for it."""
+    async with house(registry(tmp_path, slow={}, m={})) as running:
+        await running.ready()
+        running.process.send_signal(signal.SIGINT)
+        assert await running.process.wait() == 0
+    assert running.model("slow").loading.step == "waiting to be prepared"
+
+
 async def test_a_killed_gateway_is_replaced_and_no_engine_notices(tmp_path: Path) -> None:
     async with house(registry(tmp_path, m={})) as running:
         worker = await running.ready()

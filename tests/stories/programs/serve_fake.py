@@ -39,6 +39,10 @@ def preparing(_: ServeSettings) -> Prepare:
     async def prepare(name: str, spec: ModelSpec, _: Report) -> Prepared:
         if name == "unpreparable":
             raise PreparationFailed("the disk is full; free some space")
+        if name == "buggy":
+            raise ZeroDivisionError
+        if name == "slow":
+            await asyncio.Event().wait()
         return Prepared(Path(sys.executable), Path(str(spec.source)), "none")
 
     return prepare
