@@ -87,8 +87,12 @@ class Pool:
         """Take over what the newest snapshot says. Leases on workers that are gone go on to their end."""
         kept = {}
         for view in model.workers:
-            worker = self._workers.pop(view.id, None) or Worker(view)
-            worker.view = view
+            worker = self._workers.get(view.id)
+            if worker is not None and worker.serves(view):
+                worker.view = view
+                del self._workers[view.id]
+            else:
+                worker = Worker(view)
             kept[view.id] = worker
         gone, self._workers = self._workers, kept
         self.model = model

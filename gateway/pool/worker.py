@@ -113,6 +113,10 @@ class Worker:
     def id(self) -> str:
         return self.view.id
 
+    def serves(self, view: WorkerView) -> bool:
+        """Whether `view` is of this worker, where it is: one that is still starting may have no address yet."""
+        return (self.view.url, self.view.key) == (view.url, view.key)
+
     @property
     def free(self) -> bool:
         """Whether it has room for one more request."""

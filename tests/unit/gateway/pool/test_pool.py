@@ -260,3 +260,12 @@ async def test_a_worker_whose_time_out_ends_serves_who_waits():
     await failed(pool)
     await pool.lease()
     assert (await pool.lease(limit=10.0)).worker.id == "a"
+
+
+async def test_a_worker_that_gets_its_address_late_is_another_worker():
+    """A snapshot may name a worker before it listens: connections are made to the address that it got."""
+    pool = pool_of(worker_view("a", port=1))
+    before = await pool.lease()
+    pool.update(model_view(worker_view("a", port=2)))
+    after = await pool.lease()
+    assert before.worker is not after.worker
