@@ -120,7 +120,8 @@ def _defaults(plan: LaunchPlan) -> dict[str, object]:
     if given.get("enable-auto-tool-choice", True):
         # Without a parser vLLM refuses every request with tools and `tool_choice: auto`, which is the openai
         # client's default. Hermes' <tool_call> JSON is what most small instruct models are trained on.
-        flags |= {"enable-auto-tool-choice": True, "tool-call-parser": "hermes"}
+        # The level makes a forced call's arguments match the tool's parameters, as OpenAI's clients expect.
+        flags |= {"enable-auto-tool-choice": True, "tool-call-parser": "hermes", "tool-strict-level": "parameter"}
     return flags
 
 
