@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -75,6 +75,11 @@ class Place:
         return Environment(self.name, self.root, self.root / "bin/python", digest(self.wanted))
 
     @property
+    def scratch(self) -> Path:
+        """Where pip unpacks: on the disk that must have room anyway, and gone when it is over or taken up again."""
+        return self.root.with_name(f"{self.root.name}.tmp")
+
+    @property
     def lock(self) -> Path:
         """The lock file that an installer holds; beside the folder, so that the folder may be thrown away."""
         return self.root.with_name(f"{self.root.name}.lock")
@@ -105,11 +110,14 @@ async def ensure(
     spot = place(name, cache, catalogue)
     task = f"environment {name}"
     if _state(spot).condition is not Condition.READY:
-        installer = _Installer(spot, _pip_environ(environ), lambda step, part: report(Progress(task, step, part)))
+        installer = _Installer(
+            spot, _pip_environ(environ, spot.scratch), lambda step, part: report(Progress(task, step, part))
+        )
         try:
             async with locked(spot.lock, lambda: report(Progress(task, "another process is installing it: waiting"))):
                 if _state(spot).condition is not Condition.READY:
-                    await installer.install()
+                    with _scratch(spot.scratch):
+                        await installer.install()
         except OSError as fault:
             raise EnvironmentFailed(f"{task}: {fault.strerror}: {fault.filename}. {_where(spot)}") from fault
     report(Progress(task, "ready", 1.0))
@@ -218,9 +226,21 @@ class _Installer:
                 looking.cancel()
 
 
-def _pip_environ(environ: Mapping[str, str]) -> dict[str, str]:
+@contextmanager
+def _scratch(folder: Path) -> Iterator[None]:
+    """An empty folder; pip that is told to stop leaves gigabytes behind, and /tmp may be memory."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _pip_environ(environ: Mapping[str, str], scratch: Path) -> dict[str, str]:
     """The user's own settings of pip stay; what would lead it to another Python's packages goes."""
-    return {key: value for key, value in environ.items() if key not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}}
+    unwanted = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
+    return {**{key: value for key, value in environ.items() if key not in unwanted}, "TMPDIR": str(scratch)}
 
 
 def _write_mark(path: Path, text: str) -> None:

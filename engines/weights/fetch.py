@@ -78,7 +78,7 @@ async def _fetch(wheel: Wheel, work: Path, environ: Mapping[str, str], told: Tol
         if fraction is not None:
             told(step, _DOWNLOAD_SHARE * fraction)
 
-    ended = await program.run(download_command(wheel, work), environ, heard, merge=True)
+    ended = await program.run(download_command(wheel, work), {**environ, "TMPDIR": str(work)}, heard, merge=True)
     if ended.status != 0:
         tips = advice(ended.tail)
         if any("No space left" in line for line in ended.tail):

@@ -131,6 +131,7 @@ async def test_a_cancelled_installation_leaves_no_pip_and_can_be_finished(demo):
         with pytest.raises(asyncio.CancelledError):
             await installing
     assert running_with(str(demo.root)) == []
+    assert not demo.root.with_name(f"{demo.root.name}.tmp").exists()
     await demo.ensure()
     assert demo.condition() is Condition.READY
 

@@ -110,6 +110,7 @@ def keep_dtype(original: Path, written: Path) -> None:
     """Auto-round says float16, which is what it stores scales in; engines compute in what the source asked for."""
     config = json.loads(written.read_text(encoding="utf-8"))
     config["dtype"] = json.loads(original.read_text(encoding="utf-8")).get("dtype", "bfloat16")
+    config.pop("torch_dtype", None)
     written.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
