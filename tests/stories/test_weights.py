@@ -76,6 +76,13 @@ async def test_a_failing_tool_is_told_in_its_own_words(what, words):
         await run(TOOL, [what], os.environ, quiet)
 
 
+async def test_a_disk_that_fills_up_is_known_for_what_it_is():
+    """The system's own "no space left", from a device that is always full."""
+    with pytest.raises(ToolFailed) as failed:
+        await run(TOOL, ["fill"], os.environ, quiet)
+    assert failed.value.disk_full
+
+
 async def test_a_cancelled_tool_leaves_nothing_running(tmp_path):
     """Ctrl-C while quantizing: not even what the tool started."""
     mark = f"mark-{tmp_path.name}"

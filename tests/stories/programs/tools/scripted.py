@@ -1,4 +1,4 @@
-"""A tool that does what its first argument says: succeed, fail, mute or hang."""
+"""A tool that does what its first argument says: succeed, fail, mute, fill the disk or hang."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 
 def say(message: dict[str, object]) -> None:
@@ -22,6 +23,8 @@ if __name__ == "__main__":
             say({"result": {"files": 3}})
         case "fail":
             raise SystemExit("KeyError: 'no such tensor'")
+        case "fill":
+            Path("/dev/full").write_text("weights", encoding="utf-8")
         case "hang":
             subprocess.Popen([sys.executable, "-c", f"import signal; signal.pause()  # {sys.argv[2]}"])
             signal.pause()
