@@ -105,7 +105,8 @@ class Gateways:
             starts += 1
             if self._stopping.is_set():
                 return
-            self._announce(GatewayLost(f"{reason}: {logfile.telling(logfile.tail(log))}", str(log)))
+            cause = logfile.telling(logfile.tail(log))
+            self._announce(GatewayLost(f"{reason}: {cause}" if cause else reason, str(log)))
             quick_ends = quick_ends + 1 if self._clock() - begun < self._restarts.settled else 0
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._restarts.wait(quick_ends - 1) if quick_ends else 0):

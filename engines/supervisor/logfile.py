@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 _TAIL_BYTES: Final = 64 * 1024
-_TELLING: Final = re.compile(r"\b(\w*(Error|Exception|Refused)\b|error:|fatal|cannot|[Kk]illed)")
+_TELLING: Final = re.compile(r"\b(\w*(Error|Exception|Refused)\b|error:|fatal|cannot|not found|[Kk]illed)")
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
 _PREFIX: Final = re.compile(r"^\([\w ]+ pid=\d+\)\s*|^\w+ \d\d-\d\d \d\d:\d\d:\d\d \[[^\]]*\]\s*")
 """What vLLM puts before each line: the process, the level, the time and the place."""
@@ -36,14 +36,12 @@ def tail(path: Path, lines: int = 20) -> tuple[str, ...]:
 
 
 def telling(lines: Sequence[str]) -> str:
-    """The one line of a log's end that most likely says what went wrong: the last that names an error, else the last.
+    """The one line of a log's end that most likely says what went wrong: the last that names an error.
 
-    Pure. Empty for no lines.
+    Pure. Empty where no line does: what a worker last said before it was killed is not why.
     """
-    if not lines:
-        return ""
     named = [line for line in lines if _TELLING.search(line)]
-    line = (named or lines)[-1]
+    line = named[-1] if named else ""
     while (shorter := _PREFIX.sub("", line)) != line:
         line = shorter
     return line.strip()[:300]
