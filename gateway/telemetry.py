@@ -7,7 +7,8 @@ metric families when `/metrics` is asked. Seconds, totals and histograms; never 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Final
 
@@ -48,11 +49,15 @@ class Histogram:
 
 
 class _Slot:
-    """The histograms of one combination of labels."""
+    """All figures of one combination of labels, so that a request costs one look-up."""
 
-    __slots__ = ("duration", "per_token", "ttft")
+    __slots__ = ("completion_tokens", "duration", "per_token", "prompt_tokens", "requests", "ttft")
 
     def __init__(self) -> None:
+        self.requests: Final[dict[int, int]] = {}
+        """By HTTP status."""
+        self.prompt_tokens = 0
+        self.completion_tokens = 0
         self.ttft: Final = Histogram(_SECONDS)
         self.per_token: Final = Histogram(_PER_TOKEN)
         self.duration: Final = Histogram(_SECONDS)
@@ -82,9 +87,7 @@ class Telemetry:
     def __init__(self) -> None:
         self.overhead: Final = Histogram(_FINE)
         self.lag: Final = Histogram(_FINE)
-        self._slots: Final[dict[tuple[str, ...], _Slot]] = {}
-        self._requests: Final[dict[tuple[str, ...], int]] = {}
-        self._tokens: Final[dict[tuple[str, ...], int]] = {}
+        self._slots: Final[dict[tuple[str, str, str, str], _Slot]] = {}
         self._retries: Final[dict[tuple[str, ...], int]] = {}
         self._inflight: Final[dict[str, int]] = {}
 
@@ -100,26 +103,21 @@ class Telemetry:
         """Count one request that is over; `ended` is in seconds of the clock that made its other times."""
         if not exchange.operation:
             return
-        request = (exchange.model, exchange.operation, str(exchange.status))
-        self._requests[request] = self._requests.get(request, 0) + 1
         labels = (exchange.model, exchange.operation, exchange.engine, exchange.code)
         slot = self._slots.get(labels)
         if slot is None:
             slot = self._slots[labels] = _Slot()
+        slot.requests[exchange.status] = slot.requests.get(exchange.status, 0) + 1
         slot.duration.observe(ended - exchange.started)
         if exchange.first_token is not None:
             slot.ttft.observe(exchange.first_token - exchange.started)
-        self._settle_tokens(exchange, slot, ended)
+        if exchange.usage is not None:
+            completion = exchange.usage.completion
+            slot.prompt_tokens += exchange.usage.prompt
+            slot.completion_tokens += completion
+            if exchange.first_token is not None and completion > 1:
+                slot.per_token.observe((ended - exchange.first_token) / (completion - 1))
         self._settle_overhead(exchange)
-
-    def _settle_tokens(self, exchange: Exchange, slot: _Slot, ended: float) -> None:
-        usage = exchange.usage
-        if usage is None:
-            return
-        for kind, count in (("prompt", usage.prompt), ("completion", usage.completion)):
-            self._tokens[exchange.model, kind] = self._tokens.get((exchange.model, kind), 0) + count
-        if exchange.first_token is not None and usage.completion > 1:
-            slot.per_token.observe((ended - exchange.first_token) / (usage.completion - 1))
 
     def _settle_overhead(self, exchange: Exchange) -> None:
         """What the gateway itself cost: from receipt to sending, and from the worker's first word to ours."""
@@ -133,8 +131,9 @@ class Telemetry:
     def families(self) -> Iterator[Metric]:
         """All slots as metric families."""
         yield from self._histograms()
-        yield _counter("enginehouse_requests", "Requests by outcome", ("model", "operation", "code"), self._requests)
-        yield _counter("enginehouse_tokens", "Tokens by the workers' own counts", ("model", "kind"), self._tokens)
+        requests, tokens = self._sums()
+        yield _counter("enginehouse_requests", "Requests by outcome", ("model", "operation", "code"), requests)
+        yield _counter("enginehouse_tokens", "Tokens by the workers' own counts", ("model", "kind"), tokens)
         yield _counter("enginehouse_retries", "Requests sent to another worker", ("model", "reason"), self._retries)
         inflight = GaugeMetricFamily("enginehouse_inflight_requests", "Open requests", labels=("model",))
         for model, count in self._inflight.items():
@@ -147,6 +146,17 @@ class Telemetry:
             family = HistogramMetricFamily(name, text)
             family.add_metric((), *histogram.buckets())
             yield family
+
+    def _sums(self) -> tuple[Counter[tuple[str, ...]], Counter[tuple[str, ...]]]:
+        """Requests by model, operation and status, and tokens by model and kind, over all slots."""
+        requests: Counter[tuple[str, ...]] = Counter()
+        tokens: Counter[tuple[str, ...]] = Counter()
+        for (model, operation, _, _), slot in self._slots.items():
+            for status, count in slot.requests.items():
+                requests[model, operation, str(status)] += count
+            tokens[model, "prompt"] += slot.prompt_tokens
+            tokens[model, "completion"] += slot.completion_tokens
+        return requests, tokens
 
     def _histograms(self) -> Iterator[Metric]:
         for name, text, pick in _REQUEST_HISTOGRAMS:
@@ -175,7 +185,7 @@ _REQUEST_HISTOGRAMS: Final[tuple[tuple[str, str, Callable[[_Slot], Histogram]], 
 )
 
 
-def _counter(name: str, text: str, labels: tuple[str, ...], counts: dict[tuple[str, ...], int]) -> Metric:
+def _counter(name: str, text: str, labels: tuple[str, ...], counts: Mapping[tuple[str, ...], int]) -> Metric:
     family = CounterMetricFamily(name, text, labels=labels)
     for values, count in counts.items():
         family.add_metric(values, count)

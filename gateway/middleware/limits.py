@@ -33,7 +33,7 @@ class Limits:
         if header(scope, b"content-encoding") not in {None, b"identity"}:
             raise UnsupportedMedia("Compressed request bodies are not accepted.")
         media = header(scope, b"content-type")
-        if media is not None and not _is_json(media):
+        if media is not None and media != b"application/json" and not _is_json(media):
             raise UnsupportedMedia("The Content-Type must be application/json.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Callable
@@ -14,18 +15,26 @@ _SANE: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 class RequestId:
-    """A sane incoming id is echoed; anything else (control characters, spaces, too long) is replaced by our own."""
+    """A sane incoming id is echoed; anything else (control characters, spaces, too long) is replaced by our own.
+
+    Ours are unique, not secret: a random part of this process, and a number.
+    """
 
     def __init__(self, app: App, clock: Callable[[], float]) -> None:
         self._app: Final = app
         self._clock: Final = clock
+        self._prefix: Final = b"req_" + os.urandom(9).hex().encode()
+        self._numbers: Final = itertools.count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         given = header(scope, b"x-request-id")
-        request_id = given if given is not None and _SANE.fullmatch(given) else b"req_" + os.urandom(12).hex().encode()
+        if given is not None and _SANE.fullmatch(given):
+            request_id = given
+        else:
+            request_id = b"%b%06x" % (self._prefix, next(self._numbers))
         client = scope.get("client")
         exchange = Exchange(
             request_id=request_id.decode("ascii"),
