@@ -42,6 +42,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--fd", type=int, required=True, help="the listening socket, inherited")
     parser.add_argument("--control", type=Path, required=True, help="the supervisor's Unix socket")
     parser.add_argument("--drain", type=float, default=30.0, help="seconds for open requests at the end")
+    parser.add_argument("--portable", action="store_true", help="answer over ASGI alone: slower, for any uvicorn")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     return parser.parse_args(argv)
 
@@ -58,7 +59,7 @@ async def _serve(options: argparse.Namespace, settings: Settings) -> None:
         abandoned=lambda: server.stop(),  # noqa: PLW0108 - bound late
         log=lines.write,
     )
-    server = Server(configure(app, settings.drain))
+    server = Server(configure(app, settings.drain, portable=options.portable))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)

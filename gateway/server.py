@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
-from typing import Final, cast
+from typing import ClassVar, Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -84,6 +84,7 @@ class _CycleWire:
 class Protocol(HttpToolsProtocol):
     """uvicorn's protocol: offers its wire, bounds what a client may send as headers, and refuses in our envelope."""
 
+    wired: ClassVar = _KNOWN
     lost: Callable[[], None] | None = None
     drained: Callable[[], None] | None = None
     _head_bytes = 0
@@ -136,7 +137,7 @@ class Protocol(HttpToolsProtocol):
             return
         self._head_bytes = 0
         super().on_headers_complete()
-        if _KNOWN:
+        if self.wired:
             # The application's task begins at the loop's next turn, so it finds the wire in its scope.
             self.scope["wire"] = _CycleWire(self, self.cycle)  # type: ignore[typeddict-unknown-key]
 
@@ -170,6 +171,12 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
 
+class PortableProtocol(Protocol):
+    """The same without the wire: answers go through ASGI's `send`, as under a uvicorn that we do not know."""
+
+    wired = False
+
+
 class Server(uvicorn.Server):
     """uvicorn's server without its signal handlers: the process decides when it stops."""
 
@@ -188,11 +195,14 @@ class Server(uvicorn.Server):
         yield
 
 
-def configure(app: App, drain: float) -> uvicorn.Config:
-    """Uvicorn's settings: no guessing at proxies, no logs of its own, `drain` seconds for what is open at the end."""
+def configure(app: App, drain: float, *, portable: bool = False) -> uvicorn.Config:
+    """Uvicorn's settings: no guessing at proxies, no logs of its own, `drain` seconds for what is open at the end.
+
+    `portable` leaves the wire out.
+    """
     return uvicorn.Config(
         app,
-        http=Protocol,
+        http=PortableProtocol if portable else Protocol,
         loop="uvloop",
         ws="none",
         lifespan="on",
