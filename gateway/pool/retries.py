@@ -24,11 +24,9 @@ class Retries:
         self.under_way = 0
 
     async def __aenter__(self) -> Self:
-        if self.under_way < budget(self._active()):
-            self.under_way += 1
-            return self
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
+        self._call()
         try:
             await turn
         except BaseException:
@@ -47,7 +45,15 @@ class Retries:
 
     def _pass_on(self) -> None:
         self.under_way -= 1
-        while self._waiting and self.under_way < budget(self._active()):
+        self._call()
+
+    def _call(self) -> None:
+        """Give a turn to everyone for whom there is room.
+
+        Who waits here has no lease and is an open request all the same: when a worker dies, all of its requests come
+        here at once, and the budget is a fifth of them.
+        """
+        while self._waiting and self.under_way < budget(self._active() + len(self._waiting)):
             turn = self._waiting.popleft()
             if not turn.done():
                 self.under_way += 1

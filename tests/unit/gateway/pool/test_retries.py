@@ -47,8 +47,16 @@ async def test_three_at_once_and_the_fourth_waits_its_turn():
 
 async def test_a_busy_pool_has_a_larger_budget():
     retries = Retries(lambda: 100)
-    requests = await started(retries, 30)
+    requests = await started(retries, 20)
     assert sum(request.inside for request in requests) == 20
+    await end(*requests)
+
+
+async def test_those_who_wait_are_open_requests_too():
+    """A hundred requests of a worker that died have no lease any more: still a fifth of them is tried at once."""
+    retries = Retries(lambda: 0)
+    requests = await started(retries, 100)
+    assert sum(request.inside for request in requests) == 16  # a fifth of the 84 that wait
     await end(*requests)
 
 
