@@ -132,6 +132,9 @@ def _variables(plan: LaunchPlan) -> dict[str, str]:
         "TRANSFORMERS_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
+        # Strict, vLLM 0.32 constrains a forced call to the parser's own syntax but not its arguments to the schema:
+        # SmolLM2's named call came back as text. Without, the schema is the grammar, and forced calls always parse.
+        "VLLM_ENFORCE_STRICT_TOOL_CALLING": "0",
     }
     if plan.key:
         variables["VLLM_API_KEY"] = plan.key

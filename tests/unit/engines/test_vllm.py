@@ -44,6 +44,11 @@ def test_the_developers_routes_stay_off() -> None:
     assert "VLLM_SERVER_DEV_MODE" not in VLLM.launch(PLAN).env
 
 
+def test_a_forced_tool_call_follows_its_schema() -> None:
+    """Seen on SmolLM2: with vLLM's structural tags the call came back as text."""
+    assert VLLM.launch(PLAN).env["VLLM_ENFORCE_STRICT_TOOL_CALLING"] == "0"
+
+
 def test_adapters_are_off_without_slots() -> None:
     launch = VLLM.launch(PLAN)
     assert "--enable-lora" not in launch.argv
