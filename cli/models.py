@@ -72,7 +72,7 @@ def as_table(found: list[Row]) -> Table:
     """For people."""
     drawn = Table(box=None, pad_edge=False)
     for heading in ("MODEL", "ENGINE", "WEIGHTS", "STATE", "SIZE", "PERPLEXITY", "SOURCE"):
-        drawn.add_column(heading, no_wrap=heading != "SOURCE", overflow="fold")
+        drawn.add_column(heading, no_wrap=True, overflow="ellipsis" if heading == "SOURCE" else "fold")
     for row in found:
         quality = row.found.quality if row.found else None
         drawn.add_row(

@@ -108,8 +108,8 @@ def view(snapshot: Snapshot, now: float) -> Group:
 def _table(snapshot: Snapshot, now: float) -> Table:
     """One row a worker; a model without workers has a row of its own."""
     drawn = Table(box=None, pad_edge=False)
-    for heading in ("MODEL", "WORKER", "STATE", "FOR", "RESTARTS", "PID", "ADDRESS", "NOTE"):
-        drawn.add_column(heading, no_wrap=heading != "NOTE")
+    for heading in ("MODEL", "WORKER", "STATE", "FOR", "RESTARTS", "PID", "ADDRESS", ""):
+        drawn.add_column(heading, no_wrap=bool(heading))  # the last one is prose
     for model in snapshot.models:
         for worker in model.workers:
             drawn.add_row(*_row(model, worker, now))
@@ -127,7 +127,7 @@ def _row(model: ModelView, worker: WorkerView, now: float) -> tuple[str | Text, 
         duration(now - worker.since) if worker.since else "",
         str(worker.restarts) if worker.restarts else "",
         str(worker.pid) if worker.pid else "",
-        worker.url,
+        worker.url.removeprefix("http://"),
         Text(worker.reason or ("" if worker.state is WorkerState.READY else _loading(model))),
     )
 

@@ -21,7 +21,7 @@ def shown(snapshot, now=1000.0):
 def test_a_worker_has_a_row():
     """Name, state, age, process and address."""
     row = shown(Snapshot(1, (ModelView("m", "vllm", "m", workers=(READY,)),))).splitlines()[1]
-    assert row.split() == ["m", "m-0-1", "ready", "1m00s", "77", "http://127.0.0.1:4001"]
+    assert row.split() == ["m", "m-0-1", "ready", "1m00s", "77", "127.0.0.1:4001"]
 
 
 def test_a_model_without_workers_says_what_is_being_done():
