@@ -38,7 +38,7 @@ class Row:
 
 
 def models(registry: RegistryOption = REGISTRY, cache: CacheOption = None, as_json: JsonOption = False) -> None:
-    """List models: source, quantization and what it cost, and what is in the cache."""
+    """List models: quantization and what it cost, and what is in the cache."""
     loaded, folder = read_registry(registry, os.environ), cache_folder(cache, os.environ)
     try:
         found = list(rows(loaded, registry.absolute().parent, folder, os.environ))
@@ -71,8 +71,8 @@ def _taken(path: Path | None) -> int:
 def as_table(found: list[Row]) -> Table:
     """For people."""
     drawn = Table(box=None, pad_edge=False)
-    for heading in ("MODEL", "ENGINE", "WEIGHTS", "STATE", "SIZE", "PERPLEXITY", "SOURCE"):
-        drawn.add_column(heading, no_wrap=True, overflow="ellipsis" if heading == "SOURCE" else "fold")
+    for heading in ("MODEL", "ENGINE", "WEIGHTS", "STATE", "SIZE", "PERPLEXITY"):
+        drawn.add_column(heading, no_wrap=True)
     for row in found:
         quality = row.found.quality if row.found else None
         drawn.add_row(
@@ -82,7 +82,6 @@ def as_table(found: list[Row]) -> Table:
             _state(row),
             size(row.octets) if row.octets else "",
             loss(quality) if quality else "",
-            Text(row.spec.source or ", ".join(row.spec.urls or ())),
         )
     return drawn
 
