@@ -58,11 +58,9 @@ def test_the_layout_is_named_where_the_registry_leaves_it_open():
     assert weights(Row("m", named, "gptq", Found(Shelved.MISSING))) == "gptq"
 
 
-def test_external_models_show_their_addresses():
+def test_external_models_say_that_they_are():
     """Their weights are somebody else's business."""
-    text = shown([Row("far", EXTERNAL)])
-    assert "external" in text
-    assert "http://127.0.0.1:1" in text
+    assert "external" in shown([Row("far", EXTERNAL)])
 
 
 def test_programs_get_figures(tmp_path):
