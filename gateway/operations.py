@@ -45,6 +45,11 @@ class Operation:
     usage_on_request: bool = False
     """Whether a stream carries usage only where `stream_options.include_usage` asks for it."""
 
+    @property
+    def streams(self) -> bool:
+        """Whether `stream: true` means anything here; elsewhere engines pass over it."""
+        return self.usage_on_request or bool(self.terminals)
+
 
 OPERATIONS: Final = (
     Operation("/v1/chat/completions", "chat", "Answer a chat", usage_on_request=True),

@@ -76,16 +76,19 @@ class Relay:
             return await self._try(call, tried)
         except _RETRIED as fault:
             failure = fault
-        while len(tried) <= _tries(failure):
-            self._retried(call.target.model.name, failure.code or failure.type)
-            async with call.pool.retries:
-                try:
-                    return await self._try(call, tried)
-                except Unavailable as nobody:
-                    raise _verdict(failure, nobody) from failure
-                except _RETRIED as fault:
-                    failure = fault
-        raise _verdict(failure, NoWorker(_UNREACHABLE, retry_after=RETRY_SOON)) from failure
+        try:
+            while len(tried) <= _tries(failure):
+                self._retried(call.target.model.name, failure.code or failure.type)
+                async with call.pool.retries:
+                    try:
+                        return await self._try(call, tried)
+                    except Unavailable as nobody:
+                        raise _verdict(failure, nobody) from None
+                    except _RETRIED as fault:
+                        failure = fault
+            raise _verdict(failure, NoWorker(_UNREACHABLE, retry_after=RETRY_SOON))
+        finally:
+            del failure  # it knows this frame by its traceback: the two would hold each other, and what was received
 
     async def _try(self, call: Call, tried: set[str]) -> Answer:
         """One attempt on a worker that is not in `tried`; adds it."""
@@ -118,7 +121,7 @@ class Relay:
             lease.release(_outcome(fault))
             raise
         call.exchange.first_byte = self._clock()
-        if reply.status == 200 and reply.is_stream:
+        if reply.status == 200 and reply.is_stream and call.exchange.stream:
             reader = StreamReader(call.operation, hide_usage=wants_usage)
             answer = StreamAnswer(call.operation, reader, reply, lease, call.exchange, self._clock)
             await answer.first()
@@ -142,6 +145,8 @@ class Relay:
             raise WorkerFailed(f"The worker answered with status {reply.status}.")
         if reply.status >= 400:
             raise refusal(reply.status, body)
+        if call.exchange.stream and call.operation.streams:  # clients would find no event in it, and end silently
+            raise WorkerFailed("The worker answered the request for a stream with a whole body.")
         call.exchange.usage = usage_of(body)
         return WholeAnswer(call.operation, reply.status, body, call.exchange, self._clock)
 
