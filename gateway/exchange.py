@@ -40,3 +40,5 @@ class Exchange:
     answered: float | None = None
     """When the answer's first byte went to the client."""
     usage: Usage | None = None
+    left: float | None = None
+    """When the client went away before its answer was complete."""

@@ -51,7 +51,7 @@ class Histogram:
 class _Slot:
     """All figures of one combination of labels, so that a request costs one look-up."""
 
-    __slots__ = ("completion_tokens", "duration", "per_token", "prompt_tokens", "requests", "ttft")
+    __slots__ = ("completion_tokens", "duration", "per_token", "prompt_tokens", "queue", "requests", "ttft")
 
     def __init__(self) -> None:
         self.requests: Final[dict[int, int]] = {}
@@ -61,6 +61,7 @@ class _Slot:
         self.ttft: Final = Histogram(_SECONDS)
         self.per_token: Final = Histogram(_PER_TOKEN)
         self.duration: Final = Histogram(_SECONDS)
+        self.queue: Final = Histogram(_SECONDS)
 
 
 class _Inflight:
@@ -87,6 +88,7 @@ class Telemetry:
     def __init__(self) -> None:
         self.overhead: Final = Histogram(_FINE)
         self.lag: Final = Histogram(_FINE)
+        self.abort: Final = Histogram(_FINE)
         self._slots: Final[dict[tuple[str, str, str, str], _Slot]] = {}
         self._retries: Final[dict[tuple[str, ...], int]] = {}
         self._inflight: Final[dict[str, int]] = {}
@@ -117,12 +119,15 @@ class Telemetry:
             slot.completion_tokens += completion
             if exchange.first_token is not None and completion > 1:
                 slot.per_token.observe((ended - exchange.first_token) / (completion - 1))
-        self._settle_overhead(exchange)
+        if exchange.left is not None:
+            self.abort.observe(ended - exchange.left)
+        self._settle_overhead(slot, exchange)
 
-    def _settle_overhead(self, exchange: Exchange) -> None:
+    def _settle_overhead(self, slot: _Slot, exchange: Exchange) -> None:
         """What the gateway itself cost: from receipt to sending, and from the worker's first word to ours."""
         if exchange.sent is None:
             return
+        slot.queue.observe(exchange.queued)
         before = exchange.sent - exchange.started - exchange.queued
         spoke = exchange.first_token if exchange.stream else exchange.first_byte
         after = 0.0 if exchange.answered is None or spoke is None else exchange.answered - spoke
@@ -141,6 +146,7 @@ class Telemetry:
         yield inflight
         for name, text, histogram in (
             ("enginehouse_overhead_seconds", "The gateway's own time in a request", self.overhead),
+            ("enginehouse_abort_seconds", "From a client's leaving to its worker's being free", self.abort),
             ("enginehouse_event_loop_lag_seconds", "How late the event loop runs what is due", self.lag),
         ):
             family = HistogramMetricFamily(name, text)
@@ -182,6 +188,7 @@ _REQUEST_HISTOGRAMS: Final[tuple[tuple[str, str, Callable[[_Slot], Histogram]], 
         "From receipt of the request to the end of the answer",
         lambda slot: slot.duration,
     ),
+    ("enginehouse_queue_seconds", "Spent waiting for a worker", lambda slot: slot.queue),
 )
 
 

@@ -52,7 +52,11 @@ class Inference:
         exchange.operation = operation.name
         call = self._understand(operation, await read_body(receive, self._max_body), priority_of(scope), exchange)
         client = client_of(scope, receive, send)
-        async with Presence(client):
+
+        def left() -> None:
+            exchange.left = self._clock()
+
+        async with Presence(client, left):
             with self._telemetry.inflight(call.target.model.name):
                 answer = await (self._begin_stream(call, client) if exchange.stream else self._relay.begin(call))
                 await answer(client)

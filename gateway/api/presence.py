@@ -17,8 +17,10 @@ class Presence:
     Like `asyncio.timeout`: one cancellation, which is taken back on the way out.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, noted: Callable[[], None]) -> None:
         self._client: Final = client
+        self._noted: Final = noted
+        """Told at the moment in which the client leaves."""
         self._task: asyncio.Task[object] | None = None
         self._stop: Callable[[], None] | None = None
         self._left = False
@@ -44,4 +46,5 @@ class Presence:
     def _gone(self) -> None:
         if self._task is not None and not self._left:
             self._left = True
+            self._noted()
             self._task.cancel()

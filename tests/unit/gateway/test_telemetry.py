@@ -119,3 +119,10 @@ def test_retries_are_counted_by_reason():
 @pytest.mark.parametrize("name", ['quo"te', "back\\slash", "line\nbreak", "é🏠"])
 def test_a_models_name_never_breaks_the_format(name):
     assert found(settled(model=name), "enginehouse_requests_total", model=name) == [1]
+
+
+def test_a_client_that_left_is_timed_until_its_worker_is_free():
+    """`enginehouse_abort_seconds`: from the leaving to the end of the unwinding."""
+    telemetry = Telemetry()
+    telemetry.settle(exchange(operation="chat", left=3.0), 3.25)
+    assert telemetry.abort.buckets()[1] == 0.25

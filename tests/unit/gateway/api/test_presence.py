@@ -13,7 +13,7 @@ from tests.unit.gateway.builders import Inbox, Outbox, jumping, part, turns
 
 
 def present(inbox):
-    return Presence(AsgiClient(inbox, Outbox()))
+    return Presence(AsgiClient(inbox, Outbox()), lambda: None)
 
 
 async def test_a_client_that_leaves_ends_the_work_as_client_gone():
