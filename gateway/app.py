@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -38,6 +38,8 @@ from gateway.relay import Relay
 from gateway.settings import Settings
 from gateway.telemetry import Collector, Telemetry
 
+_FIRST_SNAPSHOT: Final = 1.0
+"""Seconds that the first snapshot may keep a gateway from serving."""
 _LAG_INTERVAL: Final = 0.25
 """Seconds between two looks at the event loop's lag."""
 
@@ -108,6 +110,10 @@ def _lifespan(
         async with asyncio.TaskGroup() as tasks:
             following = tasks.create_task(_follow(control, abandoned))
             measuring = tasks.create_task(_measure_lag(telemetry, clock))
+            # Requests wait in the socket's backlog meanwhile: after a restart nobody is told that nothing is known.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FIRST_SNAPSHOT):
+                    await control.informed.wait()
             yield
             following.cancel()
             measuring.cancel()

@@ -28,6 +28,8 @@ class Control:
         self._path: Final = path
         self._publish: Final = publish
         self._writer: asyncio.StreamWriter | None = None
+        self.informed: Final = asyncio.Event()
+        """Set with the first snapshot."""
 
     async def run(self) -> None:
         """Publish what comes until the channel ends. Raises `OSError` if there is no supervisor."""
@@ -35,6 +37,7 @@ class Control:
         try:
             while line := await reader.readline():
                 self._publish(decode(line))
+                self.informed.set()
         except (ConnectionError, msgspec.DecodeError, ValueError) as fault:
             _LOG.error("the snapshot channel broke: %s", fault)
         finally:
