@@ -29,15 +29,15 @@ async def eventually(condition: Callable[[], T | Awaitable[T]], *, within: float
         await asyncio.sleep(STEP)
 
 
-def until(condition: Callable[[], T], *, within: float = 10.0, what: str = "") -> T:
-    """As `eventually`, for fixtures and tests without an event loop."""
+def until(condition: Callable[[], T], *, within: float = 10.0, what: str = "", every: float = STEP) -> T:
+    """As `eventually`, for fixtures and tests without an event loop; a look that costs much is made less often."""
     deadline = time.monotonic() + within
     while True:
         value = condition()
         if value:
             return value
         _give_up_after(deadline, within, what, value)
-        time.sleep(STEP)
+        time.sleep(every)
 
 
 def _give_up_after(deadline: float, within: float, what: str, value: object) -> None:

@@ -1,0 +1,35 @@
+"""The house that all tests of the real engine share: an engine's start costs half a minute.
+
+A test may kill any part of it, since `house` waits until it serves again, and starts it again where it is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import openai
+import pytest
+
+from tests.real.house import DEFAULT, House, serving
+
+
+@pytest.fixture(scope="session")
+def shared_house() -> Iterator[House]:
+    with serving(DEFAULT) as started:
+        yield started
+
+
+@pytest.fixture
+def house(shared_house: House) -> House:
+    """The default registry's model on the real engine, ready."""
+    if not shared_house.up:
+        shared_house.start()
+    shared_house.ready()
+    return shared_house
+
+
+@pytest.fixture
+def client(house: House) -> Iterator[openai.OpenAI]:
+    """The official client, which neither retries nor hides anything."""
+    with openai.OpenAI(base_url=f"{house.url}/v1", api_key="none", max_retries=0, timeout=120) as opened:
+        yield opened
