@@ -1,7 +1,7 @@
 """The direct way to a client's socket, under the one uvicorn version that it is pinned to.
 
 The request still comes through ASGI, with every middleware in force; only the response's bytes take the short way.
-`gateway.server` puts a `Wire` into the scope of every request; without one, `gateway.client.AsgiClient` does the same
+`gateway.protocol` puts a `Wire` into the scope of every request; without one, `gateway.client.AsgiClient` does the same
 work over `send`.
 """
 
@@ -17,7 +17,7 @@ from gateway.errors import ClientGone
 
 
 class Wire(Protocol):
-    """One request's connection, as `gateway.server` offers it."""
+    """One request's connection, as `gateway.protocol` offers it."""
 
     @property
     def closed(self) -> bool:

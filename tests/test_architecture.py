@@ -49,6 +49,7 @@ LAYERS: Final = (
     ("gateway.__main__",),
     ("gateway.app",),
     ("gateway.api", "gateway.middleware", "gateway.server", "gateway.control"),
+    ("gateway.protocol",),
     ("gateway.relay",),
     ("gateway.answers",),
     ("gateway.pool", "gateway.wire"),
