@@ -116,7 +116,7 @@ class Conversation:
         self.transcript = Transcript()
         self._reader: Final = reader
         self._writer: Final = writer
-        self._pieces: Final = self._body()
+        self._pieces = self._body()
 
     async def say(self, wire: bytes) -> None:
         """Send `wire`; a server that closes meanwhile is found out by reading."""
@@ -146,6 +146,20 @@ class Conversation:
         except ValueError:
             transcript.end = End.GARBAGE
         return transcript
+
+    async def another(self) -> Transcript:
+        """The next answer on the same connection, to its end."""
+        self.transcript = Transcript()
+        self._pieces = self._body()
+        return await self.hear()
+
+    async def ended(self) -> bool:
+        """Whether the server closes the connection without another word."""
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                return not await self._reader.read(1)
+        except ConnectionError:
+            return True
 
     def leave(self, *, reset: bool = False) -> None:
         """Go away now: FIN, or RST."""

@@ -147,3 +147,9 @@ def cpu_seconds(gateway: Gateway) -> float:
 
 def descriptors(gateway: Gateway) -> int:
     return len(list(Path(f"/proc/{gateway.process.pid}/fd").iterdir()))
+
+
+def bugs(gateway: Gateway) -> str:
+    """The first traceback in the gateway's log; empty where there is none."""
+    _, found, rest = gateway.log.partition("Traceback")
+    return found + rest[:3000]
