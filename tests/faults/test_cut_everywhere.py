@@ -1,36 +1,66 @@
 """The stream is cut at every byte offset: the client gets the whole answer or an exception, never a short answer.
 
-A fault proxy stands between gateway and worker and ends each answer after so many bytes, for each kind of stream, by
-FIN and by RST. The judge is the official openai client, and a raw client beside it.
+A fault proxy stands between gateway and worker and ends each answer after so many bytes, for each kind of stream in
+each engine's dialect: at every byte by FIN, at a sample of them by RST, which differs only in what the gateway's
+socket says. The judge is the official openai client, and a raw client beside it. The gateway knows all three workers
+as vLLM's: that decides what they are asked, and what it relays it reads in every dialect alike.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import random
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 import openai
 import pytest
 
 from registry.snapshot import WorkerState, WorkerView
-from tests.faults.client import End, ask, calling, post
+from tests.faults.client import End, Transcript, ask, calling, post
 from tests.faults.proxy import Ending, Faults, Way, proxying
+from tests.faults.stage import SEED
 from tests.faults.verify import inspect, inspect_part, text_of
-from tests.processes import FakeWorker, Gateway, model
+from tests.processes import FakeWorker, Gateway, fake_worker, model
 
 TOKENS = 3
+STREAMED: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 ASK: dict[str, Any] = {"stream": True, "x_fake": {"tokens": TOKENS, "close": True}}
-DIALECTS = {
-    "/v1/chat/completions": {"messages": [{"role": "user", "content": "hi"}]},
-    "/v1/completions": {"prompt": "hi"},
-    "/v1/responses": {"input": "hi"},
-    "/v1/messages": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 100},
+OTHERS = ("sglang", "lmdeploy")
+CHAT, COMPLETIONS, RESPONSES, MESSAGES = (
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/messages",
+)
+QUESTIONS = {
+    CHAT: {"messages": [{"role": "user", "content": "hi"}]},
+    COMPLETIONS: {"prompt": "hi"},
+    RESPONSES: {"input": "hi"},
+    MESSAGES: {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 100},
 }
+STREAMS = [("vllm", path) for path in QUESTIONS] + [(each, path) for each in OTHERS for path in (CHAT, COMPLETIONS)]
+"""Each kind of stream in each dialect that the fake worker speaks."""
 TERMINAL = {"response.completed", "message_stop"}
 """What ends a stream well where it is not `[DONE]`."""
+
+
+EDGE, SAMPLE = 300, 100
+"""Where only some offsets are cut: all of so many at both ends, and so many between them."""
+
+
+@pytest.fixture(scope="module")
+def others() -> Iterator[dict[str, FakeWorker]]:
+    """A worker for each dialect beside vLLM's."""
+    with ExitStack() as opened:
+        yield {dialect: opened.enter_context(fake_worker("--dialect", dialect)) for dialect in OTHERS}
+
+
+@pytest.fixture
+def workers(worker: FakeWorker, others: dict[str, FakeWorker]) -> dict[str, FakeWorker]:
+    return {"vllm": worker} | others
 
 
 async def size_of_answer(worker: FakeWorker, path: str, body: dict) -> int:
@@ -66,48 +96,60 @@ async def cut_at(gateway: Gateway, worker: FakeWorker) -> AsyncIterator[Any]:
         yield cut
 
 
+def some(size: int) -> Iterable[int]:
+    """Both ends of a stream, and what chance picks of its middle."""
+    middle = range(EDGE, size - EDGE)
+    picked = random.Random(SEED).sample(middle, min(SAMPLE, len(middle)))
+    return sorted({*range(min(EDGE, size)), *picked, *range(max(0, size - EDGE), size)})
+
+
 @pytest.mark.parametrize("ending", [Ending.FIN, Ending.RESET])
-@pytest.mark.parametrize("path", DIALECTS)
+@pytest.mark.parametrize(("dialect", "path"), STREAMS)
 async def test_a_stream_cut_at_any_byte_is_never_a_silent_success(
-    gateway: Gateway, worker: FakeWorker, path: str, ending: Ending
+    gateway: Gateway, workers: dict[str, FakeWorker], dialect: str, path: str, ending: Ending
 ):
     """Exactly one terminal event, or a status; a half event is never forwarded; no word is lost before the cut."""
-    body = ASK | DIALECTS[path] | {"model": "small"}
-    size = await size_of_answer(worker, path, body)
-    async with cut_at(gateway, worker) as cut:
-        for offset in range(size):
+    body = ASK | QUESTIONS[path] | {"model": "small"}
+    size = await size_of_answer(workers[dialect], path, body)
+    async with cut_at(gateway, workers[dialect]) as cut:
+        for offset in range(size) if ending is Ending.FIN else some(size):
             cut(offset, ending)
-            heard = await ask(gateway.port, post(path, body))
-            where = f"{path} cut at {offset} of {size} by {ending}: {heard}"
-            assert heard.end is End.COMPLETE, where
-            if heard.status != 200:
-                assert (heard.status, heard.json()["error"]["code"]) == (502, "worker_failed"), where
-                continue
-            assert heard.half == "", where
-            assert len(heard.errors) + ended_well(heard.events) == 1, where
-            words = text_of(heard.events)
-            assert (inspect(words, TOKENS) if ended_well(heard.events) else inspect_part(words)).clean, where
+            check(await ask(gateway.port, post(path, body)), f"{path} cut at {offset} of {size} by {ending}")
 
 
+def check(heard: Transcript, where: str) -> None:
+    """An honest failure, or all of it."""
+    assert heard.end is End.COMPLETE, (where, heard)
+    if heard.status != 200:
+        assert (heard.status, heard.json()["error"]["code"]) == (502, "worker_failed"), (where, heard)
+        return
+    well = ended_well(heard.events)
+    assert heard.half == "", (where, heard)
+    assert len(heard.errors) + well == 1, (where, heard)
+    words = text_of(heard.events)
+    assert (inspect(words, TOKENS) if well else inspect_part(words)).clean, (where, heard)
+
+
+@pytest.mark.parametrize("dialect", ["vllm", *OTHERS])
 async def test_the_openai_client_raises_or_has_it_all(
-    gateway: Gateway, worker: FakeWorker, async_client: openai.AsyncOpenAI
+    gateway: Gateway, workers: dict[str, FakeWorker], async_client: openai.AsyncOpenAI, dialect: str
 ):
-    """The judge that matters: what a user's program sees, at every offset."""
-    body = ASK | DIALECTS["/v1/chat/completions"]
-    script = {"x_fake": body["x_fake"]}
-    size = await size_of_answer(worker, "/v1/chat/completions", body | {"model": "small"})
-    async with cut_at(gateway, worker) as cut:
-        for offset in range(size):
+    """The judge that matters: what a user's program sees, which has asked for the usage too."""
+    body = ASK | QUESTIONS[CHAT] | STREAMED
+    size = await size_of_answer(workers[dialect], CHAT, body | {"model": "small"})
+    async with cut_at(gateway, workers[dialect]) as cut:
+        for offset in range(size) if dialect == "vllm" else some(size):
             cut(offset, Ending.FIN)
-            text, error = "", None
+            text, usage, error = "", None, None
             try:
                 stream = await async_client.chat.completions.create(
-                    model="small", messages=body["messages"], stream=True, extra_body=script
+                    model="small", extra_body={"x_fake": body["x_fake"]}, **QUESTIONS[CHAT], **STREAMED
                 )
                 async for chunk in stream:
+                    usage = chunk.usage
                     text += "".join(each.delta.content or "" for each in chunk.choices)
             except openai.APIError as raised:
                 error = raised
-            complete = inspect(text, TOKENS).clean
+            complete = inspect(text, TOKENS).clean and usage is not None and usage.completion_tokens == TOKENS
             assert error is not None or complete, f"a silently short answer at byte {offset} of {size}: {text!r}"
             assert inspect_part(text).clean
