@@ -96,7 +96,8 @@ def test_nothing_survives_a_killed_supervisor_and_the_next_one_serves():
             first.ready()
             family = first.family()
             os.kill(first.process.pid, signal.SIGKILL)
-            until(lambda: not alive(family), within=30, what="everything to be gone")
+            gone = lambda: first.process.poll() is not None and not alive(family)  # noqa: E731
+            until(gone, within=30, what="everything to be gone")
         with serving(folder) as second:
             until(lambda: livez(second), within=30, what="the gateway to listen")
             with pytest.raises(openai.InternalServerError, match="is being loaded") as refused:
