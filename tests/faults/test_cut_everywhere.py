@@ -1,9 +1,9 @@
 """The stream is cut at every byte offset: the client gets the whole answer or an exception, never a short answer.
 
 A fault proxy stands between gateway and worker and ends each answer after so many bytes, for each kind of stream in
-each engine's dialect: at every byte by FIN, at a sample of them by RST, which differs only in what the gateway's
-socket says. The judge is the official openai client, and a raw client beside it. The gateway knows all three workers
-as vLLM's: that decides what they are asked, and what it relays it reads in every dialect alike.
+each engine's dialect: at every byte by FIN, and at a sample of them by RST, which differs only in what the gateway's
+socket says. The judge of a sample is the official openai client, of all a raw one that believes nothing. The gateway
+knows all three workers as vLLM's: that decides what they are asked, and what they say it reads in every dialect alike.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import openai
 import pytest
 
 from registry.snapshot import WorkerState, WorkerView
-from tests.faults.client import End, Transcript, ask, calling, post
+from tests.faults.client import End, Transcript, ask, post
 from tests.faults.proxy import Ending, Faults, Way, proxying
 from tests.faults.stage import SEED
 from tests.faults.verify import inspect, inspect_part, text_of
@@ -45,10 +45,8 @@ STREAMS = [("vllm", path) for path in QUESTIONS] + [(each, path) for each in OTH
 """Each kind of stream in each dialect that the fake worker speaks."""
 TERMINAL = {"response.completed", "message_stop"}
 """What ends a stream well where it is not `[DONE]`."""
-
-
-EDGE, SAMPLE = 300, 100
-"""Where only some offsets are cut: all of so many at both ends, and so many between them."""
+SAMPLE = 100
+"""Where only some offsets of a stream are cut: so many of its middle, and all near both its ends."""
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +61,17 @@ def workers(worker: FakeWorker, others: dict[str, FakeWorker]) -> dict[str, Fake
     return {"vllm": worker} | others
 
 
-async def size_of_answer(worker: FakeWorker, path: str, body: dict) -> int:
-    """How many bytes the worker sends for `body`, head included."""
-    key = {"authorization": f"Bearer {worker.key}", "host": "x"}
-    async with calling(worker.port, post(path, body, key)) as conversation:
-        heard = await conversation.hear()
-    assert heard.end is End.COMPLETE
+async def size_of_answer(gateway: Gateway, worker: FakeWorker, path: str, body: dict) -> int:
+    """How many bytes the worker sends the gateway for `body`, head included: the gateway asks for the usage too."""
+    gateway.publish(model(worker))
+    assert (await ask(gateway.port, post(path, body))).status == 200
     reader, writer = await asyncio.open_connection("127.0.0.1", worker.port)
-    writer.write(post(path, body, key))
-    size = len(await reader.read(-1))
+    key = {"authorization": f"Bearer {worker.key}", "host": "x"}
+    writer.write(post(path, worker.last()["body"].encode(), key))
+    answer = await reader.read(-1)
     writer.close()
-    return size
+    assert answer.endswith(b"\r\n0\r\n\r\n")
+    return len(answer)
 
 
 def proxied(worker: FakeWorker, url: str, offset: int) -> WorkerView:
@@ -96,11 +94,11 @@ async def cut_at(gateway: Gateway, worker: FakeWorker) -> AsyncIterator[Any]:
         yield cut
 
 
-def some(size: int) -> Iterable[int]:
-    """Both ends of a stream, and what chance picks of its middle."""
-    middle = range(EDGE, size - EDGE)
+def some(size: int, edge: int) -> Iterable[int]:
+    """All offsets at most `edge` from the ends of a stream, and what chance picks of its middle."""
+    middle = range(edge, size - edge)
     picked = random.Random(SEED).sample(middle, min(SAMPLE, len(middle)))
-    return sorted({*range(min(EDGE, size)), *picked, *range(max(0, size - EDGE), size)})
+    return sorted({*range(min(edge, size)), *picked, *range(max(0, size - edge), size)})
 
 
 @pytest.mark.parametrize("ending", [Ending.FIN, Ending.RESET])
@@ -110,9 +108,9 @@ async def test_a_stream_cut_at_any_byte_is_never_a_silent_success(
 ):
     """Exactly one terminal event, or a status; a half event is never forwarded; no word is lost before the cut."""
     body = ASK | QUESTIONS[path] | {"model": "small"}
-    size = await size_of_answer(workers[dialect], path, body)
+    size = await size_of_answer(gateway, workers[dialect], path, body)
     async with cut_at(gateway, workers[dialect]) as cut:
-        for offset in range(size) if ending is Ending.FIN else some(size):
+        for offset in range(size) if ending is Ending.FIN else some(size, edge=100):
             cut(offset, ending)
             check(await ask(gateway.port, post(path, body)), f"{path} cut at {offset} of {size} by {ending}")
 
@@ -136,9 +134,9 @@ async def test_the_openai_client_raises_or_has_it_all(
 ):
     """The judge that matters: what a user's program sees, which has asked for the usage too."""
     body = ASK | QUESTIONS[CHAT] | STREAMED
-    size = await size_of_answer(workers[dialect], CHAT, body | {"model": "small"})
+    size = await size_of_answer(gateway, workers[dialect], CHAT, body | {"model": "small"})
     async with cut_at(gateway, workers[dialect]) as cut:
-        for offset in range(size) if dialect == "vllm" else some(size):
+        for offset in some(size, edge=300):
             cut(offset, Ending.FIN)
             text, usage, error = "", None, None
             try:
