@@ -48,7 +48,7 @@ class App:
         self.script: Final = Script(settings.behaviour, settings.seed)
         self.ready: Final = asyncio.Event()
         self._dialect: Final = DIALECTS[settings.dialect]
-        self._worker: Final = Worker(settings.served_name, settings.context, Vocabulary())
+        self._worker: Final = Worker(settings.served_name, settings.context, Vocabulary(), self._dialect.too_long)
         self._slots: Final = asyncio.Semaphore(settings.max_num_seqs)
         self._adapters: Final[dict[str, str]] = {}
         self._created: Final = int(time.time())  # noqa: TID251 (shown to people)
@@ -86,10 +86,12 @@ class App:
 
     def _admit(self, call: Call) -> None:
         given = call.headers.get("authorization", "")
-        if self.settings.key and call.path.startswith("/v1") and given != f"Bearer {self.settings.key}":
+        ours = call.path.startswith("/fake/")
+        guarded = self.settings.key and not ours and self._dialect.guards(call.path)
+        if guarded and given != f"Bearer {self.settings.key}":
             self.counts.unauthorized += 1
             raise Refused(401, "Unauthorized", "Unauthorized")
-        if not self.ready.is_set() and not call.path.startswith("/fake/"):
+        if not self.ready.is_set() and not ours:
             raise Refused(503, "the fake worker is still starting", "ServiceUnavailable")
 
     async def _refuse(self, exchange: Exchange, refused: Refused, headers: Mapping[str, str] | None = None) -> None:
@@ -139,10 +141,14 @@ class App:
 
     def _check_model(self, model: str | None) -> None:
         if model not in {None, "", self.settings.served_name, *self._adapters}:
-            raise Refused(404, f"The model `{model}` does not exist.", "NotFoundError", "model")
+            refused = self._dialect.unknown(model or "")
+            if refused is not None:
+                raise refused
 
     async def _health(self, call: Call, exchange: Exchange) -> None:  # noqa: ARG002 (one signature for all routes)
-        await exchange.plain(503 if self.script.standing.unhealthy else 200, b"", _TEXT)
+        healthy = not self.script.standing.unhealthy
+        body = self._dialect.health(healthy=healthy)
+        await exchange.plain(200 if healthy else 503, body, None if body else _TEXT)
 
     async def _metrics(self, call: Call, exchange: Exchange) -> None:  # noqa: ARG002
         text = self._dialect.metrics(self.settings.served_name, msgspec.structs.asdict(self.counts))

@@ -12,7 +12,7 @@ import msgspec
 from engines.fake.behaviour import Behaviour
 from engines.fake.counts import Counts
 from engines.fake.dialects.dialect import Dialect, Shape
-from engines.fake.job import Job, Refused
+from engines.fake.job import Job
 from engines.fake.pace import Pace
 from engines.fake.wire import Exchange
 
@@ -67,7 +67,7 @@ class Generation:
                 break
             await self._die_or_hang(index)
             if index == self.behaviour.error_at:
-                await self._fail()
+                await self._fail(made)
                 return
             for choice in range(job.choices):
                 event = self.shape.token(job, choice, index, "length" if index == last and finish == "length" else None)
@@ -90,10 +90,10 @@ class Generation:
             await self.exchange.event(event, last=event is events[-1])
         await self.exchange.finish()
 
-    async def _fail(self) -> None:
-        """The engine's error event: its error body as one event, then `[DONE]` as if all were well."""
-        refused = Refused(500, "EngineCore encountered an issue.", "InternalServerError")
-        await self.exchange.event(b"data: " + msgspec.json.encode(self.dialect.error(refused)) + b"\n\n")
+    async def _fail(self, made: int) -> None:
+        """The engine's error event, then `[DONE]` as if all were well."""
+        for event in self.dialect.breaking(self.job, made):
+            await self.exchange.event(event)
         if self.shape.done and not self.behaviour.no_done:
             await self.exchange.event(self.shape.done)
         await self.exchange.finish()

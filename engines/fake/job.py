@@ -5,7 +5,7 @@ The dialects turn a `Job` into an engine's JSON; `app` paces it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -59,13 +59,15 @@ class Worker:
     served_name: str
     context: int
     vocabulary: Vocabulary
+    too_long: Callable[[int, int], Refused]
+    """The refusal of a prompt by the context and the prompt's length, in tokens."""
 
 
 def plan(path: str, body: Mapping[str, Any], *, worker: Worker, tokens: int, job_id: str, created: int) -> Job:
-    """The job that `body` asks for. Raises `Refused` for what vLLM refuses."""
+    """The job that `body` asks for. Raises `Refused` for what the engine refuses."""
     ids = prompt_ids(body, worker.vocabulary)
     if len(ids) > worker.context:
-        raise _too_long(worker.context, len(ids))
+        raise worker.too_long(worker.context, len(ids))
     bound = _bound(body)
     model = body.get("model") or worker.served_name
     voice = "" if model == worker.served_name else model
@@ -130,15 +132,3 @@ def _forced_tool(body: Mapping[str, Any]) -> str | None:
         first: str = body["tools"][0]["function"]["name"]
         return first
     return None
-
-
-def _too_long(context: int, length: int) -> Refused:
-    """The words of vllm/renderers/params.py, 0.32."""
-    return Refused(
-        400,
-        f"This model's maximum context length is {context} tokens. However, your prompt contains {length} input "
-        "tokens, which exceeds this limit even without any output tokens. Please reduce the length of the input "
-        f"prompt. (parameter=input_tokens, value={length})",
-        "BadRequestError",
-        "input_tokens",
-    )

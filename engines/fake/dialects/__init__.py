@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from engines.fake.dialects.dialect import Dialect
+from engines.fake.dialects.lmdeploy import LMDEPLOY
+from engines.fake.dialects.sglang import SGLANG
 from engines.fake.dialects.vllm import VLLM
 
-DIALECTS: Final[Mapping[str, Dialect]] = {"vllm": VLLM}
+DIALECTS: Final[Mapping[str, Dialect]] = {"lmdeploy": LMDEPLOY, "sglang": SGLANG, "vllm": VLLM}

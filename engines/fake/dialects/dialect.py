@@ -38,6 +38,21 @@ class Dialect(Protocol):
     def error(self, refused: Refused) -> dict[str, Any]:
         """The body of an error answer."""
 
+    def breaking(self, job: Job, made: int) -> list[bytes]:
+        """The events of an engine that breaks after `made` tokens of a stream, but not `[DONE]`."""
+
+    def too_long(self, context: int, length: int) -> Refused:
+        """How a prompt of `length` tokens is refused where only `context` are taken."""
+
+    def unknown(self, model: str) -> Refused | None:
+        """How a name that is neither the model's nor an adapter's is refused; None: it is taken for the model's."""
+
+    def guards(self, path: str) -> bool:
+        """Whether `path` needs the key, where the worker has one."""
+
+    def health(self, *, healthy: bool) -> bytes:
+        """The body of `GET /health`."""
+
     def models(self, served_name: str, adapters: Sequence[str], context: int, created: int) -> dict[str, Any]:
         """The body of `GET /v1/models`."""
 

@@ -151,6 +151,29 @@ class VLLMDialect:
         fields = {"message": refused.message, "type": refused.kind, "param": refused.param, "code": refused.status}
         return {"error": fields}
 
+    def breaking(self, job: Job, made: int) -> list[bytes]:  # noqa: ARG002 (nothing but the error is told)
+        return [_event(self.error(Refused(500, "EngineCore encountered an issue.", "InternalServerError")))]
+
+    def too_long(self, context: int, length: int) -> Refused:
+        """The words of vllm/renderers/params.py, 0.32."""
+        return Refused(
+            400,
+            f"This model's maximum context length is {context} tokens. However, your prompt contains {length} input "
+            "tokens, which exceeds this limit even without any output tokens. Please reduce the length of the input "
+            f"prompt. (parameter=input_tokens, value={length})",
+            "BadRequestError",
+            "input_tokens",
+        )
+
+    def unknown(self, model: str) -> Refused | None:
+        return Refused(404, f"The model `{model}` does not exist.", "NotFoundError", "model")
+
+    def guards(self, path: str) -> bool:
+        return path.startswith("/v1")
+
+    def health(self, *, healthy: bool) -> bytes:  # noqa: ARG002 (the status says it)
+        return b""
+
     def models(self, served_name: str, adapters: Sequence[str], context: int, created: int) -> dict[str, Any]:
         card = {"object": "model", "created": created, "owned_by": "vllm"}
         own = card | {"id": served_name, "root": served_name, "parent": None, "max_model_len": context}
