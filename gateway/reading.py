@@ -77,15 +77,20 @@ class _EngineError(msgspec.Struct):
 
 
 class _EngineErrorBody(msgspec.Struct):
+    """vLLM's and OpenAI's errors are under `error`, SGLang's and LMDeploy's are the body itself."""
+
     error: _EngineError | str | None = None
     message: str | None = None
+    param: str | None = None
+    code: int | str | None = None
     detail: Any = None
 
 
 _EVENT: Final = msgspec.json.Decoder(_Event)
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
 _ERROR: Final = msgspec.json.Decoder(_EngineErrorBody)
-_ABORT: Final = "abort"
+_UNFINISHED: Final = frozenset({"abort", "error"})
+"""The reasons to finish that mean a worker gave up: of all engines the first, of vLLM and LMDeploy the second too."""
 _FAILURES: Final = frozenset({"error", "response.failed"})
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises: for what is not JSON, for bad UTF-8, for brackets without an end."""
@@ -97,7 +102,7 @@ def usage_of(body: bytes) -> Usage | None:
         answer = _ANSWER.decode(_utf8(body))
     except _UNREADABLE as fault:
         raise WorkerFailed("The worker's answer is not JSON.") from fault
-    if any(choice.finish_reason == _ABORT for choice in answer.choices or ()):
+    if any(choice.finish_reason in _UNFINISHED for choice in answer.choices or ()):
         raise WorkerFailed("The worker aborted the answer.")
     return answer.usage
 
@@ -110,7 +115,8 @@ def refusal(status: int, body: bytes) -> EngineRefused:
         decoded = _EngineErrorBody(message=body[:500].decode("utf-8", "replace"))
     error = decoded.error
     if isinstance(error, str) or error is None:
-        error = _EngineError(message=error or decoded.message or _sentence(decoded.detail))
+        message = error or decoded.message or _sentence(decoded.detail)
+        error = _EngineError(message=message, param=decoded.param, code=decoded.code)
     code = error.code if isinstance(error.code, str) else None
     if status == 404 and code is None:
         code = "model_not_found"
@@ -188,7 +194,7 @@ class StreamReader:
             if seen.usage is not None or seen.error is not None or seen.type is not None or not seen.choices:
                 return False
             for choice in seen.choices:
-                if choice.finish_reason == _ABORT:
+                if choice.finish_reason in _UNFINISHED:
                     return False
                 self.content = self.content or _carries(choice)
         self.events += len(events)
@@ -244,6 +250,6 @@ def _fault_in(seen: _Event) -> WorkerFailed | None:
     if seen.error is not None or seen.type in _FAILURES:
         return WorkerFailed("The worker reported an error in the middle of the stream.")
     for choice in seen.choices or ():
-        if choice.finish_reason == _ABORT:
+        if choice.finish_reason in _UNFINISHED:
             return WorkerFailed("The worker aborted the answer.")
     return None

@@ -49,6 +49,12 @@ def test_an_end_without_the_terminal_event_is_a_fault():
     assert not reader.complete
 
 
+def test_a_reason_that_is_no_word_is_a_fault():
+    """SGLang's own `/generate` has such reasons; its OpenAI endpoints must never pass one on as an end."""
+    reader, forwarded = read(sse(finish({"type": "abort"})))
+    assert (forwarded, reader.complete, isinstance(reader.fault, WorkerFailed)) == (b"", False, True)
+
+
 @pytest.mark.parametrize(
     ("operation", "event"),
     [
@@ -56,6 +62,7 @@ def test_an_end_without_the_terminal_event_is_a_fault():
         (CHAT, sse({"error": "out of memory"})),
         (COMPLETIONS, sse({"choices": [{"index": 0, "text": "", "finish_reason": "abort"}]})),
         (CHAT, sse(finish("abort"))),
+        (CHAT, sse(finish("error"))),
         (RESPONSES, sse({"type": "response.failed", "response": {"status": "failed"}})),
         (RESPONSES, sse({"type": "error", "message": "x"})),
         (MESSAGES, b"event: error\n" + sse({"type": "error", "error": {"type": "api_error", "message": "x"}})),

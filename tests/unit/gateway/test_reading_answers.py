@@ -31,9 +31,10 @@ def test_an_answer_without_usage_has_none():
     assert usage_of(b'{"tokens": [1, 2]}') is None
 
 
-def test_an_aborted_answer_is_a_failure():
+@pytest.mark.parametrize("reason", [b"abort", b"error"])
+def test_an_answer_that_was_given_up_is_a_failure(reason):
     with pytest.raises(WorkerFailed, match="aborted"):
-        usage_of(b'{"choices": [{"finish_reason": "stop"}, {"finish_reason": "abort"}]}')
+        usage_of(b'{"choices": [{"finish_reason": "stop"}, {"finish_reason": "%s"}]}' % reason)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"<html>", b'{"choices": 1}', b'{"choices":[{"text":"\xff"}]}', DEEP])
@@ -52,6 +53,13 @@ def test_a_numeric_code_becomes_null():
         "param": "messages",
         "code": None,
     }
+
+
+def test_an_error_that_is_the_body_itself_is_read_too():
+    """SGLang's and LMDeploy's."""
+    body = b'{"object": "error", "message": "too long", "type": "BadRequest", "param": "messages", "code": 400}'
+    error = refused(400, body)
+    assert (error["message"], error["param"], error["code"]) == ("too long", "messages", None)
 
 
 def test_a_word_for_a_code_is_kept():
