@@ -151,3 +151,16 @@ async def test_the_openai_client_raises_or_has_it_all(
             complete = inspect(text, TOKENS).clean and usage is not None and usage.completion_tokens == TOKENS
             assert error is not None or complete, f"a silently short answer at byte {offset} of {size}: {text!r}"
             assert inspect_part(text).clean
+
+
+@pytest.mark.parametrize("fault", [{"abort_at": 2}, {"error_at": 2}])
+@pytest.mark.parametrize(("dialect", "path"), [each for each in STREAMS if each[1] in {CHAT, COMPLETIONS}])
+async def test_an_engine_that_gives_up_is_never_believed(
+    gateway: Gateway, workers: dict[str, FakeWorker], dialect: str, path: str, fault: dict[str, int]
+):
+    """Each engine ends such a stream as if all were well, down to its `[DONE]`."""
+    gateway.publish(model(workers[dialect]))
+    heard = await ask(gateway.port, post(path, QUESTIONS[path] | STREAMED | {"model": "small", "x_fake": fault}))
+    assert (heard.status, heard.end, heard.done, heard.half) == (200, End.COMPLETE, 0, "")
+    assert [error["code"] for error in heard.errors] == ["worker_failed"]
+    assert inspect(text_of(heard.events), 2).clean
