@@ -101,9 +101,9 @@ class FakeWorker:
 
 
 @contextmanager
-def fake_worker(*options: str, key: str = "worker-key") -> Iterator[FakeWorker]:
-    """A fake worker that answers, started with `options`."""
-    port = free_port()
+def fake_worker(*options: str, key: str = "worker-key", port: int = 0) -> Iterator[FakeWorker]:
+    """A fake worker that answers, started with `options`; `port` 0 is any that is free."""
+    port = port or free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "engines.fake", "--port", str(port), "--served-name", "small", *options],
         cwd=ROOT,

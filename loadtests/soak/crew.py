@@ -1,0 +1,96 @@
+"""The workers of a soak: three fake ones, killed by turns and started again. Used by `__main__`.
+
+It plays the supervisor's part: a worker's death is published a little late, so that the gateway has to cope alone
+for a while, and a new worker only once it answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+from registry.snapshot import Timeouts
+from tests import processes
+from tests.processes import FakeWorker, Gateway, model
+
+SIZE: Final = 3
+_UNNOTICED: Final = 0.5
+"""Seconds that a dead worker stays in the snapshot."""
+_LIMITS: Final = Timeouts(first_token=10.0, idle=10.0, answer=30.0)
+_SETTLING: Final = 15.0
+"""Seconds that everything has to come back to rest at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One worker's end, at `at` seconds of the monotonic clock."""
+
+    worker: str
+    at: float
+
+
+class Crew:
+    """Invariant: while it is open, all workers but the one being replaced run and are published."""
+
+    def __init__(self, gateway: Gateway, seed: int) -> None:
+        self.kills: Final[list[Kill]] = []
+        self._gateway: Final = gateway
+        self._chance: Final = random.Random(seed)
+        self._workers: Final[list[FakeWorker]] = []
+        self._open: Final = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as opening:
+            opening.push(self._open)
+            self._workers.extend(self._open.enter_context(processes.fake_worker()) for _ in range(SIZE))
+            self._publish(self._workers)
+            opening.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    async def kill_by_turns(self, every: float) -> None:
+        """Kill a random worker every so many seconds, and replace it, until cancelled."""
+        while True:
+            await asyncio.sleep(every)
+            number = self._chance.randrange(SIZE)
+            victim = self._workers[number]
+            self.kills.append(Kill(victim.view().id, time.monotonic()))
+            victim.kill()
+            await asyncio.sleep(_UNNOTICED)
+            self._publish([worker for worker in self._workers if worker is not victim])
+            port = victim.port if self._chance.random() < 0.5 else processes.free_port()
+            self._workers[number] = await asyncio.to_thread(self._start, port)
+            self._publish(self._workers)
+
+    async def left(self) -> list[str]:
+        """What should be at rest now that nobody asks any more, and is not after a while."""
+        deadline = time.monotonic() + _SETTLING
+        while left := self._busy():
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.1)
+        return left
+
+    def _busy(self) -> list[str]:
+        gauges = ("enginehouse_inflight_requests", "enginehouse_queue_depth")
+        counts = {name: self._gateway.metric(name) for name in gauges}
+        for worker in self._workers:
+            seen = worker.counts()
+            counts[f"running on {worker.view().id}"] = seen["running"]
+            counts[f"waiting on {worker.view().id}"] = seen["waiting"]
+        return [f"{name}: {count:g}" for name, count in counts.items() if count]
+
+    def _start(self, port: int) -> FakeWorker:
+        return self._open.enter_context(processes.fake_worker(port=port))
+
+    def _publish(self, workers: list[FakeWorker]) -> None:
+        self._gateway.supervisor.publish(model(*workers, timeouts=_LIMITS))
