@@ -63,6 +63,15 @@ def running(process: subprocess.Popen[bytes], grace: float = 5.0) -> Iterator[su
         process.wait()
 
 
+def offspring(pid: int) -> set[int]:
+    """A process and all that it started, in whatever session; some of them may have ended meanwhile."""
+    found = {pid}
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found.update(*(offspring(int(child)) for child in children.read_text().split()))
+    return found
+
+
 @dataclass(frozen=True)
 class FakeWorker:
     """A running fake engine and its remote control (`engines.fake`)."""
