@@ -119,8 +119,8 @@ def test_anthropics_messages_work_whole_and_streamed(house: House):
     """And their tokens are counted before."""
     ask: dict[str, Any] = {"model": MODEL, "messages": QUESTION}
     with anthropic.Anthropic(base_url=house.url, api_key="none", max_retries=0) as claude:
-        whole = claude.messages.create(**ask, max_tokens=24, temperature=0)
-        with claude.messages.stream(**ask, max_tokens=24, temperature=0) as stream:
+        whole = claude.messages.create(**ask, max_tokens=24, extra_body={"temperature": 0})
+        with claude.messages.stream(**ask, max_tokens=24, extra_body={"temperature": 0}) as stream:
             streamed = "".join(stream.text_stream)
         counted = claude.messages.count_tokens(**ask)
     assert "Paris" in whole.content[0].text

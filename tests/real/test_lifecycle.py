@@ -7,33 +7,43 @@ import signal
 from pathlib import Path
 
 import httpx
+import openai
 import pytest
 
 from tests.faults.client import calling, post
-from tests.real.house import House, endless
+from tests.real.house import LONG, MODEL, QUESTION, House, endless
 from tests.stories.house import alive
-from tests.waiting import until
+from tests.waiting import eventually, until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1800)]
 
 CHAT = "/v1/chat/completions"
+ENDLESS = {"model": MODEL, "messages": QUESTION, "max_tokens": LONG, "stream": True, "extra_body": {"ignore_eos": True}}
 
 
-@pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL])
-async def test_a_worker_that_ends_in_the_middle_of_a_stream_is_an_error(house: House, kill: signal.Signals):
-    """SIGTERM: the engine says `abort` and `[DONE]`. SIGKILL: it says nothing. The client hears of both, once."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda each: each.name)
+async def test_a_worker_that_ends_fails_its_requests_and_is_replaced(
+    house: House, client: openai.OpenAI, number: signal.Signals
+):
+    """SIGTERM: the engine says `abort` and `[DONE]`. SIGKILL: it says nothing. Every client hears of both, once."""
     worker = house.worker()
-    async with calling(house.port, post(CHAT, endless(stream=True))) as conversation:
-        await conversation.hear(events=5)
-        os.kill(worker.pid, kill)
-        await conversation.hear()
-    body = conversation.transcript.body
-    assert (body.count(b'"error":'), b"[DONE]" in body) == (1, False)
+    raw, whole = (post(CHAT, endless(stream=stream)) for stream in (True, False))
+    with client.chat.completions.create(**ENDLESS) as official:
+        async with calling(house.port, raw) as stream, calling(house.port, whole) as json:
+            await stream.hear(events=5)
+            await eventually(lambda: house.engine("vllm:num_requests_running") == 3, what="three running requests")
+            os.kill(worker.pid, number)
+            streamed, answered = await stream.hear(), await json.hear()
+        with pytest.raises(openai.APIError):
+            list(official)
+    assert ([error["code"] for error in streamed.errors], streamed.done) == (["worker_failed"], 0)
+    assert (answered.status, answered.json()["error"]["code"]) == (502, "worker_failed")
+    assert '"finish_reason":"' not in streamed.body.decode()
     refused = house.chat()
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "no_worker")
     assert int(refused.headers["retry-after"]) >= 1
     assert house.ready(not_id=worker.id).restarts == worker.restarts + 1
-    assert house.chat().status_code == 200
+    assert "Paris" in house.chat().text
 
 
 def test_a_killed_gateway_is_replaced_and_the_engine_never_notices(house: House):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -16,7 +15,7 @@ from typing import Final
 import pytest
 
 from registry.snapshot import ModelView, Snapshot, decode
-from tests.processes import READY, ROOT, Supervisor, fake_worker, running, short_folder
+from tests.processes import READY, ROOT, Supervisor, fake_worker, offspring, running, short_folder
 from tests.stories.house import alive
 from tests.waiting import until
 
@@ -90,15 +89,6 @@ def started(*words: str) -> Iterator[Running]:
         finally:
             process.terminate()
             command.close()
-
-
-def offspring(pid: int) -> set[int]:
-    """A process and all that it started, in whatever session; some of them may have ended meanwhile."""
-    found = {pid}
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            found.update(*(offspring(int(child)) for child in children.read_text().split()))
-    return found
 
 
 def external(folder: Path, url: str) -> str:
