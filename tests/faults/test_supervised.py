@@ -1,0 +1,83 @@
+"""The same deaths under a real supervisor: rows 1, 5 and 6 of the fault matrix, from the client's side.
+
+What the supervisor itself does is in `tests/stories/test_supervisor.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.faults.client import Transcript, ask, get, post
+from tests.faults.stage import CHAT, Measure, refused, whole
+from tests.stories.house import House, house, registry
+from tests.waiting import eventually
+
+SHORT = {"first_token": "500ms", "idle": "500ms"}
+
+
+async def chat(running: House, seed: int = 0) -> Transcript:
+    question = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": seed % 2 == 0, "seed": seed}
+    return await ask(int(running.url.rpartition(":")[2]), post(CHAT, question))
+
+
+async def both_ready(running: House) -> None:
+    for seat in (0, 1):
+        await eventually(lambda seat=seat: running.worker("ready", seat=seat), within=20, what="two ready workers")
+    await eventually(lambda: _answers(running), what="an answer")
+
+
+async def _answers(running: House) -> bool:
+    return (await chat(running)).status == 200
+
+
+async def test_a_killed_worker_is_missed_by_nobody_and_comes_back_warm(tmp_path: Path, measured: Measure):
+    """Row 1: every request is answered by the other; the new one has made a token before it gets its first request."""
+    async with house(registry(tmp_path, m={"replicas": 2})) as running:
+        await both_ready(running)
+        victim = running.worker(seat=0)
+        began = time.perf_counter()
+        os.kill(victim.pid, signal.SIGKILL)
+        answers = [await chat(running, seed) for seed in range(30)]
+        assert [seed for seed, heard in enumerate(answers) if not whole(heard, seed=seed)] == []
+        await eventually(lambda: running.worker(seat=0).state != "ready" or running.worker(seat=0).id != victim.id)
+        measured("1", "SIGKILL of an idle worker to its ejection, 30 requests in between", time.perf_counter() - began)
+        fresh = await running.ready(not_id=victim.id)
+        measured("1", "SIGKILL of an idle worker to its ready successor", time.perf_counter() - began)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(f"{fresh.url}/fake/counts")).json()["finished"] >= 1
+
+
+async def test_a_model_without_workers_says_so_and_recovers_unaided(tmp_path: Path, measured: Measure):
+    """Row 5: 503 `no_worker` with `Retry-After`, the model stays listed, `/livez` stays 200; then 200 again."""
+    async with house(registry(tmp_path, m={})) as running:
+        worker = await running.ready()
+        await eventually(lambda: _answers(running), what="an answer")
+        port = int(running.url.rpartition(":")[2])
+        began = time.perf_counter()
+        os.kill(worker.pid, signal.SIGKILL)
+        assert refused(await chat(running), 503, "no_worker")
+        listed = (await ask(port, get("/v1/models"))).json()["data"]
+        assert [each["id"] for each in listed] == ["m"]
+        assert (await ask(port, get("/livez"))).status == 200
+        await eventually(lambda: _answers(running), within=20, what="an answer")
+        measured("5", "SIGKILL of the only worker to the next answer", time.perf_counter() - began)
+
+
+async def test_a_stopped_worker_is_avoided_and_replaced(tmp_path: Path, measured: Measure):
+    """Row 6: nobody is failed; within two probes (here 0.5 s each) it is out of the snapshot."""
+    async with house(registry(tmp_path, m={"replicas": 2, "timeouts": SHORT})) as running:
+        await both_ready(running)
+        victim = running.worker(seat=0)
+        began = time.perf_counter()
+        os.kill(victim.pid, signal.SIGSTOP)
+        answers = [await chat(running, 2 * seed) for seed in range(10)]
+        assert [seed for seed, heard in enumerate(answers) if not whole(heard, seed=2 * seed)] == []
+        await eventually(lambda: running.worker("ready", seat=0) is None, what="a worker that is out")
+        measured("6", "SIGSTOP of an idle worker to its ejection, 10 requests in between", time.perf_counter() - began)
+        await running.ready(not_id=victim.id)
+        assert whole(await chat(running))
