@@ -7,16 +7,17 @@ REGISTRY ?= model_registry.yaml
 PORT     ?= 8000
 ARGS     ?=
 PEERS    ?=
+MINUTES  ?= 30
 
 BIN    := .venv/bin
 SETUP  := $(or $(PYTHON),python3) -I engines/environments/bootstrap.py
 PYTEST := $(BIN)/python -m pytest
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup develop serve test check lint types unit prepare bench clean
+.PHONY: help setup develop serve test check lint types unit prepare bench faults-report soak clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 setup: ## make .venv, the gateway's light environment, and .venv/bin/enginehouse
 	@$(SETUP) gateway
@@ -51,6 +52,12 @@ prepare: develop
 
 bench: develop ## the gateway benchmark; PEERS=1 measures other gateways too
 	PEERS=$(PEERS) $(BIN)/python -m loadtests.gateway_bench
+
+faults-report: develop ## the fault matrix, with the measured times
+	$(PYTEST) -q tests/faults
+
+soak: develop ## load for MINUTES while workers are killed; every failure has to be explained
+	$(BIN)/python -m loadtests.soak --minutes $(MINUTES)
 
 clean: ## remove .venv and what the tools left; the shared cache and the state folder stay
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
