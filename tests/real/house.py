@@ -83,15 +83,16 @@ class House:
         names = models or (MODEL,)
 
         def look() -> WorkerView | None:
-            assert self.up, f"the house has ended: {self.tail()}"
+            assert self.up, "the house has ended"
             found = [self.worker(name) for name in names]
+            assert not any(each and each.state is WorkerState.CRASH_LOOP for each in found), "it crashes and crashes"
             good = all(each and each.state is WorkerState.READY and each.id != not_id for each in found)
             return found[0] if good and self.http.get("/readyz").status_code == 200 else None
 
         try:
             return until(look, within=PREPARED, what=f"{names} to be ready")
-        except AssertionError:
-            raise AssertionError(f"not ready: {self.tail()}") from None
+        except AssertionError as why:
+            raise AssertionError(f"not ready: {why}; {self.tail()}") from None
 
     def snapshot(self) -> Snapshot:
         """What the supervisor says now; revision -1 while it cannot be asked."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
-from tests.faults.client import calling, post
+from tests.faults.client import End, calling, post
 from tests.real.house import LONG, House, endless
 from tests.waiting import eventually
 
@@ -53,3 +56,14 @@ async def test_while_a_json_answer_is_made(house: House):
         await eventually(lambda: house.engine("vllm:num_requests_running") == 1, what="a running request")
         conversation.leave()
         await free_again(house, before)
+
+
+async def test_with_its_gateway(house: House):
+    """A gateway that is killed takes its clients' requests with it: their streams are cut, never ended."""
+    before = house.engine("vllm:generation_tokens_total")
+    async with calling(house.port, post(CHAT, endless(stream=True))) as conversation:
+        await conversation.hear(events=5)
+        os.kill(house.gateway(), signal.SIGKILL)
+        cut = await conversation.hear()
+        await free_again(house, before)
+    assert (cut.end in {End.CUT, End.RESET}, cut.terminals) == (True, 0)
