@@ -135,4 +135,5 @@ def _row(model: ModelView, worker: WorkerView, now: float) -> tuple[str | Text, 
 def _loading(model: ModelView) -> str:
     if model.loading is None:
         return ""
-    return sentence(Progress(model.name, model.loading.step, model.loading.fraction, model.loading.eta))
+    said = sentence(Progress(model.name, model.loading.step, model.loading.fraction, model.loading.eta))
+    return f"{said}: {model.loading.reason}" if model.loading.reason else said

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -32,18 +32,21 @@ async def locked(path: Path, waiting: Callable[[], None]) -> AsyncIterator[None]
         os.close(descriptor)
 
 
-def free(path: Path) -> bool:
-    """Whether nobody holds the lock file at `path` now; a file that does not exist is free."""
+@contextmanager
+def unless_taken(path: Path) -> Iterator[bool]:
+    """Holds the lock file at `path` if nobody does, and says whether; a file that does not exist is nobody's."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return True
+        yield True
+        return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        ours = True
     except BlockingIOError:
-        return False
-    else:
-        return True
+        ours = False
+    try:
+        yield ours
     finally:
         os.close(descriptor)
 

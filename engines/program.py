@@ -41,6 +41,11 @@ class Ended:
         return "\n".join(f"  {line}" for line in self.tail)
 
 
+def keyless(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a program of others may see of our environment variables: nothing of ours, which holds the keys."""
+    return {name: value for name, value in environ.items() if not name.startswith("ENGINEHOUSE_")}
+
+
 async def run(
     argv: Sequence[str], env: Mapping[str, str], heard: Callable[[str], None], *, merge: bool = False
 ) -> Ended:

@@ -75,7 +75,7 @@ def environ(tool: Tool, inherited: Mapping[str, str]) -> dict[str, str]:
     Bytecode is written whatever the caller's habit is: environments are installed without, and importing torch
     and transformers uncompiled takes ten seconds longer, each time.
     """
-    kept = {key: value for key, value in inherited.items() if key not in _UNWANTED}
+    kept = {key: value for key, value in program.keyless(inherited).items() if key not in _UNWANTED}
     return {**kept, **_OFFLINE, "PYTHONPATH": str(tool.package.parent)}
 
 

@@ -31,6 +31,9 @@ class Answer(Protocol):
 
     def __call__(self, client: Client, /) -> Awaitable[None]: ...
 
+    def close(self) -> None:
+        """For an answer that nobody will call: give back what it holds."""
+
 
 class WholeAnswer:
     """A complete JSON answer; holds nothing but bytes."""
@@ -52,6 +55,9 @@ class WholeAnswer:
         self._exchange.answered = self._clock()
         await client.whole(self._status, [_JSON, *timing_headers(self._exchange)], self._body)
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 class Failure:
     """The end of a stream that never had a token: its 200 went out with a heartbeat, so an event tells why."""
@@ -66,6 +72,9 @@ class Failure:
         await client.write(self._event)
         await client.end()
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 class StreamAnswer:
     """A stream of whole events. Exactly one terminal event reaches the client: the worker's own, or our error."""
@@ -78,8 +87,11 @@ class StreamAnswer:
         lease: Lease,
         exchange: Exchange,
         clock: Callable[[], float],
+        suspect: Callable[[str], None],
     ) -> None:
         self._operation: Final = operation
+        self._suspect: Final = suspect
+        """Told why, when the worker fails in the middle."""
         self._reader: Final = reader
         self._reply: Final = reply
         self._lease: Final = lease
@@ -135,6 +147,7 @@ class StreamAnswer:
                 raise self._reader.fault
         except (WorkerFailed, TimedOut) as fault:
             self._failed = True
+            self._suspect(str(fault))
             await self._tell(client, fault)
 
     async def _tell(self, client: Client, fault: GatewayError) -> None:
@@ -153,6 +166,10 @@ class StreamAnswer:
             self._reader.end()
             return b""
         return self._reader.feed(piece)
+
+    def close(self) -> None:
+        """Give the worker back; needed only where the answer is not called."""
+        self._close()
 
     def _close(self) -> None:
         complete = self._reader.complete

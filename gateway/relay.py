@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from engines.engine import Engine
@@ -123,7 +124,8 @@ class Relay:
         call.exchange.first_byte = self._clock()
         if reply.status == 200 and reply.is_stream and call.exchange.stream:
             reader = StreamReader(call.operation, hide_usage=wants_usage)
-            answer = StreamAnswer(call.operation, reader, reply, lease, call.exchange, self._clock)
+            suspect = partial(self._suspect, lease.worker.id)
+            answer = StreamAnswer(call.operation, reader, reply, lease, call.exchange, self._clock, suspect)
             await answer.first()
             return answer
         try:
@@ -141,6 +143,8 @@ class Relay:
         body = await reply.whole()
         if reply.status in {429, 503}:
             raise WorkerBusy("The worker is too busy to answer.", retry_after=reply.retry_after)
+        if reply.status in {401, 403, 407}:  # our key, not the client's
+            raise WorkerFailed("The worker does not accept the gateway's key.")
         if reply.status >= 500 or reply.status < 200 or 300 <= reply.status < 400:
             raise WorkerFailed(f"The worker answered with status {reply.status}.")
         if reply.status >= 400:

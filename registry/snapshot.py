@@ -52,6 +52,8 @@ class Loading(msgspec.Struct, frozen=True):
     step: str
     fraction: float | None = None
     eta: float | None = None
+    reason: str = ""
+    """What went wrong, for whoever runs the house: it may hold paths and is never shown to clients."""
 
 
 class WorkerView(msgspec.Struct, frozen=True):

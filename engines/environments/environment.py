@@ -240,7 +240,8 @@ def _scratch(folder: Path) -> Iterator[None]:
 def _pip_environ(environ: Mapping[str, str], scratch: Path) -> dict[str, str]:
     """The user's own settings of pip stay; what would lead it to another Python's packages goes."""
     unwanted = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
-    return {**{key: value for key, value in environ.items() if key not in unwanted}, "TMPDIR": str(scratch)}
+    kept = {key: value for key, value in program.keyless(environ).items() if key not in unwanted}
+    return kept | {"TMPDIR": str(scratch)}
 
 
 def _write_mark(path: Path, text: str) -> None:

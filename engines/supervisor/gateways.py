@@ -101,7 +101,10 @@ class Gateways:
         starts = quick_ends = 0
         while not self._stopping.is_set():
             begun = self._clock()
-            reason = await self._live(log, starts)
+            try:
+                reason = await self._live(log, starts)
+            except OSError as fault:  # no memory, no descriptor, no disk: it may come back
+                reason = f"could not be started: {fault.strerror or fault}"
             starts += 1
             if self._stopping.is_set():
                 return

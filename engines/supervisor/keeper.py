@@ -73,12 +73,12 @@ def _wait(engine: int, wakeup: int) -> int | None:
     """Blocks until the engine ends (its status) or somebody wants it to (None)."""
     while True:
         ready, _, _ = select.select([_STDIN, wakeup], [], [])
+        # The pipe is drained before the reaping: a child that ends in between has its byte still in it.
+        asked = wakeup in ready and _asked(wakeup)
         ended = _reap()
         if engine in ended:
             return ended[engine]
-        if _STDIN in ready and not os.read(_STDIN, 1024):
-            return None
-        if wakeup in ready and _asked(wakeup):
+        if asked or (_STDIN in ready and not os.read(_STDIN, 1024)):
             return None
 
 

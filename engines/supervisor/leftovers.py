@@ -6,6 +6,7 @@ is still in its grace, is found here. Owned by the supervisor that holds the sta
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -55,8 +56,9 @@ class Leftovers:
 
     def _write(self) -> None:
         fresh = self._path.with_suffix(".new")
-        fresh.write_bytes(msgspec.json.encode(list(self._kept.values())))
-        fresh.replace(self._path)
+        with suppress(OSError):  # a full disk must not keep a worker from being stopped
+            fresh.write_bytes(msgspec.json.encode(list(self._kept.values())))
+            fresh.replace(self._path)
 
 
 def _is_same(kept: Kept) -> bool:

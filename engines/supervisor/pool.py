@@ -97,7 +97,8 @@ class Pool:
             except PreparationFailed as failed:
                 failures += 1
                 wait = self._house.pacing.prepare_again(failures)
-                self._house.board.loading(self._name, Loading(f"failed, trying again in {wait:g} s: {failed}"))
+                again = Loading("preparation failed, trying again", eta=wait, reason=str(failed))
+                self._house.board.loading(self._name, again)
                 self._house.announce(ModelFailed(self._name, str(failed), wait))
                 await asyncio.sleep(wait)
 
@@ -126,6 +127,8 @@ class Pool:
 
     def _show(self, seat: Seat, worker: WorkerView) -> None:
         self._house.board.worker(self._name, seat.number, worker)
+        if worker.state is WorkerState.CRASH_LOOP and not self._was_ready:
+            self._house.board.loading(self._name, None)  # it is held down: nothing is being loaded any more
         if worker.state is not WorkerState.READY:
             return
         self._house.report(Progress(f"worker {seat.name}", "ready", 1.0))

@@ -48,10 +48,10 @@ async def running(
 
     `haste` cuts the grace short. Raises `OSError` where not even the keeper can be started.
     """
-    kept, pid = await _start(argv, env, log, grace)
-    left.add(kept.pid)
+    kept, read_end = await _start(argv, env, log, grace)
     try:
-        yield EngineProcess(kept, pid)
+        left.add(kept.pid)
+        yield EngineProcess(kept, await _reported(read_end, kept))
     finally:
         await _stop(kept, grace, haste)
         left.remove(kept.pid)
@@ -68,6 +68,7 @@ def meaning(status: int) -> str:
 async def _start(
     argv: Sequence[str], env: Mapping[str, str], log: Path, grace: float
 ) -> tuple[asyncio.subprocess.Process, int]:
+    """The keeper, and the descriptor on which it will report the engine's pid."""
     output = logfile.begin(log)
     read_end, write_end = os.pipe()
     try:
@@ -82,7 +83,7 @@ async def _start(
     finally:
         os.close(write_end)
         os.close(output)
-    return kept, await _reported(read_end, kept)
+    return kept, read_end
 
 
 async def _reported(read_end: int, kept: asyncio.subprocess.Process) -> int:

@@ -64,5 +64,5 @@ class Reconciler:
         try:
             await pool.run()
         except Exception as bug:  # noqa: BLE001 (the outermost loop of one model)
-            self._house.board.loading(name, Loading(f"stopped by a bug of ours: {bug!r}"))
+            self._house.board.loading(name, Loading("stopped by a bug of ours", reason=repr(bug)))
             self._house.announce(ModelFailed(name, f"stopped by a bug of ours: {bug!r}", None))

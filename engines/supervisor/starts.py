@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -28,5 +29,6 @@ class StartTimes:
         """A worker of `model` has just become ready."""
         self._seconds[model] = round(seconds, 1)
         fresh = self._path.with_suffix(".new")
-        fresh.write_bytes(msgspec.json.encode(self._seconds))
-        fresh.replace(self._path)
+        with suppress(OSError):  # a guess that cannot be kept stops nobody
+            fresh.write_bytes(msgspec.json.encode(self._seconds))
+            fresh.replace(self._path)

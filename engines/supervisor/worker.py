@@ -65,6 +65,8 @@ class Worker:
         self._life = Life()
         self._placed: Placed | None = None
         self._since = clock.wall()
+        self._changed = clock.now()
+        """The same moment, for durations."""
         self._suspected: Final = asyncio.Event()
         self._killed_because = ""
 
@@ -159,7 +161,7 @@ class Worker:
             return
         for _ in range(self._pacing.limits.bad_probes if suspected else 1):
             self._happen(Event.BAD_PROBE, verdict.reason)
-        unhealthy_for = self._clock.wall() - self._since
+        unhealthy_for = self._clock.now() - self._changed
         if self._life.state is WorkerState.UNHEALTHY and unhealthy_for > self._pacing.hung_after:
             self._kill(placed, f"unhealthy for {self._pacing.hung_after:g} s: {verdict.reason}")
 
@@ -187,6 +189,7 @@ class Worker:
         self._life = step(before, event, self._clock.now(), reason, self._pacing.limits)
         if self._life.state is not before.state:
             self._since = self._clock.wall()
+            self._changed = self._clock.now()
         if self._life != before:
             self._show()
 

@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
-from engines.locking import free, locked
+from engines.locking import locked, unless_taken
 from engines.weights.failures import NoSpace
 
 FreeBytes = Callable[[Path], int]
@@ -110,8 +110,9 @@ class Cache:
     def _sweep(self, folder: Path) -> None:
         """Throw away what processes that died here left behind."""
         for work in folder.glob(f"*{_WORK}"):
-            if free(work.with_name(work.name.removesuffix(_WORK) + _LOCK)):
-                shutil.rmtree(work, ignore_errors=True)
+            with unless_taken(work.with_name(work.name.removesuffix(_WORK) + _LOCK)) as ours:
+                if ours:
+                    shutil.rmtree(work, ignore_errors=True)
 
 
 @contextmanager

@@ -60,6 +60,7 @@ async def fetch(
             raise FetchFailed(f"{work_place} is in the way: delete it")
         again = cache.known(key)
         if again is not None and cache.file(again, name).is_file():
+            check(key, again, wanted)
             return cache.file(again, name), again
         path, found = await _fetch(wheel, work, environ, told)
         check(key, found, wanted)
@@ -78,7 +79,9 @@ async def _fetch(wheel: Wheel, work: Path, environ: Mapping[str, str], told: Tol
         if fraction is not None:
             told(step, _DOWNLOAD_SHARE * fraction)
 
-    ended = await program.run(download_command(wheel, work), {**environ, "TMPDIR": str(work)}, heard, merge=True)
+    ended = await program.run(
+        download_command(wheel, work), program.keyless(environ) | {"TMPDIR": str(work)}, heard, merge=True
+    )
     if ended.status != 0:
         tips = advice(ended.tail)
         if any("No space left" in line for line in ended.tail):

@@ -37,7 +37,7 @@ def health(house: House, metrics: CollectorRegistry, version: str, stopping: Cal
         return {"version": version}
 
     @router.get("/metrics", summary="Prometheus metrics")
-    def metrics_() -> Response:
+    async def metrics_() -> Response:
         return Response(generate_latest(metrics), media_type=CONTENT_TYPE_LATEST)
 
     return router

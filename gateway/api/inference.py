@@ -63,20 +63,27 @@ class Inference:
 
     async def _begin_stream(self, call: Call, client: Client) -> Answer:
         """The answer's beginning, with comments to the client for as long as there is nothing better."""
-        async with Heartbeats(client):
-            try:
-                return await self._relay.begin(call)
-            except GatewayError as failure:
-                if not client.begun:
-                    raise
-                return Failure(call.operation, failure, call.exchange)
+        answer: Answer | None = None
+        try:
+            async with Heartbeats(client):
+                try:
+                    answer = await self._relay.begin(call)
+                except GatewayError as failure:
+                    if not client.begun:
+                        raise
+                    answer = Failure(call.operation, failure, call.exchange)
+        except BaseException:
+            if answer is not None:
+                answer.close()  # the client left while the last heartbeat was being stopped
+            raise
+        return answer
 
     def _understand(self, operation: Operation, body: bytes, priority: Priority, exchange: Exchange) -> Call:
         wanted = decode(body)
         target, pool = self._house.resolve(wanted.model or "")
         exchange.model = target.model.name
         exchange.engine = target.model.engine
-        exchange.stream = bool(wanted.stream)
+        exchange.stream = bool(wanted.stream) and operation.streams
         engine = self._engines[target.model.engine]
         if operation.path not in engine.capabilities.paths:
             raise NotImplementedHere(

@@ -43,7 +43,7 @@ class Streaming:
         self.body, self.outcomes, self.exchange = Body(*pieces), [], exchange(stream=True)
         lease = Lease(None, lambda _, outcome: self.outcomes.append(outcome), trial=False)
         reader = StreamReader(operation, hide_usage=hide_usage)
-        self.answer = StreamAnswer(operation, reader, self.body, lease, self.exchange, Clock())
+        self.answer = StreamAnswer(operation, reader, self.body, lease, self.exchange, Clock(), lambda _: None)
         self.outbox, self.socket = Outbox(hurdle=hurdle), Socket()
         self.client = WireClient(self.socket, lambda _: None, []) if wire else AsgiClient(Inbox(), self.outbox)
 

@@ -144,7 +144,7 @@ async def test_a_busy_worker_is_passed_over_and_not_suspected(status):
         assert (house.suspected, house.record.attempts) == ([], 2)
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 413, 422])
+@pytest.mark.parametrize("status", [400, 404, 413, 422])
 async def test_an_engines_own_refusal_is_never_retried(status):
     body = b'{"error":{"message":"no","code":%d}}' % status
     async with house_of([says(http(body, status))], [says(STREAM)]) as house:
@@ -256,3 +256,18 @@ async def test_the_whole_pool_failing_gets_no_storm_of_retries():
         assert {type(each) for each in begun} == {WorkerFailed}
         assert sum(house.asked) == 40
         assert house.pool.retries.under_way == 0
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_worker_that_refuses_our_key_has_failed_us_and_not_the_client(status):
+    """The client's own key was good: another worker is asked, and the supervisor hears of this one."""
+    async with house_of([says(http(b"{}", status))], [says(STREAM)]) as house:
+        assert (await house.ask()).body == WHOLE_STREAM
+        assert len(house.suspected) == 1
+
+
+async def test_a_worker_that_fails_after_the_first_token_is_suspected():
+    """It is probed at once, not at the next round."""
+    async with house_of([closes(chunked(sse(delta("Hi")), end=False))]) as house:
+        await house.ask()
+        assert len(house.suspected) == 1
