@@ -81,10 +81,10 @@ def broken_off(heard: Transcript, code: str, *, seed: int = 0) -> bool:
 
 def refused(heard: Transcript, status: int, code: str) -> bool:
     """Whether an answer is this refusal in the envelope, with its request id; a 503 says when to come back."""
+    if (heard.status, heard.end) != (status, End.COMPLETE):
+        return False
     hinted = status != 503 or int(heard.headers["retry-after"]) >= 1
-    return (heard.status, heard.json()["error"]["code"], heard.end) == (status, code, End.COMPLETE) and (
-        bool(heard.headers["x-request-id"]) and hinted
-    )
+    return heard.json()["error"]["code"] == code and bool(heard.headers["x-request-id"]) and hinted
 
 
 async def together(work: Iterable[Awaitable[Any]]) -> list[Any]:

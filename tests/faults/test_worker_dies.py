@@ -71,7 +71,8 @@ async def test_a_hundred_without_a_first_token_are_all_answered(
     assert lost == []
     assert pair.second.counts()["requests"] == before + MANY
     await eventually(lambda: attempts(pair, name, 2) == MANY, what="a hundred log lines")
-    assert 10 < most <= MANY // 5
+    # A stream leaves the budget with its first token, and is on the worker for a moment longer.
+    assert 10 < most <= MANY // 5 + 10
 
 
 async def _most_at_once(worker: FakeWorker, until: asyncio.Task) -> int:
