@@ -95,6 +95,10 @@ class Engine(Protocol):
     def capacity(self, options: Mapping[str, object]) -> int:
         """How many requests a worker started with `options` runs at once."""
 
+    @property
+    def dead_statuses(self) -> frozenset[int]:
+        """What `health` is answered with by a server whose engine is dead and stays so, once it was healthy."""
+
     def health(self) -> HttpCall:
         """Answered with 200 by a worker that can generate."""
 

@@ -52,6 +52,9 @@ class VLLMEngine:
         generation_tokens="vllm:generation_tokens_total",
     )
 
+    dead_statuses: Final = frozenset({503})
+    """vllm/entrypoints/serve/instrumentator/health.py: exactly on `EngineDeadError`."""
+
     def launch(self, plan: LaunchPlan) -> Launch:
         """The module is started, not the `vllm` script: that one fails in the CPU build (MODELS.md)."""
         flags = _own_flags(plan) | _defaults(plan) | _spelled(plan.options)

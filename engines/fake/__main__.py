@@ -43,12 +43,13 @@ def main(argv: Sequence[str], key: str) -> int:
         seed=options.seed,
         behaviour=behaviour,
     )
-    asyncio.run(serve(App(settings), options.host, options.port, options.ready_after))
+    app = App(settings)
+    asyncio.run(serve(app, options.host, options.port, ready_after=options.ready_after, lingers=options.lingers))
     return 0
 
 
-async def serve(app: App, host: str, port: int, ready_after: float) -> None:
-    """Listens until SIGTERM; then every running answer ends with `abort`, as vLLM's do."""
+async def serve(app: App, host: str, port: int, *, ready_after: float, lingers: bool) -> None:
+    """Listens until SIGTERM; then every running answer ends with `abort`, as vLLM's do, unless it `lingers`."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -65,6 +66,9 @@ async def serve(app: App, host: str, port: int, ready_after: float) -> None:
         await stopping.wait()
         alarm.cancel()
         server.close()
+        if lingers:
+            app.pace.freeze()
+            await asyncio.Event().wait()
         app.pace.abort()
         loop.call_later(_ABORT_GRACE, os._exit, 0)
     for connection in list(census):
@@ -83,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of scripted chance")
     parser.add_argument("--ready-after", type=float, default=0.0, help="seconds of 503 before it is ready")
     parser.add_argument("--crash-at-start", type=int, metavar="STATUS", help="print an error and exit")
+    lingers = "on SIGTERM stop listening, keep open answers silent and never end: a race that vLLM has"
+    parser.add_argument("--lingers", action="store_true", help=lingers)
     for field in FIELDS:
         name = "--" + field.name.replace("_", "-")
         if field.type is bool:

@@ -84,6 +84,15 @@ def step(life: Life, event: Event, now: float, reason: str = "", limits: Limits 
     return _STEPS[event](life, now, reason, limits)
 
 
+def hopeless(life: Life, *, dead: bool, unhealthy_for: float, hung_after: float) -> bool:
+    """Whether only another process can help: it is unhealthy, and known to be dead or so for too long. Seconds.
+
+    A server may have closed its listener and wait for ever for the answers that are still open (vLLM after a SIGTERM
+    that came from outside, uvicorn on the whole): its clients hear nothing until the process ends.
+    """
+    return life.state is WorkerState.UNHEALTHY and (dead or unhealthy_for > hung_after)
+
+
 def _started(life: Life, _now: float, reason: str, _limits: Limits) -> Life:
     if life.state is not WorkerState.BACKOFF:
         return life

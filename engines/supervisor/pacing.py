@@ -16,10 +16,12 @@ class Pacing:
     start_within: float = 900.0
     """A worker that is not ready by then is taken for hung."""
     probe_every: float = 5.0
+    probe_again: float = 1.0
+    """After the first probe that found a ready worker dead: the second one need not wait for its turn."""
     probe_within: float = 2.0
     warm_up_within: float = 120.0
     hung_after: float = 60.0
-    """A worker of ours that is unhealthy for so long is replaced."""
+    """A worker of ours that is unhealthy for so long is replaced; one that is dead, at once."""
     grace: float = 10.0
     """Between SIGTERM and SIGKILL."""
     prepare_first: float = 10.0

@@ -19,10 +19,12 @@ _NOT_FOUND: Final = 404
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a worker answered as it should; the reason in words where it did not."""
+    """Whether a worker answered as it should; the reason in words where it did not. Invariant: never good and dead."""
 
     good: bool
     reason: str = ""
+    dead: bool = False
+    """Not slow, but gone for good if it was ever ready: nobody listens, or its engine has said so."""
 
 
 class Prober:
@@ -31,12 +33,17 @@ class Prober:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client: Final = client
 
-    async def health(self, url: str, key: str, call: HttpCall, *, within: float) -> Verdict:
-        """Asks as the engine wants to be asked; a server without that path is asked for its models instead."""
+    async def health(
+        self, url: str, key: str, call: HttpCall, *, within: float, dead: frozenset[int] = frozenset()
+    ) -> Verdict:
+        """Asks as the engine wants to be asked; a server without that path is asked for its models instead.
+
+        `dead` are the statuses by which the engine says that it is.
+        """
         answer = await self._ask(url, key, call, within)
         if isinstance(answer, httpx.Response) and answer.status_code == _NOT_FOUND:
             answer = await self._ask(url, key, _MODELS, within)
-        return _verdict(answer, call.path)
+        return _verdict(answer, call.path, dead)
 
     async def warm_up(self, url: str, key: str, call: HttpCall, *, within: float) -> Verdict:
         """One real generation."""
@@ -45,7 +52,7 @@ class Prober:
     async def names(self, url: str, key: str, *, within: float) -> tuple[str, ...]:
         """What the worker calls its models; () where it does not say."""
         answer = await self._ask(url, key, _MODELS, within)
-        if isinstance(answer, str) or answer.status_code != _OK:
+        if isinstance(answer, Verdict) or answer.status_code != _OK:
             return ()
         try:
             listed: Any = answer.json()
@@ -53,8 +60,8 @@ class Prober:
         except (ValueError, KeyError, TypeError):
             return ()
 
-    async def _ask(self, url: str, key: str, call: HttpCall, within: float) -> httpx.Response | str:
-        """The answer, or in words why there is none."""
+    async def _ask(self, url: str, key: str, call: HttpCall, within: float) -> httpx.Response | Verdict:
+        """The answer, or why there is none."""
         headers = {"content-type": "application/json"} if call.body else {}
         if key:
             headers["authorization"] = f"Bearer {key}"
@@ -63,11 +70,13 @@ class Prober:
                 call.method, url + call.path, content=call.body or None, headers=headers, timeout=within
             )
         except httpx.TimeoutException:
-            return f"{call.path} did not answer within {within:g} s"
-        except httpx.ConnectError:
-            return "connection refused"
+            return Verdict(good=False, reason=f"{call.path} did not answer within {within:g} s")
+        except httpx.ConnectError as fault:
+            if _refused(fault):
+                return Verdict(good=False, reason="connection refused", dead=True)
+            return Verdict(good=False, reason=f"no connection: {fault}")
         except httpx.HTTPError as fault:
-            return f"{call.path}: {type(fault).__name__}: {fault}"
+            return Verdict(good=False, reason=f"{call.path}: {type(fault).__name__}: {fault}")
 
 
 def client() -> httpx.AsyncClient:
@@ -76,9 +85,19 @@ def client() -> httpx.AsyncClient:
     return httpx.AsyncClient(trust_env=False, follow_redirects=False, limits=limits)
 
 
-def _verdict(answer: httpx.Response | str, path: str) -> Verdict:
-    if isinstance(answer, str):
-        return Verdict(good=False, reason=answer)
+def _refused(fault: BaseException | None) -> bool:
+    """Whether it was the worker that did not want us. That we lack a descriptor is a `ConnectError` too."""
+    while fault is not None:
+        if isinstance(fault, ConnectionRefusedError):
+            return True
+        fault = fault.__cause__ or fault.__context__
+    return False
+
+
+def _verdict(answer: httpx.Response | Verdict, path: str, dead: frozenset[int] = frozenset()) -> Verdict:
+    if isinstance(answer, Verdict):
+        return answer
     if answer.status_code != _OK:
-        return Verdict(good=False, reason=f"{path} answered {answer.status_code}")
+        reason = f"{path} answered {answer.status_code}"
+        return Verdict(good=False, reason=reason, dead=answer.status_code in dead)
     return Verdict(good=True)

@@ -15,7 +15,7 @@ from typing import Final
 from engines.launchers.launcher import Launcher, LaunchFailed, Placed, Seat
 from engines.supervisor import logfile, milestones
 from engines.supervisor.events import Announce, WorkerLost
-from engines.supervisor.lifecycle import Event, Life, step
+from engines.supervisor.lifecycle import Event, Life, hopeless, step
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.probe import Prober, Verdict
 from registry.snapshot import Loading, WorkerState, WorkerView
@@ -128,8 +128,9 @@ class Worker:
             await asyncio.sleep(self._pacing.ready_every)
         self._outlets.started_in(self._clock.now() - begun)
         self._happen(Event.PROVED)
+        pause = self._pacing.probe_every
         while True:
-            await self._watch(placed)
+            pause = await self._watch(placed, pause)
 
     async def _proved(self, placed: Placed) -> Verdict:
         """Healthy, and one token generated."""
@@ -146,24 +147,31 @@ class Worker:
 
     async def _health(self, placed: Placed) -> Verdict:
         call = self._seat.engine.health()
-        return await self._prober.health(placed.url, placed.key, call, within=self._pacing.probe_within)
+        dead = self._seat.engine.dead_statuses
+        return await self._prober.health(placed.url, placed.key, call, within=self._pacing.probe_within, dead=dead)
 
-    async def _watch(self, placed: Placed) -> None:
-        """One probe, when it is due or when somebody suspects."""
+    async def _watch(self, placed: Placed, pause: float) -> float:
+        """One probe, after `pause` seconds or when somebody suspects. Returns the pause before the next."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._pacing.probe_every):
+            async with asyncio.timeout(pause):
                 await self._suspected.wait()
         suspected = self._suspected.is_set()
         self._suspected.clear()
         verdict = await self._health(placed)
         if verdict.good:
             self._happen(Event.GOOD_PROBE)
-            return
+            return self._pacing.probe_every
         for _ in range(self._pacing.limits.bad_probes if suspected else 1):
             self._happen(Event.BAD_PROBE, verdict.reason)
-        unhealthy_for = self._clock.now() - self._changed
-        if self._life.state is WorkerState.UNHEALTHY and unhealthy_for > self._pacing.hung_after:
-            self._kill(placed, f"unhealthy for {self._pacing.hung_after:g} s: {verdict.reason}")
+        self._end_if_hopeless(placed, verdict)
+        doubtful = verdict.dead and self._life.state is WorkerState.READY
+        return self._pacing.probe_again if doubtful else self._pacing.probe_every
+
+    def _end_if_hopeless(self, placed: Placed, verdict: Verdict) -> None:
+        unhealthy_for, hung_after = self._clock.now() - self._changed, self._pacing.hung_after
+        if hopeless(self._life, dead=verdict.dead, unhealthy_for=unhealthy_for, hung_after=hung_after):
+            held = f"unhealthy for {unhealthy_for:.0f} s" if unhealthy_for > hung_after else "ended, as it was dead"
+            self._kill(placed, f"{held}: {verdict.reason}")
 
     def _kill(self, placed: Placed, reason: str) -> None:
         self._killed_because = reason

@@ -25,7 +25,8 @@ ENDLESS = {"model": MODEL, "messages": QUESTION, "max_tokens": LONG, "stream": T
 async def test_a_worker_that_ends_fails_its_requests_and_is_replaced(
     house: House, client: openai.OpenAI, number: signal.Signals
 ):
-    """SIGTERM: the engine says `abort` and `[DONE]`. SIGKILL: it says nothing. Every client hears of both, once."""
+    """SIGKILL: the engine says nothing. SIGTERM: it says `abort` and `[DONE]`, or loses a race with itself and falls
+    silent, with its listener closed, until the supervisor ends it. Every client hears of each, once, in seconds."""
     worker = house.worker()
     raw, whole = (post(CHAT, endless(stream=stream)) for stream in (True, False))
     with client.chat.completions.create(**ENDLESS) as official:

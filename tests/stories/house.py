@@ -50,6 +50,10 @@ class House:
         self.events: list[dict] = []
         self.snapshot = Snapshot(0)
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
     def said(self, event: str) -> list[dict]:
         return [each for each in self.events if each["event"] == event]
 

@@ -6,9 +6,19 @@ import os
 import signal
 from pathlib import Path
 
+import httpx
+
+from registry.snapshot import WorkerView
+from tests.faults.client import calling, post
+from tests.faults.stage import CHAT
 from tests.stories.fakes import fake_worker
 from tests.stories.house import alive, answered, family, free_port, house, registry
 from tests.waiting import eventually
+
+
+async def busy(worker: WorkerView, requests: int) -> bool:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        return (await http.get(f"{worker.url}/fake/counts")).json()["running"] == requests
 
 
 async def test_a_model_becomes_ready_and_answers_through_the_gateway(tmp_path: Path) -> None:
@@ -89,6 +99,35 @@ async def test_a_frozen_worker_is_avoided_and_then_replaced(tmp_path: Path) -> N
         second = await running.ready(not_id=first.id)
     assert unhealthy.reason == "/health did not answer within 0.5 s"
     assert second.restarts == 1
+
+
+async def test_a_worker_that_stopped_listening_is_ended_so_that_its_clients_hear_of_it(tmp_path: Path) -> None:
+    """SIGTERM from outside: it lives, refuses everybody new and keeps those it has waiting, as vLLM may."""
+    async with house(registry(tmp_path, m={"options": {"vllm": {"lingers": True}}})) as running:
+        first = await running.ready()
+        await answered(running, "m")
+        slow = {"model": "m", "messages": [], "x_fake": {"itl": 0.1, "tokens": 99}}
+        stream, whole = (post(CHAT, slow | {"stream": each}) for each in (True, False))
+        async with calling(running.port, stream) as streamed, calling(running.port, whole) as asked:
+            await streamed.hear(events=3)
+            await eventually(lambda: busy(first, 2), what="two running requests")
+            os.kill(first.pid, signal.SIGTERM)
+            heard, told = await streamed.hear(), await asked.hear()
+        second = await running.ready(not_id=first.id)
+    assert ([each["code"] for each in heard.errors], heard.done) == (["worker_failed"], 0)
+    assert (told.status, told.json()["error"]["code"]) == (502, "worker_failed")
+    assert second.restarts == 1
+    assert running.said("WorkerLost")[0]["reason"] == "ended, as it was dead: connection refused"
+
+
+async def test_a_worker_whose_engine_died_is_replaced(tmp_path: Path) -> None:
+    """Its server lives and says so."""
+    async with house(registry(tmp_path, m={})) as running:
+        first = await running.ready()
+        async with httpx.AsyncClient(trust_env=False) as http:
+            await http.post(f"{first.url}/fake/script", json={"set": {"unhealthy": True}})
+        await running.ready(not_id=first.id)
+    assert running.said("WorkerLost")[0]["reason"] == "ended, as it was dead: /health answered 503"
 
 
 async def test_a_model_that_cannot_be_prepared_stops_nobody(tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ class PlainEngine:
     asked: list = field(default_factory=list)
     capabilities: Capabilities = _CAPABILITIES
     metrics: MetricNames = _METRICS
+    dead_statuses: frozenset[int] = frozenset()
 
     def prepare(self, body: bytes, *, served_name: str | None, want_usage: bool) -> bytes:
         self.asked.append((served_name, want_usage))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.supervisor.lifecycle import Event, Life, step
+from engines.supervisor.lifecycle import Event, Life, hopeless, step
 from registry.snapshot import WorkerState
 
 E, S = Event, WorkerState
@@ -77,6 +77,23 @@ def test_restarts_are_the_starts_after_the_first() -> None:
 def test_a_ready_worker_has_no_reason() -> None:
     assert live(E.STARTED, E.PROVED, E.BAD_PROBE, E.BAD_PROBE).reason == "why"
     assert live(E.STARTED, E.PROVED, E.BAD_PROBE, E.BAD_PROBE, E.GOOD_PROBE, E.GOOD_PROBE).reason == ""
+
+
+@pytest.mark.parametrize(
+    ("events", "dead", "unhealthy_for", "expected"),
+    [
+        ((E.STARTED, E.PROVED, E.BAD_PROBE, E.BAD_PROBE), True, 0.0, True),
+        ((E.STARTED, E.PROVED, E.BAD_PROBE, E.BAD_PROBE), False, 59.0, False),
+        ((E.STARTED, E.PROVED, E.BAD_PROBE, E.BAD_PROBE), False, 61.0, True),
+        ((E.STARTED, E.PROVED, E.BAD_PROBE), True, 99.0, False),
+        ((E.STARTED,), True, 99.0, False),
+    ],
+)
+def test_only_who_is_dead_or_unhealthy_for_long_is_hopeless(
+    events: tuple[Event, ...], *, dead: bool, unhealthy_for: float, expected: bool
+) -> None:
+    """One that starts refuses connections for minutes; one bad probe proves nothing."""
+    assert hopeless(live(*events), dead=dead, unhealthy_for=unhealthy_for, hung_after=60.0) is expected
 
 
 @given(st.lists(st.sampled_from(Event), max_size=30))

@@ -30,6 +30,24 @@ async def test_503_is_bad() -> None:
     assert await health(lambda _: httpx.Response(503)) == Verdict(good=False, reason="/health answered 503")
 
 
+async def test_a_status_of_the_dead_is_told_from_a_bad_one() -> None:
+    """Which statuses these are is the engine's knowledge."""
+    asked = prober(lambda _: httpx.Response(503))
+    verdict = await asked.health("http://w", "", HEALTH, within=2, dead=frozenset({503}))
+    assert verdict == Verdict(good=False, reason="/health answered 503", dead=True)
+
+
+async def test_where_nobody_listens_the_worker_is_dead() -> None:
+    """The refusal lies below other errors, as httpx raises it."""
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        between = OSError("all attempts failed")
+        between.__cause__ = ConnectionRefusedError(111)
+        raise httpx.ConnectError("no") from between
+
+    assert await health(answer) == Verdict(good=False, reason="connection refused", dead=True)
+
+
 async def test_without_a_health_path_the_models_are_asked() -> None:
     """A worker that somebody else runs may be any OpenAI-compatible server."""
     assert (await health(lambda request: httpx.Response(404 if request.url.path == "/health" else 200))).good
@@ -38,7 +56,7 @@ async def test_without_a_health_path_the_models_are_asked() -> None:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (httpx.ConnectError("no"), "connection refused"),
+        (httpx.ConnectError("[Errno 24] Too many open files"), "no connection: [Errno 24] Too many open files"),
         (httpx.ReadTimeout("slow"), "/health did not answer within 2 s"),
         (httpx.RemoteProtocolError("junk"), "/health: RemoteProtocolError: junk"),
     ],
