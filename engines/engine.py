@@ -39,6 +39,8 @@ class MetricNames:
     waiting: str
     prompt_tokens: str
     generation_tokens: str
+    progress: tuple[str, ...] = ()
+    """What else moves while the engine works, before a prompt is read to its end, say."""
 
 
 @dataclass(frozen=True, slots=True)

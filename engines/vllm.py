@@ -50,6 +50,8 @@ class VLLMEngine:
         waiting="vllm:num_requests_waiting",
         prompt_tokens="vllm:prompt_tokens_total",
         generation_tokens="vllm:generation_tokens_total",
+        # A prompt is counted with its first token; its chunks are seen by the blocks that they take (v1/metrics).
+        progress=("vllm:kv_cache_usage_perc",),
     )
 
     dead_statuses: Final = frozenset({503})

@@ -151,7 +151,10 @@ class App:
         await exchange.plain(200 if healthy else 503, body, None if body else _TEXT)
 
     async def _metrics(self, call: Call, exchange: Exchange) -> None:  # noqa: ARG002
-        text = self._dialect.metrics(self.settings.served_name, msgspec.structs.asdict(self.counts))
+        # While a prompt is read, chunk by chunk, the engine takes one block after the other.
+        usage = time.monotonic() % 100 / 100 if self.counts.prefilling else 0.0
+        figures = msgspec.structs.asdict(self.counts) | {"cache_usage": usage}
+        text = self._dialect.metrics(self.settings.served_name, figures)
         await exchange.plain(200, text.encode(), _TEXT)
 
     async def _version(self, call: Call, exchange: Exchange) -> None:  # noqa: ARG002

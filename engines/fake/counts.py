@@ -9,7 +9,7 @@ import msgspec
 
 
 class Counts(msgspec.Struct):
-    """Monotonic but for the gauges `running`, `waiting` and `connections`."""
+    """Monotonic but for the gauges `running`, `prefilling`, `waiting` and `connections`."""
 
     requests: int = 0
     """Generations asked for."""
@@ -19,6 +19,7 @@ class Counts(msgspec.Struct):
     after_leave: int = 0
     """Tokens made although the client had left."""
     running: int = 0
+    prefilling: int = 0
     waiting: int = 0
     prompt_tokens: int = 0
     generation_tokens: int = 0

@@ -34,7 +34,6 @@ class Generation:
 
     async def answer(self) -> None:
         """The whole answer, streamed or not."""
-        self.counts.prompt_tokens += len(self.job.prompt_ids)
         if self.job.stream:
             await self._stream()
         else:
@@ -48,7 +47,7 @@ class Generation:
                 finish = "abort"
                 break
             await self._die_or_hang(index)
-            self._made()
+            self._made(first=index == 0)
         body = msgspec.json.encode(self.shape.whole(self.job, finish))
         await self.exchange.plain(200, body)
 
@@ -72,7 +71,7 @@ class Generation:
             for choice in range(job.choices):
                 event = self.shape.token(job, choice, index, "length" if index == last and finish == "length" else None)
                 await self._send(index, event)
-                self._made()
+                self._made(first=made == 0)
                 made += 1
         if not job.words:
             await self._open()
@@ -115,7 +114,11 @@ class Generation:
         seconds = behaviour.itl if index else behaviour.ttft
         if behaviour.jitter:
             seconds *= 1 + behaviour.jitter * self.draw()
-        await self.pace.wait(seconds)
+        if index:
+            await self.pace.wait(seconds)
+            return
+        with self.counts.gauge("prefilling"):
+            await self.pace.wait(seconds)
 
     async def _die_or_hang(self, index: int) -> None:
         if index == self.behaviour.exit_at:
@@ -126,7 +129,9 @@ class Generation:
     def _aborted(self, index: int) -> bool:
         return self.pace.aborting or index == self.behaviour.abort_at
 
-    def _made(self) -> None:
+    def _made(self, *, first: bool) -> None:
+        # As vLLM counts: a prompt with its first token.
+        self.counts.prompt_tokens += len(self.job.prompt_ids) if first else 0
         self.counts.generation_tokens += 1
         if self.exchange.left.is_set():
             self.counts.after_leave += 1

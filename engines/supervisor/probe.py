@@ -13,6 +13,7 @@ import httpx
 from engines.engine import HttpCall
 
 _MODELS: Final = HttpCall("GET", "/v1/models")
+_METRICS: Final = HttpCall("GET", "/metrics")
 _OK: Final = 200
 _NOT_FOUND: Final = 404
 
@@ -48,6 +49,11 @@ class Prober:
     async def warm_up(self, url: str, key: str, call: HttpCall, *, within: float) -> Verdict:
         """One real generation."""
         return _verdict(await self._ask(url, key, call, within), call.path)
+
+    async def metrics(self, url: str, key: str, *, within: float) -> str:
+        """What the worker counts, as text; empty where it does not say."""
+        answer = await self._ask(url, key, _METRICS, within)
+        return "" if isinstance(answer, Verdict) or answer.status_code != _OK else answer.text
 
     async def names(self, url: str, key: str, *, within: float) -> tuple[str, ...]:
         """What the worker calls its models; () where it does not say."""

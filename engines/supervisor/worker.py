@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from engines.launchers.launcher import Launcher, LaunchFailed, Placed, Seat
-from engines.supervisor import logfile, milestones
+from engines.supervisor import logfile, milestones, watchdog
 from engines.supervisor.events import Announce, WorkerLost
 from engines.supervisor.lifecycle import Event, Life, hopeless, step
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.probe import Prober, Verdict
+from engines.supervisor.watchdog import Stall
 from registry.snapshot import Loading, WorkerState, WorkerView
 
 
@@ -64,10 +65,15 @@ class Worker:
         self._expected_start: Final = expected_start
         self._life = Life()
         self._placed: Placed | None = None
+        self._name = seat.model
+        """What the worker calls the model."""
         self._since = clock.wall()
         self._changed = clock.now()
         """The same moment, for durations."""
         self._suspected: Final = asyncio.Event()
+        self._stall = Stall()
+        self._doubted = False
+        """Whether somebody has seen it fail since it last made a token for us."""
         self._killed_because = ""
 
     @property
@@ -128,6 +134,7 @@ class Worker:
             await asyncio.sleep(self._pacing.ready_every)
         self._outlets.started_in(self._clock.now() - begun)
         self._happen(Event.PROVED)
+        self._stall, self._doubted = Stall(), False
         pause = self._pacing.probe_every
         while True:
             pause = await self._watch(placed, pause)
@@ -138,12 +145,16 @@ class Worker:
         if not verdict.good:
             return verdict
         listed = await self._prober.names(placed.url, placed.key, within=self._pacing.probe_within)
-        name = self._launcher.served_name(self._seat.model, listed)
-        call = self._seat.engine.warm_up(name)
-        verdict = await self._prober.warm_up(placed.url, placed.key, call, within=self._pacing.warm_up_within)
+        self._name = self._launcher.served_name(self._seat.model, listed)
+        verdict = await self._token(placed, within=self._pacing.warm_up_within)
         if verdict.good:
-            self._outlets.served_as(name)
+            self._outlets.served_as(self._name)
         return verdict
+
+    async def _token(self, placed: Placed, *, within: float) -> Verdict:
+        """A real one, asked for in so many seconds."""
+        call = self._seat.engine.warm_up(self._name)
+        return await self._prober.warm_up(placed.url, placed.key, call, within=within)
 
     async def _health(self, placed: Placed) -> Verdict:
         call = self._seat.engine.health()
@@ -157,7 +168,10 @@ class Worker:
                 await self._suspected.wait()
         suspected = self._suspected.is_set()
         self._suspected.clear()
+        self._doubted |= suspected
         verdict = await self._health(placed)
+        if verdict.good:
+            verdict = await self._progress(placed)
         if verdict.good:
             self._happen(Event.GOOD_PROBE)
             return self._pacing.probe_every
@@ -166,6 +180,32 @@ class Worker:
         self._end_if_hopeless(placed, verdict)
         doubtful = verdict.dead and self._life.state is WorkerState.READY
         return self._pacing.probe_again if doubtful else self._pacing.probe_every
+
+    async def _progress(self, placed: Placed) -> Verdict:
+        """Whether it works off what it has, as far as its engine tells. Without it, before it is called dead, it is
+        asked for a token: figures may be stale.
+        """
+        patience, within = watchdog.patience(self._seat.spec.timeouts.idle), self._pacing.probe_within
+        if patience is None:
+            return Verdict(good=True)
+        text = await self._prober.metrics(placed.url, placed.key, within=within)
+        figures = watchdog.figures(text, self._seat.engine.metrics)
+        busy = figures is not None and (figures.running > 0 or await self._owes_a_token(placed))
+        marks = figures.marks if figures and busy else None
+        longest_step = 2 * self._pacing.probe_every
+        self._stall = watchdog.observe(self._stall, marks, self._clock.now(), longest_step=longest_step)
+        if self._stall.lasted < patience or (await self._token(placed, within=within)).good:
+            return Verdict(good=True)
+        return Verdict(good=False, reason=f"it hangs: no progress for {self._stall.lasted:.0f} s", dead=True)
+
+    async def _owes_a_token(self, placed: Placed) -> bool:
+        """Whether it says that it has nothing to do, but somebody saw it fail, and we get nothing from it either.
+
+        An engine that hangs in its first step has not yet counted the request that it hangs in.
+        """
+        if self._doubted:
+            self._doubted = not (await self._token(placed, within=self._pacing.probe_within)).good
+        return self._doubted
 
     def _end_if_hopeless(self, placed: Placed, verdict: Verdict) -> None:
         unhealthy_for, hung_after = self._clock.now() - self._changed, self._pacing.hung_after

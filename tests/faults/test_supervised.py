@@ -1,4 +1,4 @@
-"""The same deaths under a real supervisor: rows 1, 5 and 6 of the fault matrix, from the client's side.
+"""The same deaths under a real supervisor: rows 1, 5, 6 and 7 of the fault matrix, from the client's side.
 
 What the supervisor itself does is in `tests/stories/test_supervisor.py`.
 """
@@ -9,9 +9,11 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 
+from registry.snapshot import WorkerView
 from tests.faults.client import Transcript, ask, get, post
 from tests.faults.stage import CHAT, Measure, refused, whole
 from tests.stories.house import House, house, registry
@@ -20,15 +22,21 @@ from tests.waiting import eventually
 SHORT = {"first_token": "500ms", "idle": "500ms"}
 
 
-async def chat(running: House, seed: int = 0) -> Transcript:
+async def chat(running: House, seed: int = 0, **script: Any) -> Transcript:
     question = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": seed % 2 == 0, "seed": seed}
-    return await ask(int(running.url.rpartition(":")[2]), post(CHAT, question))
+    return await ask(running.port, post(CHAT, question | ({"x_fake": script} if script else {})))
 
 
 async def both_ready(running: House) -> None:
     for seat in (0, 1):
         await eventually(lambda seat=seat: running.worker("ready", seat=seat), within=20, what="two ready workers")
     await eventually(lambda: _answers(running), what="an answer")
+
+
+async def script(worker: WorkerView, **behaviour: Any) -> None:
+    """From now on it behaves so, whoever asks."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        await http.post(f"{worker.url}/fake/script", json={"set": behaviour})
 
 
 async def _says_no_worker(running: House) -> bool:
@@ -86,3 +94,40 @@ async def test_a_stopped_worker_is_avoided_and_replaced(tmp_path: Path, measured
         measured("6", "SIGSTOP of an idle worker to its ejection, 10 requests in between", time.perf_counter() - began)
         await running.ready(not_id=victim.id)
         assert whole(await chat(running))
+
+
+async def test_a_generation_that_hangs_has_its_worker_replaced(tmp_path: Path, measured: Measure):
+    """Row 7: healthy, but no counter moves for twice the idle limit. The client hears 504, its successor an answer."""
+    async with house(registry(tmp_path, m={"timeouts": SHORT})) as running:
+        victim = await running.ready()
+        await eventually(lambda: _answers(running), what="an answer")
+        began = time.perf_counter()
+        await script(victim, hang_at=0)
+        heard = await chat(running, hang_at=3, ignore_disconnect=True)
+        fresh = await running.ready(not_id=victim.id)
+        measured("7", "a hanging generation to its worker's ready successor", time.perf_counter() - began)
+        assert ([error["code"] for error in heard.errors], fresh.restarts) == (["idle_timeout"], 1)
+        assert whole(await chat(running))
+    assert "ended, as it was dead: it hangs: no progress for 1 s" in running.said("WorkerLost")[0]["reason"]
+
+
+async def test_a_hang_before_the_first_token_is_seen_although_no_request_is_counted(tmp_path: Path):
+    """Row 7: an engine counts a request after its first step. A client that waited in vain makes us ask ourselves."""
+    async with house(registry(tmp_path, m={"timeouts": SHORT})) as running:
+        victim = await running.ready()
+        await eventually(lambda: _answers(running), what="an answer")
+        await script(victim, silent=True)
+        assert refused(await chat(running), 504, "first_token_timeout")
+        assert (await running.ready(not_id=victim.id)).restarts == 1
+        assert whole(await chat(running))
+
+
+async def test_what_only_takes_long_is_no_hang(tmp_path: Path):
+    """Row 7: a prompt that is read for thrice the idle limit, and an answer in JSON that takes as long."""
+    async with house(registry(tmp_path, m={"timeouts": SHORT | {"first_token": "9s"}})) as running:
+        worker = await running.ready()
+        await eventually(lambda: _answers(running), what="an answer")
+        prefill, json = await chat(running, ttft=2.5), await chat(running, seed=1, itl=0.16)
+        assert (prefill.status, prefill.done, json.status) == (200, 1, 200)
+        assert running.worker("ready").id == worker.id
+    assert running.said("WorkerLost") == []

@@ -26,7 +26,8 @@ async def test_a_worker_that_ends_fails_its_requests_and_is_replaced(
     house: House, client: openai.OpenAI, number: signal.Signals
 ):
     """SIGKILL: the engine says nothing. SIGTERM: it says `abort` and `[DONE]`, or loses a race with itself and falls
-    silent, with its listener closed, until the supervisor ends it. Every client hears of each, once, in seconds."""
+    silent, with its listener closed, until the supervisor ends it. Every client hears of each, once, in seconds.
+    """
     worker = house.worker()
     raw, whole = (post(CHAT, endless(stream=stream)) for stream in (True, False))
     with client.chat.completions.create(**ENDLESS) as official:

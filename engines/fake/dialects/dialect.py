@@ -57,4 +57,4 @@ class Dialect(Protocol):
         """The body of `GET /v1/models`."""
 
     def metrics(self, served_name: str, figures: Mapping[str, float]) -> str:
-        """The text of `GET /metrics`; `figures` are `running`, `waiting`, `prompt_tokens`, `generation_tokens`."""
+        """The text of `GET /metrics`; `figures` are `Counts`, and `cache_usage` in 0…1."""

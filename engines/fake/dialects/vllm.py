@@ -184,6 +184,7 @@ class VLLMDialect:
         label = f'{{engine="0",model_name="{served_name}"}}'
         lines = [
             f"vllm:num_requests_running{label} {figures['running']}",
+            f"vllm:kv_cache_usage_perc{label} {figures.get('cache_usage', 0.0)}",
             f"vllm:num_requests_waiting{label} {figures['waiting']}",
             f"vllm:prompt_tokens_total{label} {figures['prompt_tokens']}",
             f"vllm:generation_tokens_total{label} {figures['generation_tokens']}",

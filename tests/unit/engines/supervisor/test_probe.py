@@ -75,6 +75,11 @@ async def test_the_key_is_shown() -> None:
     assert (await health(answer, key="k")).good
 
 
+async def test_metrics_that_are_not_told_are_empty() -> None:
+    assert await prober(lambda _: httpx.Response(200, text="a 1")).metrics("http://w", "", within=2) == "a 1"
+    assert await prober(lambda _: httpx.Response(404, text="a 1")).metrics("http://w", "", within=2) == ""
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [(b'{"data":[{"id":"a"},{"id":"b"}]}', ("a", "b")), (b"<html>", ()), (b"[]", ()), (b'{"data":[{}]}', ())],

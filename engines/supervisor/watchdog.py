@@ -1,0 +1,77 @@
+"""Tells an engine that hangs from one that takes long, by the engine's own counters. Pure.
+
+Called by `worker` on every round of probes: a server's `/health` says nothing about whether tokens are made. An engine
+hangs when it has requests in work and none of its counters moves for twice the model's limit between two tokens. A
+long prompt moves what the engine tells of its cache, chunk by chunk; only one chunk that takes longer than that
+looks like a hang.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from engines.engine import MetricNames
+
+_PATIENCE: Final = 2.0
+"""Limits between two tokens (FAULTS)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One reading of a worker's `/metrics`."""
+
+    running: float
+    """Requests in work."""
+    marks: tuple[float, ...]
+    """What moves while the engine works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """How long nothing has moved. Invariant: `lasted` is 0 where nothing is to be done."""
+
+    marks: tuple[float, ...] | None = None
+    at: float = 0.0
+    """When it was last looked at, in seconds of the caller's clock."""
+    lasted: float = 0.0
+    """Seconds."""
+
+
+def figures(text: str, names: MetricNames) -> Figures | None:
+    """What Prometheus' text form says, each name summed over its series. None: the engine does not tell."""
+    marking = (names.prompt_tokens, names.generation_tokens, *names.progress)
+    found: dict[str, float] = dict.fromkeys((names.running, *marking), 0.0)
+    seen = set()
+    for line in text.splitlines():
+        name = line.partition("{")[0].partition(" ")[0]
+        if name in found:
+            found[name] += _number(line)
+            seen.add(name)
+    if not {names.running, names.prompt_tokens, names.generation_tokens} <= seen:
+        return None
+    return Figures(found[names.running], tuple(found[name] for name in marking))
+
+
+def observe(before: Stall, marks: tuple[float, ...] | None, now: float, *, longest_step: float) -> Stall:
+    """The stall after another look. `marks` None: nothing is in work, or nothing is known.
+
+    A look that is late counts for `longest_step` seconds at most: if the whole machine stood still, so did the engine.
+    """
+    if marks is None:
+        return Stall()
+    if marks != before.marks:
+        return Stall(marks, now)
+    return Stall(marks, now, before.lasted + min(now - before.at, longest_step))
+
+
+def patience(idle: float | None) -> float | None:
+    """How long a stall may last where clients wait `idle` seconds for the next token. None: for ever."""
+    return None if idle is None else _PATIENCE * idle
+
+
+def _number(line: str) -> float:
+    try:
+        return float(line.rpartition(" ")[2])
+    except ValueError:
+        return 0.0
