@@ -43,7 +43,7 @@ class Restarts:
 
 
 class Gateways:
-    """Invariant: until `stop`, every place has a gateway or one on its way."""
+    """Owns the listening socket. Invariant: until `stop`, every place has a gateway or one on its way."""
 
     def __init__(
         self,
@@ -77,8 +77,12 @@ class Gateways:
                 group.create_task(self._keep(place))
 
     async def stop(self, haste: asyncio.Event) -> None:
-        """SIGTERM to all; they drain; SIGKILL after the limit, or when `haste` is set. Returns when none is left."""
+        """SIGTERM to all; they drain; SIGKILL after the limit, or when `haste` is set. Returns when none is left.
+
+        Who connects from now on is refused: no successor will come for whom a connection could wait in the backlog.
+        """
         self._stopping.set()
+        self._socket.close()
         for gateway in self._running:
             gateway.terminate()
         with contextlib.suppress(TimeoutError):

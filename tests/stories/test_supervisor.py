@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -19,6 +20,15 @@ from tests.waiting import eventually
 async def busy(worker: WorkerView, requests: int) -> bool:
     async with httpx.AsyncClient(trust_env=False) as http:
         return (await http.get(f"{worker.url}/fake/counts")).json()["running"] == requests
+
+
+async def refuses(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionRefusedError:
+        return True
+    writer.close()
+    return False
 
 
 async def test_a_model_becomes_ready_and_answers_through_the_gateway(tmp_path: Path) -> None:
@@ -40,6 +50,21 @@ async def test_sigterm_stops_everything(tmp_path: Path) -> None:
         assert [pid for pid in pids if alive(pid)] == []
     assert [each["event"] for each in running.events[-2:]] == ["Draining", "Stopped"]
     assert (running.state / "workers.json").read_bytes() == b"[]"
+
+
+async def test_who_comes_during_the_drain_is_refused_and_nobody_is_left_waiting(tmp_path: Path) -> None:
+    """No gateway will come who could answer; the stream that runs is finished."""
+    async with house(registry(tmp_path, m={}), drain=10) as running:
+        await running.ready()
+        await answered(running, "m")
+        slow = {"model": "m", "messages": [], "stream": True, "x_fake": {"itl": 0.1, "tokens": 30}}
+        async with calling(running.port, post(CHAT, slow)) as stream:
+            await stream.hear(events=3)
+            running.process.terminate()
+            await eventually(lambda: refuses(running.port), within=2, what="a refused connection")
+            assert not stream.transcript.done
+            assert (await stream.hear()).done == 1
+        assert await running.process.wait() == 0
 
 
 async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
