@@ -24,6 +24,8 @@ from engines.supervisor.process import meaning
 GATEWAY: Final = (sys.executable, "-P", "-m", "gateway")
 _TETHER: Final = (sys.executable, "-I", "-S", str(Path(tether.__file__)))
 _SOURCE: Final = str(Path(engines.__file__).parent.parent)
+_BOUND_EVERY: Final = 10.0
+"""Seconds between two looks at the length of the logs."""
 _KILL_MARGIN: Final = 2.0
 """Seconds beyond the drain limit after which a gateway is killed."""
 
@@ -75,6 +77,7 @@ class Gateways:
         async with asyncio.TaskGroup() as group:
             for place in range(count):
                 group.create_task(self._keep(place))
+            group.create_task(self._bound_logs(count))
 
     async def stop(self, haste: asyncio.Event) -> None:
         """SIGTERM to all; they drain; SIGKILL after the limit, or when `haste` is set. Returns when none is left.
@@ -101,7 +104,7 @@ class Gateways:
             await gateway.wait()
 
     async def _keep(self, place: int) -> None:
-        log = self._logs / f"gateway-{place}.log"
+        log = self._log(place)
         starts = quick_ends = 0
         while not self._stopping.is_set():
             begun = self._clock()
@@ -118,6 +121,17 @@ class Gateways:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._restarts.wait(quick_ends - 1) if quick_ends else 0):
                     await self._stopping.wait()
+
+    async def _bound_logs(self, count: int) -> None:
+        while not self._stopping.is_set():
+            for place in range(count):
+                await asyncio.to_thread(logfile.bound, self._log(place))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_BOUND_EVERY):
+                    await self._stopping.wait()
+
+    def _log(self, place: int) -> Path:
+        return self._logs / f"gateway-{place}.log"
 
     async def _live(self, log: Path, restarts: int) -> str:
         """One gateway from its start to its end; says how it ended."""

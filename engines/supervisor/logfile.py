@@ -1,14 +1,21 @@
-"""A worker's log file: begun anew for each start (the previous one is kept as `.1`), and read from its end."""
+"""A child's log file: begun anew for each start (the previous one is kept as `.1`), bounded, read from its end.
+
+Called by `process`, `worker` and `gateways`.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+_LONGEST: Final = 64 * 1024 * 1024
 _TAIL_BYTES: Final = 64 * 1024
+_PRIVATE: Final = 0o600
 _TELLING: Final = re.compile(r"\b(\w*(Error|Exception|Refused)\b|error:|fatal|cannot|not found|[Kk]illed)")
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
 _PREFIX: Final = re.compile(r"^\([\w ]+ pid=\d+\)\s*|^\w+ \d\d-\d\d \d\d:\d\d:\d\d \[[^\]]*\]\s*")
@@ -19,8 +26,44 @@ def begin(path: Path) -> int:
     """An open descriptor of a fresh file at `path`, for a child to write to; the caller closes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
-        path.replace(path.with_name(path.name + ".1"))
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        path.replace(_previous(path))
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _PRIVATE)
+
+
+def bound(path: Path, longest: int = _LONGEST) -> None:
+    """Shortens a log of more than `longest` bytes to its tail; all of it is kept as `.1`, if the disk has room.
+
+    Its writer goes on undisturbed, since `begin` opened it for appending. A line that is written in the instant between
+    the copy and the cut is lost. Reads and writes as many bytes: not for an event loop.
+    """
+    with contextlib.suppress(OSError):  # a log that cannot be cut is no reason to end who writes it
+        if path.stat().st_size > longest:
+            _shorten(path)
+
+
+def _shorten(path: Path) -> None:
+    half = path.with_name(path.name + ".half")
+    with path.open("r+b") as log:
+        try:
+            with open(half, "wb", opener=_private) as copy:
+                shutil.copyfileobj(log, copy, 1024 * 1024)
+            half.replace(_previous(path))
+        except OSError:  # a full disk is a reason to cut, not to keep
+            with contextlib.suppress(OSError):
+                half.unlink()
+        log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+        end = log.read().partition(b"\n")[2]
+        log.truncate(0)
+    with contextlib.suppress(OSError), path.open("ab") as log:
+        log.write(end)
+
+
+def _previous(path: Path) -> Path:
+    return path.with_name(path.name + ".1")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, _PRIVATE)
 
 
 def tail(path: Path, lines: int = 20) -> tuple[str, ...]:

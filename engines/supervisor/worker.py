@@ -163,6 +163,8 @@ class Worker:
 
     async def _watch(self, placed: Placed, pause: float) -> float:
         """One probe, after `pause` seconds or when somebody suspects. Returns the pause before the next."""
+        if placed.log is not None:
+            await asyncio.to_thread(logfile.bound, placed.log)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._suspected.wait()

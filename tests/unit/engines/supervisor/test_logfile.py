@@ -27,6 +27,38 @@ def test_nobody_else_may_read_a_log(tmp_path: Path) -> None:
     assert (tmp_path / "w.log").stat().st_mode & 0o077 == 0
 
 
+def test_a_log_that_is_too_long_becomes_its_tail_while_it_is_written(tmp_path: Path) -> None:
+    """The writer notices nothing: its next line follows the tail, without a hole. The whole is kept as `.1`."""
+    path = tmp_path / "w.log"
+    writer = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    lines = b"".join(b"line %06d\n" % number for number in range(20_000))
+    os.write(writer, lines)
+    logfile.bound(path, 100_000)
+    os.write(writer, b"after\n")
+    os.close(writer)
+    kept = path.read_bytes()
+    assert (len(kept) <= 64 * 1024 + 6, kept.startswith(b"line ")) == (True, True)
+    assert (lines + b"after\n").endswith(kept)
+    assert path.with_name("w.log.1").read_bytes() == lines
+    assert path.with_name("w.log.1").stat().st_mode & 0o077 == 0
+
+
+def test_a_log_within_its_bound_is_left_alone(tmp_path: Path) -> None:
+    written(tmp_path / "w.log", "a\nb\n")
+    logfile.bound(tmp_path / "w.log", 4)
+    logfile.bound(tmp_path / "none.log", 4)
+    assert [each.name for each in tmp_path.iterdir()] == ["w.log"]
+
+
+def test_a_log_is_cut_even_where_it_cannot_be_copied(tmp_path: Path) -> None:
+    """A full disk, say: what the log takes is what is missing."""
+    path = tmp_path / "w.log"
+    written(path, "x" * 99 + "\n" + "y" * 80_000 + "\nend\n")
+    path.with_name("w.log.half").mkdir()
+    logfile.bound(path, 1000)
+    assert path.read_text() == "end\n"
+
+
 def test_the_tail_is_clean(tmp_path: Path) -> None:
     written(tmp_path / "w.log", "a\n\n\x1b[31mred\x1b[0m\nb\xff\n")
     assert logfile.tail(tmp_path / "w.log", 2) == ("red", "b\xff")
