@@ -6,7 +6,7 @@ acts on it. The gateway imports this file and the dialects; it never imports the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +29,8 @@ class Capabilities:
     """The inference paths it serves, as the gateway relays them."""
     hot_adapters: bool
     """Whether adapters load and unload on a running worker."""
+    token_ids: frozenset[str] = frozenset()
+    """The paths whose streams tell token ids where they are asked for; `continuation` can begin from those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,23 @@ class Launch:
     env: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A stream that broke off, as another worker of the same weights is to take it up."""
+
+    path: str
+    body: bytes
+    """The client's own."""
+    served_name: str
+    prompt: Sequence[int] = ()
+    """Token ids of the prompt and of the answer so far; empty: only the text is known."""
+    text: str = ""
+    """The answer so far, where its ids are not known."""
+    max_tokens: int | None = None
+    """What the answer may still have; None: as much as the context holds."""
+    min_tokens: int = 0
+
+
 class Engine(Protocol):
     """How to talk to one kind of engine. Implementations are values in `engines.ENGINES`."""
 
@@ -101,6 +120,9 @@ class Engine(Protocol):
     def dead_statuses(self) -> frozenset[int]:
         """What `health` is answered with by a server whose engine is dead and stays so, once it was healthy."""
 
+    def continues(self, options: Mapping[str, object]) -> bool:
+        """Whether answers of a worker started with `options` can be continued: its text is what its tokens spell."""
+
     def health(self) -> HttpCall:
         """Answered with 200 by a worker that can generate."""
 
@@ -113,9 +135,12 @@ class Engine(Protocol):
     def unload_adapter(self, name: str) -> HttpCall:
         """Drop the adapter called `name`."""
 
-    def prepare(self, body: bytes, *, served_name: str | None, want_usage: bool) -> bytes:
+    def prepare(self, body: bytes, *, served_name: str | None, want_usage: bool, want_ids: bool = False) -> bytes:
         """The body to send for a client's JSON object `body`, spliced, not re-serialised.
 
         `served_name` replaces the `model` where the client used another name (None: leave it); `want_usage`
-        asks for the usage event of a stream whose client did not.
+        asks for the usage event of a stream whose client did not; `want_ids` asks for its token ids.
         """
+
+    def continuation(self, interrupted: Interrupted) -> HttpCall | None:
+        """The call whose stream is the rest of the answer; None: the engine has no way to say it."""

@@ -11,22 +11,29 @@ import msgspec
 
 _FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NULL: Final = b"null"
+_IDS: Final = b'"return_token_ids":true'
 _USAGE: Final = b'"include_usage":true'
+_OPTIONS: Final = b'"stream_options":{' + _USAGE + b"}"
 
 
-def with_fields(body: bytes, *, model: str | None, include_usage: bool) -> bytes:
-    """`body` with another `model` (None: its own) and, where asked, `stream_options.include_usage` true.
+def with_fields(body: bytes, *, model: str | None, include_usage: bool, token_ids: bool = False) -> bytes:
+    """`body` with another `model` (None: its own) and, where asked, `stream_options.include_usage` true and
+    `return_token_ids` true.
 
     Fields keep their order and bytes; of doubled fields the last counts, as for every JSON parser in use. Raises
     `msgspec.DecodeError` if `body` is no JSON object.
     """
-    if model is None and include_usage and b"stream_options" not in body and b"\\" not in body:
-        return _with_first(body, b'"stream_options":{' + _USAGE + b"}")
+    if model is None and b"\\" not in body:
+        added = [_IDS] * token_ids + [_OPTIONS] * include_usage
+        if added and not ((token_ids and b"return_token_ids" in body) or (include_usage and b"stream_options" in body)):
+            return _with_first(body, b",".join(added))
     fields = _FIELDS.decode(body)
     if model is not None:
         fields["model"] = msgspec.Raw(msgspec.json.encode(model))
     if include_usage:
         fields["stream_options"] = _with_usage(fields.get("stream_options"))
+    if token_ids:
+        fields["return_token_ids"] = msgspec.Raw(b"true")
     return _joined(fields)
 
 

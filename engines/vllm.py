@@ -13,7 +13,8 @@ from typing import Final
 
 import msgspec
 
-from engines.engine import Capabilities, HttpCall, Launch, LaunchPlan, LaunchRefused, MetricNames
+from engines.continuing import by_text, by_token_ids
+from engines.engine import Capabilities, HttpCall, Interrupted, Launch, LaunchPlan, LaunchRefused, MetricNames
 from engines.splice import with_fields
 
 _DEFAULT_SEQUENCES: Final = 256
@@ -25,6 +26,9 @@ _KV_CACHE_GIB: Final = "1"
 
 _QUIET_PATHS: Final = "/health,/metrics"
 """Probed for ever; without this they drown the log whose tail we show."""
+
+
+_TOOL_PARSER: Final = "hermes"
 
 
 class VLLMEngine:
@@ -44,6 +48,7 @@ class VLLMEngine:
             }
         ),
         hot_adapters=True,
+        token_ids=frozenset({"/v1/chat/completions", "/v1/completions"}),
     )
     metrics: Final = MetricNames(
         running="vllm:num_requests_running",
@@ -70,6 +75,13 @@ class VLLMEngine:
         given = _spelled(options).get("max-num-seqs", _DEFAULT_SEQUENCES)
         return int(str(given))
 
+    def continues(self, options: Mapping[str, object]) -> bool:
+        """Not behind a reasoning parser, nor behind a tool parser other than ours, which leaves a chat without tools
+        alone (parser/abstract_parser.py): what such a parser swallows, a continued completion would show.
+        """
+        given = _spelled(options)
+        return "reasoning-parser" not in given and given.get("tool-call-parser", _TOOL_PARSER) == _TOOL_PARSER
+
     def health(self) -> HttpCall:
         """200; 503 once the engine process behind the server is dead."""
         return HttpCall("GET", "/health")
@@ -88,11 +100,15 @@ class VLLMEngine:
         """200 with a text; 404 if it is not there."""
         return HttpCall("POST", "/v1/unload_lora_adapter", msgspec.json.encode({"lora_name": name}))
 
-    def prepare(self, body: bytes, *, served_name: str | None, want_usage: bool) -> bytes:
+    def prepare(self, body: bytes, *, served_name: str | None, want_usage: bool, want_ids: bool = False) -> bytes:
         """`body` itself where nothing changes, else spliced. Raises `msgspec.DecodeError` if it is no JSON object."""
-        if served_name is None and not want_usage:
+        if served_name is None and not want_usage and not want_ids:
             return body
-        return with_fields(body, model=served_name, include_usage=want_usage)
+        return with_fields(body, model=served_name, include_usage=want_usage, token_ids=want_ids)
+
+    def continuation(self, interrupted: Interrupted) -> HttpCall | None:
+        """By token ids always, for they say exactly what the first worker had; a chat can also go on by its text."""
+        return by_token_ids(interrupted) if interrupted.prompt else by_text(interrupted)
 
 
 def _own_flags(plan: LaunchPlan) -> dict[str, object]:
@@ -126,7 +142,7 @@ def _defaults(plan: LaunchPlan) -> dict[str, object]:
         # Without a parser vLLM refuses every request with tools and `tool_choice: auto`, which is the openai
         # client's default. Hermes' <tool_call> JSON is what most small instruct models are trained on.
         # The level makes a forced call's arguments match the tool's parameters, as OpenAI's clients expect.
-        flags |= {"enable-auto-tool-choice": True, "tool-call-parser": "hermes", "tool-strict-level": "parameter"}
+        flags |= {"enable-auto-tool-choice": True, "tool-call-parser": _TOOL_PARSER, "tool-strict-level": "parameter"}
     return flags
 
 

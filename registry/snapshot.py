@@ -66,6 +66,11 @@ class WorkerView(msgspec.Struct, frozen=True):
     """The bearer key that the worker expects; empty: none."""
     capacity: int = 256
     """Requests that it runs at once; more than that wait in the gateway's queue."""
+    fingerprint: str = ""
+    """What its tokens depend on: weights, layout, engine, options. Workers with equal ones continue each other's
+    streams; empty: none may."""
+    context: int | None = None
+    """Tokens that it takes, prompt and answer together; None: it does not say."""
     pid: int | None = None
     restarts: int = 0
     since: float = 0.0

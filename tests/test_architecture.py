@@ -35,7 +35,15 @@ TESTS: Final = modules("tests")
 GRAPH: Final = arrows({module.name: module for module in OURS})
 
 DIALECTS: Final = frozenset(
-    {"engines", "engines.engine", "engines.splice", "engines.vllm", "engines.sglang", "engines.lmdeploy"}
+    {
+        "engines",
+        "engines.engine",
+        "engines.splice",
+        "engines.continuing",
+        "engines.vllm",
+        "engines.sglang",
+        "engines.lmdeploy",
+    }
 )
 """All of `engines` that a gateway may know, directly or through each other."""
 PLANES: Final = {
@@ -55,6 +63,7 @@ LAYERS: Final = (
     ("gateway.pool", "gateway.wire"),
     ("gateway.balance", "gateway.upstream", "gateway.client"),
     ("gateway.telemetry", "gateway.patience"),
+    ("gateway.resume",),
     ("gateway.exchange",),
     ("gateway.reading",),
     ("gateway.operations",),

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from engines.engine import Capabilities, HttpCall, Launch, LaunchPlan, MetricNames
+from engines.engine import Capabilities, HttpCall, Interrupted, Launch, LaunchPlan, MetricNames
 from gateway.exchange import Exchange
 from gateway.operations import OPERATIONS
 from registry.snapshot import ModelView, Snapshot, WorkerState, WorkerView
@@ -126,7 +126,7 @@ class PlainEngine:
     metrics: MetricNames = _METRICS
     dead_statuses: frozenset[int] = frozenset()
 
-    def prepare(self, body: bytes, *, served_name: str | None, want_usage: bool) -> bytes:
+    def prepare(self, body: bytes, *, served_name: str | None, want_usage: bool, want_ids: bool = False) -> bytes:  # noqa: ARG002
         self.asked.append((served_name, want_usage))
         return body
 
@@ -134,6 +134,12 @@ class PlainEngine:
         raise NotImplementedError
 
     def capacity(self, options: Mapping[str, object]) -> int:
+        raise NotImplementedError
+
+    def continues(self, options: Mapping[str, object]) -> bool:
+        raise NotImplementedError
+
+    def continuation(self, interrupted: Interrupted) -> HttpCall | None:
         raise NotImplementedError
 
     def health(self) -> HttpCall:
