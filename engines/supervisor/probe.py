@@ -28,6 +28,15 @@ class Verdict:
     """Not slow, but gone for good if it was ever ready: nobody listens, or its engine has said so."""
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a worker says of its models in `/v1/models`."""
+
+    names: tuple[str, ...] = ()
+    context: int | None = None
+    """Tokens that it takes, prompt and answer together, as vLLM tells them (`max_model_len`)."""
+
+
 class Prober:
     """Invariant: holds no state but connections; any number of workers may share one."""
 
@@ -55,16 +64,17 @@ class Prober:
         answer = await self._ask(url, key, _METRICS, within)
         return "" if isinstance(answer, Verdict) or answer.status_code != _OK else answer.text
 
-    async def names(self, url: str, key: str, *, within: float) -> tuple[str, ...]:
-        """What the worker calls its models; () where it does not say."""
+    async def listed(self, url: str, key: str, *, within: float) -> Listed:
+        """What the worker says of its models; nothing where it does not."""
         answer = await self._ask(url, key, _MODELS, within)
         if isinstance(answer, Verdict) or answer.status_code != _OK:
-            return ()
+            return Listed()
         try:
-            listed: Any = answer.json()
-            return tuple(str(card["id"]) for card in listed["data"])
-        except (ValueError, KeyError, TypeError):
-            return ()
+            cards: list[dict[str, Any]] = answer.json()["data"]
+            lengths = [card["max_model_len"] for card in cards if isinstance(card.get("max_model_len"), int)]
+            return Listed(tuple(str(card["id"]) for card in cards), min(lengths, default=None))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return Listed()
 
     async def _ask(self, url: str, key: str, call: HttpCall, within: float) -> httpx.Response | Verdict:
         """The answer, or why there is none."""

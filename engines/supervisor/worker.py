@@ -15,6 +15,7 @@ from typing import Final
 from engines.launchers.launcher import Launcher, LaunchFailed, Placed, Seat
 from engines.supervisor import logfile, milestones, watchdog
 from engines.supervisor.events import Announce, WorkerLost
+from engines.supervisor.fingerprint import fingerprint
 from engines.supervisor.lifecycle import Event, Life, hopeless, step
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.probe import Prober, Verdict
@@ -66,6 +67,8 @@ class Worker:
         self._life = Life()
         self._placed: Placed | None = None
         self._name = seat.model
+        self._context = seat.spec.context
+        self._fingerprint: Final = fingerprint(seat)
         """What the worker calls the model."""
         self._since = clock.wall()
         self._changed = clock.now()
@@ -144,8 +147,9 @@ class Worker:
         verdict = await self._health(placed)
         if not verdict.good:
             return verdict
-        listed = await self._prober.names(placed.url, placed.key, within=self._pacing.probe_within)
-        self._name = self._launcher.served_name(self._seat.model, listed)
+        listed = await self._prober.listed(placed.url, placed.key, within=self._pacing.probe_within)
+        self._name = self._launcher.served_name(self._seat.model, listed.names)
+        self._context = listed.context
         verdict = await self._token(placed, within=self._pacing.warm_up_within)
         if verdict.good:
             self._outlets.served_as(self._name)
@@ -251,6 +255,8 @@ class Worker:
             state=life.state,
             key=placed.key if placed else "",
             capacity=seat.engine.capacity(seat.spec.engine_options),
+            fingerprint=self._fingerprint,
+            context=self._context,
             pid=placed.pid if placed else None,
             restarts=life.restarts,
             since=self._since,

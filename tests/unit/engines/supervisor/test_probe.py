@@ -85,5 +85,12 @@ async def test_metrics_that_are_not_told_are_empty() -> None:
     [(b'{"data":[{"id":"a"},{"id":"b"}]}', ("a", "b")), (b"<html>", ()), (b"[]", ()), (b'{"data":[{}]}', ())],
 )
 async def test_names_are_what_the_worker_lists(body: bytes, expected: tuple[str, ...]) -> None:
-    listed = await prober(lambda _: httpx.Response(200, content=body)).names("http://w", "", within=2)
-    assert listed == expected
+    listed = await prober(lambda _: httpx.Response(200, content=body)).listed("http://w", "", within=2)
+    assert listed.names == expected
+
+
+async def test_the_context_is_what_the_worker_lists() -> None:
+    """The smallest, where a worker lists several names; adapters list none."""
+    body = b'{"data":[{"id":"a","max_model_len":2048},{"id":"b","max_model_len":null}]}'
+    listed = await prober(lambda _: httpx.Response(200, content=body)).listed("http://w", "", within=2)
+    assert listed.context == 2048
