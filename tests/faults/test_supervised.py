@@ -16,7 +16,8 @@ import httpx
 from registry.snapshot import WorkerView
 from tests.faults.client import Transcript, ask, get, post
 from tests.faults.stage import CHAT, Measure, refused, whole
-from tests.stories.house import House, house, registry
+from tests.stories.fakes import fake_worker
+from tests.stories.house import House, free_port, house, registry
 from tests.waiting import eventually
 
 SHORT = {"first_token": "500ms", "idle": "500ms"}
@@ -120,6 +121,21 @@ async def test_a_hang_before_the_first_token_is_seen_although_no_request_is_coun
         assert refused(await chat(running), 504, "first_token_timeout")
         assert (await running.ready(not_id=victim.id)).restarts == 1
         assert whole(await chat(running))
+
+
+async def test_a_worker_of_somebody_else_that_hangs_is_avoided_until_it_moves_again(tmp_path: Path):
+    """Row 7: not ours to end."""
+    port = free_port()
+    external = {"launcher": "external", "urls": [f"http://127.0.0.1:{port}"], "timeouts": SHORT}
+    async with house(registry(tmp_path, m=external)) as running, fake_worker(port, "--served-name", "m") as fake:
+        worker = await running.ready()
+        await eventually(lambda: _answers(running), what="an answer")
+        await script(worker, silent=True)
+        assert refused(await chat(running), 504, "first_token_timeout")
+        await eventually(lambda: running.worker("unhealthy"), what="a worker that is avoided")
+        assert running.worker().reason.startswith("it hangs: no progress for 1 s")
+        await fake.post("/fake/script", json={"reset": True})
+        assert (await running.ready()).id == worker.id
 
 
 async def test_what_only_takes_long_is_no_hang(tmp_path: Path):
