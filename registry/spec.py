@@ -135,7 +135,7 @@ class TimeoutsSpec(_Spec):
     first_token: DurationOrOff = 120.0
     """Streams: longest wait for the first event that carries content."""
     idle: DurationOrOff = 30.0
-    """Streams: longest pause between two events."""
+    """Streams: longest pause between two events. A worker that counts no progress for twice as long is replaced."""
     answer: DurationOrOff = 600.0
     """Answers that are not streamed: longest wait for the whole answer."""
     total: DurationOrOff = Field(default=None, json_schema_extra={"default": "off"})
