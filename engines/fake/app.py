@@ -120,7 +120,7 @@ class App:
     def _job(self, path: str, body: Mapping[str, Any], behaviour: Behaviour) -> Job:
         job_id = f"{self.counts.requests:08x}"
         now = int(time.time())  # noqa: TID251 (shown to people)
-        return plan(path, body, worker=self._worker, tokens=behaviour.tokens, job_id=job_id, created=now)
+        return plan(path, body, worker=self._worker, script=behaviour, job_id=job_id, created=now)
 
     async def _run(self, job: Job, behaviour: Behaviour, exchange: Exchange) -> None:
         """Holds a slot for the generation; what ends it early counts as aborted."""

@@ -18,6 +18,10 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     tokens: int = 16
     """How long an answer is where the request does not bound it."""
+    voice: str = ""
+    """Put before every word, as an adapter's name is: for texts that are not ASCII."""
+    halves: bool = False
+    """Every word is two tokens, the first of which ends inside a character, so that its event shows no text."""
     ttft: float = 0.0
     """Seconds before the first token."""
     itl: float = 0.0

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engines.fake.words import Vocabulary, next_number, word
+from engines.fake.behaviour import Behaviour
+from engines.fake.words import Vocabulary, half_id, next_number, spoken, word
 
 _LENGTH_FIELDS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
@@ -35,6 +36,9 @@ class Job:
     path: str
     prompt_ids: Sequence[int]
     words: Sequence[str]
+    """The text of each token; empty for half a word."""
+    ids: Sequence[int]
+    """The id of each token."""
     finish: str
     """`stop` or `length`."""
     choices: int = 1
@@ -63,17 +67,18 @@ class Worker:
     """The refusal of a prompt by the context and the prompt's length, in tokens."""
 
 
-def plan(path: str, body: Mapping[str, Any], *, worker: Worker, tokens: int, job_id: str, created: int) -> Job:
+def plan(path: str, body: Mapping[str, Any], *, worker: Worker, script: Behaviour, job_id: str, created: int) -> Job:
     """The job that `body` asks for. Raises `Refused` for what the engine refuses."""
     ids = prompt_ids(body, worker.vocabulary)
     if len(ids) > worker.context:
         raise worker.too_long(worker.context, len(ids))
     bound = _bound(body)
     model = body.get("model") or worker.served_name
-    voice = "" if model == worker.served_name else model
-    first = next_number(worker.vocabulary.decode(ids))
-    wanted = max(0, tokens - (first - 1))
+    voice = script.voice or ("" if model == worker.served_name else model)
+    said = spoken(ids) if script.halves else next_number(worker.vocabulary.decode(ids)) - 1
+    wanted = max(0, script.tokens - said)
     length = wanted if bound is None else min(wanted, bound)
+    tokens = [_token(number, body.get("seed") or 0, voice, script) for number in range(said, said + length)]
     options = body.get("stream_options") or {}
     return Job(
         id=job_id,
@@ -81,7 +86,8 @@ def plan(path: str, body: Mapping[str, Any], *, worker: Worker, tokens: int, job
         model=model,
         path=path,
         prompt_ids=ids,
-        words=[word(number, body.get("seed") or 0, voice) for number in range(first, first + length)],
+        words=[text for text, _ in tokens],
+        ids=[each for _, each in tokens],
         finish="stop" if length == wanted else "length",
         choices=body.get("n") or 1,
         stream=bool(body.get("stream")),
@@ -91,6 +97,14 @@ def plan(path: str, body: Mapping[str, Any], *, worker: Worker, tokens: int, job
         token_ids=bool(body.get("return_token_ids")),
         tool=_forced_tool(body),
     )
+
+
+def _token(index: int, key: int, voice: str, script: Behaviour) -> tuple[str, int]:
+    """Text and id of token `index` (from 0) of an answer."""
+    if script.halves and index % 2 == 0:
+        return "", half_id(index // 2 + 1)
+    number = (index // 2 if script.halves else index) + 1
+    return word(number, key, voice), Vocabulary().encode(word(number, key))[0]
 
 
 def prompt_ids(body: Mapping[str, Any], vocabulary: Vocabulary) -> list[int]:

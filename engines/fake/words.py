@@ -17,6 +17,8 @@ _LAST_WORD: Final = re.compile(r"w(\d{4,})-[0-9a-f]{4}\s*$")
 _MADE: Final = 10_000_000
 """Token ids from here on are our own words; below it are pieces of prompts."""
 _SUMS: Final = 0x10000
+_HALF: Final = 4_000_000_000
+"""Token ids from here on are first halves of words."""
 
 
 class WordsBroken(Exception):
@@ -44,6 +46,16 @@ def verify(text: str, *, key: int = 0, voice: str = "", first: int = 1) -> int:
             raise WordsBroken(f"at {at}: expected {expected!r}, found {text[at : at + 40]!r}")
         at, number = found.end(), number + 1
     return number - first
+
+
+def half_id(number: int) -> int:
+    """The token id of the first half of word `number`."""
+    return _HALF + number
+
+
+def spoken(ids: Sequence[int]) -> int:
+    """How many tokens of an answer these ids end with, where every word is two tokens."""
+    return next((at for at, each in enumerate(reversed(ids)) if each < _MADE), len(ids))
 
 
 def next_number(prompt: str) -> int:
@@ -75,6 +87,8 @@ class Vocabulary:
         return number
 
     def _text(self, each: int) -> str:
+        if each >= _HALF:
+            return ""
         if each < _MADE:
             return self._pieces.get(each, f"<{each}>")
         number, total = divmod(each - _MADE, _SUMS)

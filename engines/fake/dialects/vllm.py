@@ -10,18 +10,12 @@ import msgspec
 from engines.fake.dialects.dialect import Shape
 from engines.fake.dialects.vllm_typed import MESSAGES, RESPONSES
 from engines.fake.job import Job, Refused
-from engines.fake.words import Vocabulary
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 def _event(payload: object) -> bytes:
     return b"data: " + _encode(payload) + b"\n\n"
-
-
-def _ids(text: str) -> list[int]:
-    """Our own words' ids are computed, so they need no vocabulary that remembers."""
-    return Vocabulary().encode(text)
 
 
 class Chat:
@@ -65,7 +59,7 @@ class Chat:
             "logprobs": {"content": [_chat_logprob(each) for each in job.words]} if job.logprobs else None,
             "finish_reason": finish,
             "stop_reason": None,
-            "token_ids": _ids("".join(job.words)) if job.token_ids else None,
+            "token_ids": list(job.ids) if job.token_ids else None,
         }
 
     def _delta(self, job: Job, index: int) -> dict[str, Any]:
@@ -86,7 +80,7 @@ class Chat:
         if index is not None and job.logprobs:
             body["logprobs"] = {"content": [_chat_logprob(job.words[index])]}
         if job.token_ids:
-            body["token_ids"] = [] if index is None else _ids(job.words[index])
+            body["token_ids"] = [] if index is None else [job.ids[index]]
         return self._frame(job) | {"choices": [body]}
 
     def _frame(self, job: Job, kind: str = "chat.completion.chunk") -> dict[str, Any]:
@@ -102,20 +96,25 @@ class Completion:
         return []
 
     def token(self, job: Job, choice: int, index: int, finish: str | None) -> bytes:
-        return _event(self._frame(job) | {"choices": [self._choice(job, choice, [job.words[index]], finish)]})
+        return _event(self._frame(job) | {"choices": [self._choice(job, choice, slice(index, index + 1), finish)]})
 
     def closing(self, job: Job, finish: str, made: int) -> list[bytes]:
-        last = [] if finish == "length" else [self._choice(job, choice, [], finish) for choice in range(job.choices)]
+        last = (
+            []
+            if finish == "length"
+            else [self._choice(job, choice, slice(len(job.words), None), finish) for choice in range(job.choices)]
+        )
         events = [_event(self._frame(job) | {"choices": [each]}) for each in last]
         if job.usage:
             events.append(_event(self._frame(job) | {"choices": [], "usage": job.usage_of(made)}))
         return events
 
     def whole(self, job: Job, finish: str) -> dict[str, Any]:
-        choices = [self._choice(job, choice, job.words, finish) for choice in range(job.choices)]
+        choices = [self._choice(job, choice, slice(None), finish) for choice in range(job.choices)]
         return self._frame(job) | {"choices": choices, "usage": job.usage_of(len(job.words) * job.choices)}
 
-    def _choice(self, job: Job, choice: int, words: Sequence[str], finish: str | None) -> dict[str, Any]:
+    def _choice(self, job: Job, choice: int, part: slice, finish: str | None) -> dict[str, Any]:
+        words = job.words[part]
         logprobs = {
             "text_offset": [0] * len(words),
             "token_logprobs": [-0.1] * len(words),
@@ -128,8 +127,8 @@ class Completion:
             "logprobs": logprobs if job.logprobs else None,
             "finish_reason": finish,
             "stop_reason": None,
-            "token_ids": _ids("".join(words)) if job.token_ids else None,
-            "prompt_token_ids": list(job.prompt_ids) if job.token_ids else None,
+            "prompt_token_ids": list(job.prompt_ids) if job.token_ids and not part.start else None,
+            "token_ids": list(job.ids[part]) if job.token_ids else None,
         }
 
     def _frame(self, job: Job) -> dict[str, Any]:

@@ -8,12 +8,13 @@ from typing import Any
 
 from engines.fake.dialects.dialect import Shape
 from engines.fake.job import Job
-from engines.fake.words import word
+from engines.fake.words import Vocabulary, word
 
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
 WORDS = [word(1), word(2)]
-JOB = Job(id="7", created=1, model="small", path=CHAT, prompt_ids=[1, 2, 3], words=WORDS, finish="stop")
+IDS = Vocabulary().encode("".join(WORDS))
+JOB = Job(id="7", created=1, model="small", path=CHAT, prompt_ids=[1, 2, 3], words=WORDS, ids=IDS, finish="stop")
 
 
 def job(path: str = CHAT, **changes: Any) -> Job:
