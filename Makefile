@@ -14,7 +14,7 @@ SETUP  := $(or $(PYTHON),python3) -I engines/environments/bootstrap.py
 PYTEST := $(BIN)/python -m pytest
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup develop serve test check lint types unit prepare bench faults-report soak clean
+.PHONY: help setup develop serve test check lint types unit prepare bench loadtest faults-report soak clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -48,10 +48,16 @@ unit: develop
 
 # Environments are installed side by side with fetching and quantizing the weights; the tests then find all of it.
 prepare: develop
+	@$(BIN)/python -m loadtests.drive --install
 	@$(BIN)/enginehouse pull --registry model_registry.yaml
 
 bench: develop ## the gateway benchmark; PEERS=1 measures other gateways too
 	PEERS=$(PEERS) $(BIN)/python -m loadtests.gateway_bench
+
+loadtest: export REGISTRY := $(REGISTRY)
+loadtest: export ARGS := $(ARGS)
+loadtest: setup ## Locust for RUN_TIME with USERS, on a house of its own or on HOST=https://…; docs/load-testing.md
+	@exec $(BIN)/python -m loadtests.drive
 
 faults-report: develop ## the fault matrix, with the measured times
 	$(PYTEST) -q tests/faults

@@ -1,0 +1,1 @@
+"""`make loadtest`: installs Locust, starts a house, runs Locust headless against it."""

@@ -1,0 +1,1 @@
+"""What Locust's users do; all but `run` works without Locust, and is tested so."""
