@@ -32,6 +32,7 @@ _USERS: Final = 1_000_000
 
 def prepare(environment: Environment, **_: object) -> None:
     """Locust's `init`: read the settings; headless, find out at once whether there is something to test."""
+    gevent.get_hub().loop.update_now()  # gevent's timers count from its last look, which was before all imports
     try:
         run = environment.enginehouse = Run(environment, read_settings(os.environ))
         if run.headless:
@@ -89,11 +90,11 @@ class Run:
     def figures(self) -> Figures:
         """What Locust and the tally have counted so far."""
         stats = self._environment.stats
-        first = stats.get("stream", "TTFT")
+        first = stats.entries.get(("stream", "TTFT"))
         return Figures(
             requests=stats.total.num_requests,
             failures=stats.total.num_failures,
-            ttft_p95=first.get_response_time_percentile(0.95) if first.num_requests else None,
+            ttft_p95=first.get_response_time_percentile(0.95) if first else None,
             p95=stats.total.get_response_time_percentile(0.95) if stats.total.num_requests else None,
             tokens_per_second=self.tally.completion / self.seconds if self.seconds else 0.0,
         )
