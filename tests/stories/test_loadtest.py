@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.processes import ROOT, FakeWorker, Gateway
 
 PROGRAM = [sys.executable, "-m", "loadtests.drive"]
@@ -54,7 +55,7 @@ def test_tables_and_reports_show_tokens_as_well_as_requests(gateway: Gateway, wo
 
 
 def test_rows_of_tokens_do_not_change_the_totals(gateway: Gateway):
-    _, output = loadtest(gateway.url, ARGS="StreamUser")
+    _, output = loadtest(gateway.url, ARGS="StreamUser", RUN_TIME="1s")
     assert row(output, "Aggregated", row(output, "POST", "stream")[2])
 
 
@@ -85,6 +86,24 @@ def test_a_server_that_is_down_is_one_sentence(free_port: int):
     status, output = loadtest(f"http://127.0.0.1:{free_port}")
     assert (status, output.count("\n")) == (2, 1), output
     assert "connection refused" in output
+
+
+def test_without_a_host_it_serves_a_registry_itself_and_stops_it(tmp_path: Path):
+    """The default is a clean clone's own model; here a worker that runs already stands in for the engine."""
+    registry = tmp_path / "registry.yaml"
+    with processes.fake_worker(key="") as started:
+        model = {"engine": "vllm", "launcher": "external", "urls": [started.url]}
+        registry.write_text(json.dumps({"models": {"small": model}}))
+        status, output = loadtest("", REGISTRY=str(registry), ARGS="ChatUser", RUN_TIME="1s")
+    assert status == 0, output
+    assert int(row(output, "POST", "chat")[2]) > 0
+    assert output.rstrip().endswith("stopped; nothing is left running")
+
+
+def test_a_house_that_cannot_be_served_is_said_in_its_own_words(tmp_path: Path):
+    status, output = loadtest("", REGISTRY=str(tmp_path / "missing.yaml"))
+    assert status == 2, output
+    assert "loadtest: enginehouse serve ended with status 2; its words are above" in output
 
 
 EVENT = b'data: {"choices": [{"delta": {"content": "a"}, "finish_reason": null}]}\n\n'
