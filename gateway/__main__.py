@@ -51,7 +51,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
 async def _serve(options: argparse.Namespace, settings: Settings) -> None:
     lines = Lines(sys.stderr.fileno())
     # The routes ask the server whether it stops, and the server serves the routes: one of the two comes second.
-    app = build(
+    app, shortcut = build(
         settings,
         options.control,
         ENGINES,
@@ -61,7 +61,7 @@ async def _serve(options: argparse.Namespace, settings: Settings) -> None:
         log=lines.write,
     )
     _calm_the_collector()
-    server = Server(configure(app, settings.drain, portable=options.portable))
+    server = Server(configure(app, None if options.portable else shortcut, settings.drain))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)

@@ -160,6 +160,10 @@ class StreamAnswer:
         """`client.Step`: whether the stream had its terminal event, or can have none."""
         return self._reader.over
 
+    def passes(self, piece: bytes, begin: int, end: int) -> bool:
+        """`client.Step`: one event in the middle of the answer."""
+        return self._reader.passes(piece, begin, end)
+
     def take(self, piece: bytes) -> bytes:
         """`client.Step`: the whole events that `piece` completes."""
         if not piece:

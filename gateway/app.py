@@ -1,7 +1,9 @@
 """The composition root of a gateway: every part is built here, once, and given what it needs.
 
-request → RequestId → AccessLog → Render → Auth → Limits → Front ─┬→ Inference → Relay → Pool → Worker
-└→ FastAPI: models, health, admin, docs
+                   ┌ Shortcut ────────────────────┐
+connection ────────┤      Door: id, auth, limits  ├→ Inference → Relay → Pool → Worker
+                   └ AsgiDoor → Front ────────────┘
+                                      └→ FastAPI: models, health, admin, docs
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -28,14 +30,15 @@ from gateway.control import Control
 from gateway.errors import MethodNotAllowed
 from gateway.middleware.access_log import AccessLog
 from gateway.middleware.auth import Auth
+from gateway.middleware.door import AsgiDoor, Door
 from gateway.middleware.limits import Limits
-from gateway.middleware.render import Render
-from gateway.middleware.request_id import RequestId
+from gateway.middleware.request_id import RequestIds
 from gateway.operations import OPERATIONS
 from gateway.pool.gauges import gauges
 from gateway.pool.house import House
 from gateway.relay import Relay
 from gateway.settings import Settings
+from gateway.shortcut import Shortcut
 from gateway.telemetry import Collector, Telemetry
 
 _FIRST_SNAPSHOT: Final = 1.0
@@ -62,6 +65,13 @@ class Front:
         await self._inference(operation, scope, receive, send)
 
 
+class Gateway(NamedTuple):
+    """What a server needs: the application, and the short way past ASGI that it may offer."""
+
+    app: App
+    shortcut: Shortcut
+
+
 def build(
     settings: Settings,
     control_path: Path,
@@ -71,7 +81,7 @@ def build(
     stopping: Callable[[], bool],
     abandoned: Callable[[], None],
     log: Callable[[str], None],
-) -> App:
+) -> Gateway:
     """A gateway that follows the supervisor at `control_path`; `abandoned` is called when that channel ends.
 
     `log` takes the access log's lines.
@@ -92,12 +102,9 @@ def build(
         api.include_router(router)
     document(api)
 
-    app: App = Front(inference, api)
-    app = Limits(app, settings.max_body)
-    app = Auth(app, settings)
-    app = Render(app)
-    app = AccessLog(app, telemetry, clock, log)
-    return RequestId(app, clock)
+    checks = (Auth(settings).check, Limits(settings.max_body).check)
+    door = Door(RequestIds(clock), checks, AccessLog(telemetry, clock, log))
+    return Gateway(AsgiDoor(Front(inference, api), door), Shortcut(door, inference))
 
 
 def _lifespan(

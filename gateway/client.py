@@ -19,14 +19,27 @@ WRITE_STALL: Final = 30.0
 """Seconds that a client may refuse to take a byte before it is cut."""
 
 
+class Sink(Protocol):
+    """Where a worker's body is pushed to."""
+
+    def chunk(self, read: bytes, begin: int) -> bool:
+        """A read that is one whole chunk of HTTP's chunked coding, its body `read[begin:-2]`; False: not as it is."""
+
+    def arrived(self, piece: bytes) -> None:
+        """Everything else: a piece of the body, empty at its end."""
+
+    def broke(self, fault: Exception) -> None:
+        """Told once, instead of the end."""
+
+
 class Source(Protocol):
     """A worker's body, as it is poured to a client."""
 
     async def next(self) -> bytes:
         """The next bytes; empty at the end."""
 
-    def flow(self, arrived: Callable[[bytes], None], broke: Callable[[Exception], None]) -> None:
-        """From now on call `arrived` for every piece (empty: the end) or once `broke`, instead of `next`."""
+    def flow(self, sink: Sink) -> None:
+        """From now on push everything into `sink`, instead of `next`."""
 
     def hold(self) -> None:
         """Stop flowing for a while: whoever takes it is slow."""
@@ -41,6 +54,9 @@ class Step(Protocol):
     @property
     def over(self) -> bool:
         """Whether nothing more is wanted."""
+
+    def passes(self, piece: bytes, begin: int, end: int) -> bool:
+        """Whether `piece[begin:end]` is forwarded as it is, and more is wanted. False says nothing: `take` decides."""
 
     def take(self, piece: bytes) -> bytes:
         """The bytes to forward for one piece; `piece` is empty at the worker's end."""

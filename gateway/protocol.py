@@ -1,4 +1,4 @@
-"""How HTTP comes in: uvicorn's protocol, with the few things that it leaves open closed.
+"""How HTTP comes in: uvicorn's protocol, with the few things that it leaves open closed, and a short way for the many.
 
 Used by `server` only.
 """
@@ -9,14 +9,15 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Final, cast
+from typing import Any, Final
 
 import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from gateway.asgi import Headers
+from gateway.cycle import Cycle
 from gateway.errors import GatewayError, HeadersTooLarge, InvalidRequest
+from gateway.shortcut import Shortcut
 
 HEADER_SECONDS: Final = 10.0
 HEADER_BYTES: Final = 16 * 1024
@@ -31,67 +32,18 @@ _NOTSENT_LOWAT: Final = 25
 _UNSENT: Final = 64 * 1024
 """Bytes that a client's socket takes beyond what is on the wire."""
 _KNOWN: Final = uvicorn.__version__ == "0.54.0"
-"""Whether this is the uvicorn whose request cycle `_CycleWire` was written for; under another one, ASGI does it all."""
-
-
-class _CycleWire:
-    """`gateway.wire.Wire` over uvicorn's request cycle: does what `RequestResponseCycle.send` does, less the checks."""
-
-    __slots__ = ("_cycle", "_protocol")
-
-    def __init__(self, protocol: Protocol, cycle: RequestResponseCycle) -> None:
-        self._protocol: Final = protocol
-        self._cycle: Final = cycle
-
-    @property
-    def closed(self) -> bool:
-        return self._cycle.disconnected or self._cycle.transport.is_closing()
-
-    @property
-    def full(self) -> bool:
-        return self._cycle.flow.write_paused
-
-    def on_lost(self, lost: Callable[[], None] | None) -> None:
-        self._protocol.lost = lost
-
-    def on_drained(self, drained: Callable[[], None] | None) -> None:
-        self._protocol.drained = drained
-
-    def open(self, status: int, headers: Headers, body: bytes = b"") -> None:
-        cycle = self._cycle
-        cycle.response_started = True
-        cycle.waiting_for_100_continue = False
-        lines = [STATUS_LINE[status]]
-        for name, value in (*cycle.default_headers, *headers):
-            lines += (name, b": ", value, b"\r\n")
-        lines += (b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n", body)
-        cycle.transport.write(b"".join(lines))
-
-    def write(self, data: bytes) -> None:
-        if not self._cycle.disconnected:
-            self._cycle.transport.write(data)
-
-    def close(self) -> None:
-        cycle = self._cycle
-        cycle.response_complete = True
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            cycle.transport.close()
-        cycle.on_response()
-
-    def cut(self) -> None:
-        self._cycle.transport.abort()
+"""Whether this is the uvicorn that `Cycle` was written for; under another one, every request goes the ASGI way."""
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol: offers its wire, bounds what a client may send and how slowly, refuses in our envelope.
+    """uvicorn's protocol: takes the shortcut, bounds what a client may send and how slowly, refuses in our envelope.
 
     Invariant: what a connection was asked before it broke the rules is answered first, and nothing is written into it.
     """
 
-    wired: ClassVar = _KNOWN
-    lost: Callable[[], None] | None = None
+    full: Callable[[], None] | None = None
     drained: Callable[[], None] | None = None
+    """Whom to tell when the client takes less than it is sent, and when it takes bytes again."""
     _fresh = 0
     """Bytes of the present read."""
     _head_bytes = 0
@@ -100,16 +52,26 @@ class Protocol(HttpToolsProtocol):
     """Whether a body is being received."""
     _body_began = 0.0
     _body_bytes = 0
+    _due: float | None = None
+    """When what is incomplete must be complete, or an idle connection is closed."""
     _alarm: asyncio.TimerHandle | None = None
-    """When what is incomplete must be complete."""
-    _ahead: Sequence[RequestResponseCycle] = ()
+    """One timer, moved by an assignment to `_due`: a request costs none."""
+    _rings = 0.0
+    """When it rings."""
+    _idle = False
+    """Whether the connection waits for its next request."""
+    _ahead: Sequence[RequestResponseCycle | Cycle] = ()
     """Requests that a pipelining client sent before the last one."""
     _deaf = False
     """Whether nothing more is read: the connection ends with the answers that it owes."""
 
+    def __init__(self, shortcut: Shortcut | None, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self._shortcut: Final = shortcut if _KNOWN else None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        self._alarm = self.loop.call_later(HEADER_SECONDS, self._too_slow)
+        self._expect_within(HEADER_SECONDS)
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family in _TCP:
             # Without it a slow reader's socket takes megabytes before it says that it is full.
@@ -120,7 +82,9 @@ class Protocol(HttpToolsProtocol):
             return
         self._fresh = len(data)
         self._head_bytes += self._fresh
-        self._unset_keepalive_if_required()
+        if self._idle:
+            self._idle = False
+            self._due = None
         self._parse(data)
         if (self._head_bytes or self._in_body) and not self.transport.is_closing():
             self._incomplete()
@@ -152,41 +116,63 @@ class Protocol(HttpToolsProtocol):
         if self._in_body:
             self._body_bytes += self._fresh
             self._head_bytes = 0
-            if self._alarm is None:
+            if self._due is None:
                 self._body_began, self._body_bytes = self.loop.time(), 0
-                self._alarm = self.loop.call_later(BODY_SECONDS, self._too_slow)
+                self._expect_within(BODY_SECONDS)
         elif self._head_bytes > HEADER_BYTES:
             self._refuse(HeadersTooLarge(f"The headers are longer than {HEADER_BYTES} bytes."))
-        elif self._alarm is None and not self._owes:
-            self._alarm = self.loop.call_later(HEADER_SECONDS, self._too_slow)
+        elif self._due is None and not self._owes:
+            self._expect_within(HEADER_SECONDS)
 
     @property
     def _owes(self) -> bool:
         """Whether a request is under way."""
-        cycle = cast("RequestResponseCycle | None", self.cycle)
+        cycle: RequestResponseCycle | Cycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
 
-    def _too_slow(self) -> None:
+    def _expect_within(self, seconds: float) -> None:
+        self._due = due = self.loop.time() + seconds
+        if self._alarm is None or self._rings > due:
+            self._set_alarm(due)
+
+    def _set_alarm(self, due: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._rings = due
+        self._alarm = self.loop.call_at(due, self._ring)
+
+    def _ring(self) -> None:
         self._alarm = None
+        if self._due is None:
+            return
+        if self.loop.time() < self._due:
+            self._set_alarm(self._due)
+        elif self._idle:
+            self.timeout_keep_alive_handler()
+        else:
+            self._too_slow()
+
+    def _too_slow(self) -> None:
         if self._in_body:
             if self.flow.read_paused:  # it is we who make it wait
                 self._body_began = self.loop.time()
-            due = self._body_began + BODY_SECONDS + self._body_bytes / BODY_RATE
+            self._due = due = self._body_began + BODY_SECONDS + self._body_bytes / BODY_RATE
             if self.loop.time() < due:
-                self._alarm = self.loop.call_at(due, self._too_slow)
+                self._set_alarm(due)
                 return
         elif self._owes:
             return
         self.transport.abort()
 
-    def _quiet(self) -> None:
-        """Nothing is incomplete any more."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        self._quiet()
+        self._due = None
         if len(self.headers) > HEADER_COUNT or self._headers_too_long():
             self._refuse(HeadersTooLarge(f"At most {HEADER_COUNT} headers of {HEADER_BYTES} bytes in all are read."))
             raise ValueError  # for the parser, which must not go on to the body
@@ -194,35 +180,89 @@ class Protocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self._in_body = True
-        before = cast("RequestResponseCycle | None", self.cycle)
+        before: RequestResponseCycle | Cycle | None = self.cycle
+        if (before is None or before.response_complete) and (short := self._shortly()) is not None:
+            self.cycle = short  # type: ignore[assignment]  # what uvicorn asks of it, it has
+            return
+        self._asgi_scope()
         super().on_headers_complete()
         if self.pipeline and before is not None:
             self._ahead = [each for each in (*self._ahead, before) if not each.response_complete]
-        if self.wired:
-            # The application's task begins at the loop's next turn, so it finds the wire in its scope.
-            self.scope["wire"] = _CycleWire(self, self.cycle)  # type: ignore[typeddict-unknown-key]
+
+    def _shortly(self) -> Cycle | None:
+        """The request's cycle, if it may take the short way."""
+        parser = self.parser
+        if self._shortcut is None or parser.get_method() != b"POST" or parser.get_http_version() != "1.1":
+            return None
+        scope = {"type": "http", "method": "POST", "headers": self.headers, "client": self.client}
+        operation = self._shortcut.admit(self.url, scope)
+        if operation is None:
+            return None
+        return Cycle(self, operation, scope, keep_alive=parser.should_keep_alive())
+
+    def _asgi_scope(self) -> None:
+        """What uvicorn makes at the beginning of every message, made for those that need it."""
+        url, headers = self.url, self.headers
+        super().on_message_begin()
+        self.url = url
+        self.headers.extend(headers)
+        self.expect_100_continue = any(
+            name == b"expect" and value.lower() == b"100-continue" for name, value in headers
+        )
 
     def _headers_too_long(self) -> bool:
         if self._head_bytes <= HEADER_BYTES and self._fresh <= HEADER_BYTES:
             return False  # all of it, the body's beginning included, is short enough
         return sum(len(name) + len(value) for name, value in self.headers) > HEADER_BYTES
 
+    def on_body(self, body: bytes) -> None:
+        cycle: RequestResponseCycle | Cycle = self.cycle
+        if isinstance(cycle, Cycle):
+            cycle.pieces.append(body)
+        else:
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
         if self.parser.should_upgrade():
             return
-        self._quiet()
+        self._due = None
         self._in_body = False
         self._head_bytes = 0
-        super().on_message_complete()
+        cycle: RequestResponseCycle | Cycle = self.cycle
+        if isinstance(cycle, Cycle) and self._shortcut is not None:
+            cycle.more_body = False
+            task = self.loop.create_task(self._shortcut.serve(cycle.operation, cycle.scope, cycle.body, cycle))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+            task.add_done_callback(cycle.ended)
+        else:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._idle = True
+        self._expect_within(self.timeout_keep_alive)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for cycle in self._ahead:  # uvicorn tells only the last one
-            cycle.disconnected = not cycle.response_complete
-            cycle.message_event.set()
+        for ahead in self._ahead:  # uvicorn tells only the last one
+            ahead.disconnected = not ahead.response_complete
+            ahead.message_event.set()
         super().connection_lost(exc)
-        self._quiet()
-        if self.lost is not None:
-            self.lost()
+        self._due = None
+        if self._alarm is not None:
+            self._alarm.cancel()
+        for cycle in (*self._ahead, self.cycle):
+            if isinstance(cycle, Cycle) and cycle.lost is not None:
+                cycle.lost()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.full is not None:
+            self.full()
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -236,8 +276,8 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, error: GatewayError) -> None:
         """Answer what is no request, once everything that was one is answered."""
         self._deaf = True
-        self._quiet()
-        cycle = cast("RequestResponseCycle | None", self.cycle)
+        self._due = None
+        cycle: RequestResponseCycle | Cycle | None = self.cycle
         if cycle is not None and not cycle.response_complete:
             if not cycle.more_body:
                 cycle.keep_alive = False
@@ -252,9 +292,3 @@ class Protocol(HttpToolsProtocol):
             b"content-length: %d\r\n\r\n%b" % (os.urandom(12).hex().encode(), len(body), body)
         )
         self.transport.close()
-
-
-class PortableProtocol(Protocol):
-    """The same without the wire: answers go through ASGI's `send`, as under a uvicorn that we do not know."""
-
-    wired = False

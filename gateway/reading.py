@@ -64,6 +64,19 @@ class _Event(msgspec.Struct):
     response: _Inner | None = None
 
 
+class _Ending(msgspec.Struct, gc=False):
+    finish_reason: str | None = None
+
+
+class _More(msgspec.Struct, gc=False):
+    """An event after the first with content: what would make it more than a further piece."""
+
+    choices: list[_Ending] | None = None
+    usage: Any = None
+    error: Any = None
+    type: Any = None
+
+
 class _Answer(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: Usage | None = None
@@ -87,6 +100,7 @@ class _EngineErrorBody(msgspec.Struct):
 
 
 _EVENT: Final = msgspec.json.Decoder(_Event)
+_MORE: Final = msgspec.json.Decoder(_More)
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
 _ERROR: Final = msgspec.json.Decoder(_EngineErrorBody)
 _UNFINISHED: Final = frozenset({"abort", "error"})
@@ -142,7 +156,7 @@ class StreamReader:
     Invariant: at most one of `complete` and `fault` is ever set, and nothing is forwarded after either.
     """
 
-    __slots__ = ("_framer", "_hide_usage", "_operation", "complete", "content", "events", "fault", "usage")
+    __slots__ = ("_framer", "_hide_usage", "_operation", "complete", "content", "fault", "usage")
 
     def __init__(self, operation: Operation, *, hide_usage: bool) -> None:
         self._framer: Final = Framer()
@@ -155,7 +169,27 @@ class StreamReader:
         self.content = False
         """Whether an event has carried content, reasoning or a tool call: the first token."""
         self.usage: Usage | None = None
-        self.events = 0
+
+    def passes(self, text: bytes, begin: int, end: int) -> bool:
+        """Whether `text[begin:end]` is one whole event in the middle of an answer that has begun, forwarded as it is.
+
+        Nearly every read is. What this does not recognise is no fault: `feed` decides.
+        """
+        if not (self.content and text.startswith(b"data: {", begin) and text.endswith(b"}\n\n", begin, end)):
+            return False
+        data = text[begin + 6 : end - 2]
+        if b"\n" in data or b"\r" in data or self._framer.busy:
+            return False
+        try:
+            more = _MORE.decode(data if data.isascii() else _utf8(data))
+        except _UNREADABLE:
+            return False
+        if not more.choices or more.usage is not None or more.error is not None or more.type is not None:
+            return False
+        for choice in more.choices:
+            if choice.finish_reason is not None and choice.finish_reason in _UNFINISHED:
+                return False
+        return True
 
     def feed(self, chunk: bytes) -> bytes:
         """The events that `chunk` completes and that may be forwarded; then look at `complete` and `fault`."""
@@ -197,7 +231,6 @@ class StreamReader:
                 if choice.finish_reason in _UNFINISHED:
                     return False
                 self.content = self.content or _carries(choice)
-        self.events += len(events)
         return True
 
     @property
@@ -220,7 +253,6 @@ class StreamReader:
         except _UNREADABLE:
             self.fault = WorkerFailed("The worker sent an event that is not JSON.")
             return False
-        self.events += 1
         self.fault = _fault_in(seen)
         return self.fault is None and self._note(seen)
 

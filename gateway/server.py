@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import uvicorn
 
 from gateway.asgi import App
-from gateway.protocol import PortableProtocol, Protocol
+from gateway.protocol import Protocol
+from gateway.shortcut import Shortcut
 
 KEEP_ALIVE: Final = 75
 """Seconds that an idle client connection stays open; longer than the usual load balancer's 60."""
@@ -36,14 +38,14 @@ class Server(uvicorn.Server):
         yield
 
 
-def configure(app: App, drain: float, *, portable: bool = False) -> uvicorn.Config:
+def configure(app: App, shortcut: Shortcut | None, drain: float) -> uvicorn.Config:
     """Uvicorn's settings: no guessing at proxies, no logs of its own, `drain` seconds for what is open at the end.
 
-    `portable` leaves the wire out.
+    Without `shortcut` every request goes the ASGI way.
     """
     return uvicorn.Config(
         app,
-        http=PortableProtocol if portable else Protocol,
+        http=partial(Protocol, shortcut),  # type: ignore[arg-type]  # it is called, not looked at
         loop="uvloop",
         ws="none",
         lifespan="on",

@@ -1,8 +1,7 @@
-"""The direct way to a client's socket, under the one uvicorn version that it is pinned to.
+"""The direct way to a client's socket: the response's bytes go to the transport, without ASGI between.
 
-The request still comes through ASGI, with every middleware in force; only the response's bytes take the short way.
-`gateway.protocol` puts a `Wire` into the scope of every request; without one, `gateway.client.AsgiClient` does the same
-work over `send`.
+`gateway.cycle` is the `Wire` of a request that took the short way; `gateway.client.AsgiClient` does the same work over
+`send` for all others.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Final, Protocol
 from gateway.asgi import Headers
 from gateway.client import WRITE_STALL, Source, Step
 from gateway.errors import ClientGone
+from gateway.exchange import Exchange
 
 
 class Wire(Protocol):
@@ -29,6 +29,9 @@ class Wire(Protocol):
 
     def on_lost(self, lost: Callable[[], None] | None) -> None:
         """Whom to tell when the client leaves."""
+
+    def on_full(self, full: Callable[[], None] | None) -> None:
+        """Whom to tell when the client takes less than it is sent."""
 
     def on_drained(self, drained: Callable[[], None] | None) -> None:
         """Whom to tell when the client takes bytes again."""
@@ -49,12 +52,9 @@ class Wire(Protocol):
 class WireClient:
     """A `gateway.client.Client` that writes to the transport; a chunk costs no task switch."""
 
-    def __init__(self, wire: Wire, opened: Callable[[int], None], own: Headers) -> None:
+    def __init__(self, wire: Wire, exchange: Exchange) -> None:
         self._wire: Final = wire
-        self._opened: Final = opened
-        """Told the status: no middleware sees the response's start."""
-        self._own: Final = own
-        """Headers that the middlewares would have added."""
+        self._exchange: Final = exchange
         self.begun = False
 
     def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
@@ -93,52 +93,78 @@ class WireClient:
 
     def _begin(self, status: int, headers: Headers, body: bytes = b"") -> None:
         self.begun = True
-        self._opened(status)
-        self._wire.open(status, [*headers, *self._own], body)
+        self._exchange.status = status
+        headers.append((b"x-request-id", self._exchange.request_id.encode()))
+        self._wire.open(status, headers, body)
 
 
 class _Pouring:
-    """One stream on its way. Invariant: the source flows exactly while the client takes what it is sent."""
+    """One stream on its way: a `Sink`. Invariant: the source flows exactly while the client takes what it is sent."""
 
     def __init__(self, wire: Wire, source: Source, step: Step) -> None:
         self._wire: Final = wire
         self._source: Final = source
         self._step: Final = step
+        self._passes: Final = step.passes
+        self._write: Final = wire.write
         self._loop: Final = asyncio.get_running_loop()
         self._stall: asyncio.TimerHandle | None = None
+        self._over = False
         self.done: Final[asyncio.Future[None]] = self._loop.create_future()
         if step.over:
             self._finish(None)
-        else:
-            source.flow(self._arrived, self._finish)
+            return
+        wire.on_full(self._full)
+        source.flow(self)
+        if wire.full:
+            self._full()
 
-    def _arrived(self, piece: bytes) -> None:
-        if self.done.done():
+    def chunk(self, read: bytes, begin: int) -> bool:
+        """Both sides speak the chunked coding: what is forwarded whole keeps its frame."""
+        if self._over:
+            return True
+        if not self._passes(read, begin, -2):
+            return False
+        self._write(read)
+        return True
+
+    def arrived(self, piece: bytes) -> None:
+        if self._over:
             return
         forwarded = self._step.take(piece)
         if forwarded:
-            self._wire.write(_chunk(forwarded))
+            self._write(_chunk(forwarded))
         if self._step.over:
             self._finish(None)
-        elif self._wire.full and self._stall is None:
+
+    def broke(self, fault: Exception) -> None:
+        self._finish(fault)
+
+    def _full(self) -> None:
+        if self._stall is None and not self._over:
             self._source.hold()
             self._stall = self._loop.call_later(WRITE_STALL, self._stalled)
             self._wire.on_drained(self._drained)
 
     def _drained(self) -> None:
-        self.stop()
+        self._unstall()
         self._source.go_on()
 
     def _stalled(self) -> None:
         self._wire.cut()
         self._finish(ClientGone("The client stopped reading."))
 
-    def stop(self) -> None:
-        """Want nothing more of the wire, whose next request has its own wishes."""
+    def _unstall(self) -> None:
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
             self._wire.on_drained(None)
+
+    def stop(self) -> None:
+        """Want nothing more of the wire, whose next request has its own wishes."""
+        self._over = True
+        self._unstall()
+        self._wire.on_full(None)
 
     def _finish(self, fault: Exception | None) -> None:
         self.stop()

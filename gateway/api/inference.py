@@ -1,6 +1,6 @@
-"""The relayed paths, as one pure ASGI endpoint: understand the request, relay it, watch whether the client is there.
+"""The relayed paths, one endpoint for all of them: understand the request, relay it, watch whether the client is there.
 
-Mounted by `app` for every row of `gateway.operations`.
+Called for every row of `gateway.operations`: by `app` over ASGI, by `gateway.shortcut` without it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from gateway.pool.house import House
 from gateway.pool.queue import Priority
 from gateway.relay import Call, Relay
 from gateway.telemetry import Telemetry
-from gateway.wire import Wire, WireClient
 
 
 class Inference:
@@ -47,19 +46,17 @@ class Inference:
         self._clock: Final = clock
 
     async def __call__(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI way: read the body, then `answer`."""
+        scope["exchange"].operation = operation.name
+        await self.answer(operation, scope, await read_body(receive, self._max_body), AsgiClient(receive, send))
+
+    async def answer(self, operation: Operation, scope: Scope, body: bytes, client: Client) -> None:
         """Answer one request on `operation`'s path. Raises `GatewayError` before the answer has begun."""
         exchange: Exchange = scope["exchange"]
-        exchange.operation = operation.name
-        call = self._understand(operation, await read_body(receive, self._max_body), priority_of(scope), exchange)
-        client = client_of(scope, receive, send)
-
-        def left() -> None:
-            exchange.left = self._clock()
-
-        async with Presence(client, left):
-            with self._telemetry.inflight(call.target.model.name):
-                answer = await (self._begin_stream(call, client) if exchange.stream else self._relay.begin(call))
-                await answer(client)
+        call = self._understand(operation, body, priority_of(scope), exchange)
+        with Presence(client, exchange, self._clock), self._telemetry.inflight(exchange.model):
+            answer = await (self._begin_stream(call, client) if exchange.stream else self._relay.begin(call))
+            await answer(client)
 
     async def _begin_stream(self, call: Call, client: Client) -> Answer:
         """The answer's beginning, with comments to the client for as long as there is nothing better."""
@@ -91,16 +88,3 @@ class Inference:
             )
         patience = Patience(target.model.timeouts, self._clock, stream=exchange.stream)
         return Call(operation, target, pool, engine, body, wanted.usage_asked, priority, patience, exchange)
-
-
-def client_of(scope: Scope, receive: Receive, send: Send) -> Client:
-    """The short way to the client where the server offers one, else ASGI's."""
-    wire: Wire | None = scope.get("wire")
-    if wire is None:
-        return AsgiClient(receive, send)
-    exchange: Exchange = scope["exchange"]
-
-    def opened(status: int) -> None:
-        exchange.status = status
-
-    return WireClient(wire, opened, [(b"x-request-id", exchange.request_id.encode())])

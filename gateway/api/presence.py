@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Self, cast
+from typing import Final, Self
 
 from gateway.client import Client
 from gateway.errors import ClientGone
+from gateway.exchange import Exchange
 
 
 class Presence:
@@ -17,23 +18,24 @@ class Presence:
     Like `asyncio.timeout`: one cancellation, which is taken back on the way out.
     """
 
-    def __init__(self, client: Client, noted: Callable[[], None]) -> None:
+    def __init__(self, client: Client, exchange: Exchange, clock: Callable[[], float]) -> None:
         self._client: Final = client
-        self._noted: Final = noted
-        """Told at the moment in which the client leaves."""
+        self._exchange: Final = exchange
+        self._clock: Final = clock
         self._task: asyncio.Task[object] | None = None
         self._stop: Callable[[], None] | None = None
         self._left = False
         self._cancelling = 0
         """Cancellations that were there before: not ours."""
 
-    async def __aenter__(self) -> Self:
-        self._task = cast("asyncio.Task[object]", asyncio.current_task())
-        self._cancelling = self._task.cancelling()
+    def __enter__(self) -> Self:
+        self._task = task = asyncio.current_task()
+        if task is not None:
+            self._cancelling = task.cancelling()
         self._stop = self._client.watch(self._gone)
         return self
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._stop is not None:
@@ -46,5 +48,5 @@ class Presence:
     def _gone(self) -> None:
         if self._task is not None and not self._left:
             self._left = True
-            self._noted()
+            self._exchange.left = self._clock()
             self._task.cancel()

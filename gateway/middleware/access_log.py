@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from gateway.asgi import App, Receive, Scope, Send
-from gateway.errors import ClientGone
 from gateway.exchange import Exchange
 from gateway.telemetry import Telemetry
 
@@ -16,33 +13,19 @@ _QUIET: Final = frozenset({"/livez", "/readyz", "/health", "/metrics"})
 
 
 class AccessLog:
-    """Invariant: every exchange that enters is settled exactly once."""
+    """Used by `door`, once for every exchange."""
 
-    def __init__(
-        self, app: App, telemetry: Telemetry, clock: Callable[[], float], write: Callable[[str], None]
-    ) -> None:
-        self._app: Final = app
+    def __init__(self, telemetry: Telemetry, clock: Callable[[], float], write: Callable[[str], None]) -> None:
         self._telemetry: Final = telemetry
         self._clock: Final = clock
         self._write: Final = write
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        exchange: Exchange = scope["exchange"]
-        try:
-            await self._app(scope, receive, send)
-        except ClientGone:
-            exchange.status, exchange.code = 499, "client_gone"
-        except asyncio.CancelledError:
-            # The drain's deadline: what could be told was told below, and here the task ends anyway.
-            exchange.status, exchange.code = exchange.status or 503, "shutting_down"
-        finally:
-            ended = self._clock()
-            self._telemetry.settle(exchange, ended)
-            if exchange.path not in _QUIET:
-                self._write(_line(exchange, ended))
+    def settle(self, exchange: Exchange) -> None:
+        """Count it and write its line."""
+        ended = self._clock()
+        self._telemetry.settle(exchange, ended)
+        if exchange.path not in _QUIET:
+            self._write(_line(exchange, ended))
 
 
 def _line(exchange: Exchange, ended: float) -> str:

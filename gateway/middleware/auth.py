@@ -6,7 +6,7 @@ import hmac
 from ipaddress import ip_address
 from typing import Final
 
-from gateway.asgi import App, Receive, Scope, Send, header
+from gateway.asgi import Scope, header
 from gateway.errors import InvalidApiKey, PermissionRefused
 from gateway.settings import Settings
 
@@ -17,17 +17,14 @@ _ADMIN: Final = "/admin"
 class Auth:
     """Decides by the routed path, never by the URL. Admin keys open everything; API keys everything but `/admin`."""
 
-    def __init__(self, app: App, settings: Settings) -> None:
-        self._app: Final = app
+    def __init__(self, settings: Settings) -> None:
         self._admin: Final = settings.admin_keys
         self._api: Final = settings.api_keys + settings.admin_keys
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] != _OPEN:
-            self._check(scope)
-        await self._app(scope, receive, send)
-
-    def _check(self, scope: Scope) -> None:
+    def check(self, scope: Scope) -> None:
+        """Raises `InvalidApiKey`, `PermissionRefused`."""
+        if scope["path"] == _OPEN:
+            return
         administers = scope["path"].startswith(_ADMIN)
         keys = self._admin if administers else self._api
         if not keys:

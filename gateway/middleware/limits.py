@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.asgi import App, Receive, Scope, Send, header
+from gateway.asgi import Scope, header
 from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedMedia
 
 _DIGITS: Final = 18
@@ -14,16 +14,13 @@ _DIGITS: Final = 18
 class Limits:
     """What has no content-length is measured while it is read (`api.body`)."""
 
-    def __init__(self, app: App, max_body: int) -> None:
-        self._app: Final = app
+    def __init__(self, max_body: int) -> None:
         self._max_body: Final = max_body
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST":
-            self._check(scope)
-        await self._app(scope, receive, send)
-
-    def _check(self, scope: Scope) -> None:
+    def check(self, scope: Scope) -> None:
+        """Raises `InvalidRequest`, `BodyTooLarge`, `UnsupportedMedia`."""
+        if scope["method"] != "POST":
+            return
         length = header(scope, b"content-length")
         if length is not None:
             if not length.isdigit():

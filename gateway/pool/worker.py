@@ -6,14 +6,15 @@ Foreign errors become ours here and nowhere else. Used by `relay` through a leas
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
 from gateway.balance.breaker import Breaker
+from gateway.client import Sink
 from gateway.errors import TimedOut, WorkerFailed, WorkerUnreachable
 from gateway.exchange import Exchange
 from gateway.patience import Patience
-from gateway.upstream.connection import ConnectFailed, Connection, PeerClosed, Silent, UpstreamError
+from gateway.upstream.connection import Connection, Flow
+from gateway.upstream.faults import ConnectFailed, PeerClosed, Silent, UpstreamError
 from gateway.upstream.pool import Address, ConnectionPool
 from gateway.upstream.response import Response
 from registry.snapshot import WorkerView
@@ -71,14 +72,15 @@ class Reply:
                 raise WorkerFailed("The worker's answer has no end.")
         return bytes(parts)
 
-    def flow(self, arrived: Callable[[bytes], None], broke: Callable[[Exception], None]) -> None:
-        """Push the rest of the body instead of waiting to be asked: `arrived` for each piece, empty at its end."""
+    def flow(self, sink: Sink) -> None:
+        """Push the rest of the body into `sink` instead of waiting to be asked."""
+        patience = self._patience
 
-        def broken(fault: UpstreamError) -> None:
+        def broke(fault: UpstreamError) -> None:
             silent = isinstance(fault, Silent)
-            broke(self._patience.verdict(first=False) if silent else WorkerFailed(f"The worker broke off: {fault}."))
+            sink.broke(patience.verdict(first=False) if silent else WorkerFailed(f"The worker broke off: {fault}."))
 
-        self._connection.flow(arrived, broken, self._patience)
+        self._connection.flow(Flow(sink.chunk, sink.arrived, broke, patience.idle, patience.left))
 
     def hold(self) -> None:
         """Stop pushing; the worker waits with us, and its silence is not held against it."""

@@ -7,10 +7,13 @@ an exchange half way aborts the connection, which is how an engine learns that n
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol, cast
+from dataclasses import dataclass
+from typing import Final, cast
 
-from gateway.upstream.response import BadResponse, Response
+from gateway.upstream.faults import PeerClosed, ProtocolBroken, Silent, UpstreamError
+from gateway.upstream.response import BadResponse, Response, whole_chunk
 
 BUFFER_LIMIT: Final = 64 * 1024
 """Bytes of body held for a slow reader before the worker's socket is paused."""
@@ -19,43 +22,20 @@ DRAIN: Final = 1.0
 """Seconds that a worker has to end a body whose last meaningful byte was read."""
 
 
-class UpstreamError(Exception):
-    """An exchange failed. `answered` says whether any byte of a response had come."""
+@dataclass(slots=True)
+class Flow:
+    """To whom a body is pushed, and how long the worker may be silent."""
 
-    def __init__(self, message: str, *, answered: bool = False) -> None:
-        super().__init__(message)
-        self.answered: Final = answered
-
-
-class ConnectFailed(UpstreamError):
-    """No connection: nothing was sent."""
-
-
-class PeerClosed(UpstreamError):
-    """The peer closed or reset in the middle of the exchange."""
-
-
-class ProtocolBroken(UpstreamError):
-    """The peer does not speak HTTP/1.1 as we accept it."""
-
-
-class Silent(UpstreamError):
-    """The peer sent nothing for the whole of the allowed time."""
-
-
-class Limits(Protocol):
-    """How long to wait for the next piece; asked anew for each."""
-
-    @property
-    def idle(self) -> float | None: ...
-
-
-class _Flow(NamedTuple):
-    """To whom a body is pushed."""
-
+    chunk: Callable[[bytes, int], bool]
+    """Given a read that is one whole chunk, and where its body begins: whether it was taken as it is."""
     arrived: Callable[[bytes], None]
+    """Given everything else: a piece of the body, empty at its end."""
     broke: Callable[[UpstreamError], None]
-    limits: Limits
+    """Told once, instead of the end."""
+    idle: float | None
+    """Seconds between two pieces."""
+    left: float | None
+    """Seconds until the end, from the flow's beginning."""
 
 
 class Connection(asyncio.Protocol):
@@ -72,7 +52,9 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._deadline: float | None = None
         self._alarm: asyncio.TimerHandle | None = None
-        self._flow: _Flow | None = None
+        self._flow: Flow | None = None
+        self._last: float = math.inf
+        """When a flow must have ended."""
         self._keep: Callable[[Connection], None] | None = None
         """Set while the end of a body is drained."""
 
@@ -109,18 +91,19 @@ class Connection(asyncio.Protocol):
             self._resume()
         return taken
 
-    def flow(self, arrived: Callable[[bytes], None], broke: Callable[[UpstreamError], None], limits: Limits) -> None:
-        """Push the rest of the body: `arrived` for each piece, empty at its end; `broke` once instead of that."""
-        self._flow = flow = _Flow(arrived, broke, limits)
+    def flow(self, flow: Flow) -> None:
+        """Push the rest of the body to `flow`."""
+        self._flow = flow
         response = cast("Response", self._response)
         if response.chunks or response.complete:
             self._push(response, flow)
         if self._flow is not flow:
             return
         if self._fault is not None:
-            broke(self._fault)
+            flow.broke(self._fault)
             return
-        self._expect_within(limits.idle)
+        self._last = math.inf if flow.left is None else self._loop.time() + flow.left
+        self._expect_more(flow)
         if self._paused:
             self._resume()
 
@@ -134,11 +117,11 @@ class Connection(asyncio.Protocol):
     def go_on(self) -> None:
         """Read on after `hold`."""
         if self._flow is not None:
-            self._expect_within(self._flow.limits.idle)
+            self._expect_more(self._flow)
         if self._paused:
             self._resume()
 
-    def _push(self, response: Response, flow: _Flow) -> None:
+    def _push(self, response: Response, flow: Flow) -> None:
         if response.chunks:
             flow.arrived(response.take())
         if response.complete and self._flow is flow:
@@ -186,6 +169,13 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
+        flow = self._flow
+        if flow is not None and self._received.between and (begin := whole_chunk(data)) and flow.chunk(data, begin):
+            # Nearly every read of a stream: the parser stands between two chunks before it, and would after it.
+            if flow.idle is not None and not self._paused:
+                due = self._loop.time() + flow.idle
+                self._deadline = min(self._last, due)
+            return
         response = self._response
         if response is None:
             self._fail(ProtocolBroken("the worker sent bytes that nobody asked for"))
@@ -195,9 +185,9 @@ class Connection(asyncio.Protocol):
         except BadResponse as fault:
             self._fail(ProtocolBroken(f"not an HTTP response: {fault}", answered=True))
             return
-        if self._flow is not None:
-            self._expect_within(self._flow.limits.idle)
-            self._push(response, self._flow)
+        if flow is not None:
+            self._expect_more(flow)
+            self._push(response, flow)
             return
         if self._keep is not None:
             self._drained(response, self._keep)
@@ -275,6 +265,11 @@ class Connection(asyncio.Protocol):
             if self._alarm is not None:
                 self._alarm.cancel()
             self._alarm = self._loop.call_at(self._deadline, self._ring)
+
+    def _expect_more(self, flow: Flow) -> None:
+        left = self._last - self._loop.time()
+        idle = left if flow.idle is None else min(flow.idle, left)
+        self._expect_within(None if idle == math.inf else idle)
 
     def _silence(self) -> None:
         self._deadline = None

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from gateway.upstream.connection import ConnectFailed, Connection
+from gateway.upstream.connection import Connection
+from gateway.upstream.faults import ConnectFailed
 
 KEEP_ALIVE: Final = 4.0
 """Seconds that an idle connection is kept: less than a worker keeps it (uvicorn: 5), so that we close first."""

@@ -14,6 +14,18 @@ HEADER_LIMIT: Final = 64 * 1024
 """Bytes before the end of the headers, at most."""
 
 
+def whole_chunk(received: bytes) -> int:
+    """Where the body begins of the one chunk that `received` is; 0: it is anything else, which is no fault.
+
+    Only the one spelling that servers use is recognised (lower-case digits, none too many, no extension).
+    """
+    digits = received.find(b"\r\n", 1, 9)
+    size = len(received) - digits - 4
+    if digits < 1 or size < 1 or not received.endswith(b"\r\n") or not received.startswith(b"%x\r\n" % size):
+        return 0
+    return digits + 2
+
+
 class BadResponse(ValueError):
     """What the worker sent is no HTTP/1.1 response that we accept."""
 
@@ -26,6 +38,7 @@ class Response:
         "_framed",
         "_parser",
         "_unread",
+        "between",
         "chunks",
         "complete",
         "headers",
@@ -50,6 +63,8 @@ class Response:
         """Lower-case names; of repeated headers the last."""
         self.headers_done = False
         self.chunks.clear()
+        self.between = False
+        """Whether the next byte begins a chunk of the chunked coding: a whole one may then bypass `feed`."""
         self.complete = False
         self.reusable = False
         """Whether the connection may carry another request."""
@@ -69,6 +84,8 @@ class Response:
             self._parser.feed_data(received)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as fault:
             raise BadResponse(str(fault)) from fault
+        # What follows a whole chunk and ends a line is a size, which `on_chunk_header` has seen.
+        self.between = self.between and received.endswith(b"\r\n")
         if not self.headers_done and self._unread > HEADER_LIMIT:
             raise BadResponse("headers without an end")
         if self._extra:
@@ -108,8 +125,17 @@ class Response:
         if not self.complete:
             self.chunks.append(body)
 
+    def on_chunk_header(self) -> None:
+        """Httptools' callback."""
+        self.between = False
+
+    def on_chunk_complete(self) -> None:
+        """Httptools' callback."""
+        self.between = True
+
     def on_message_complete(self) -> None:
         """Httptools' callback."""
+        self.between = False
         if self.headers_done and not self.complete:
             self.complete = True
             self.reusable = self._parser.should_keep_alive()

@@ -28,11 +28,11 @@ async def inside(folder: Path, worker: FakeWorker, *, portable: bool) -> AsyncIt
     """A gateway in this very loop, in front of `worker`; its port."""
     supervisor = Supervisor(folder / "control.sock")
     supervisor.publish(model(worker.view(capacity=10), queue=QueueLimits(limit=500)))
-    app = build(
+    app, shortcut = build(
         Settings(), supervisor.path, ENGINES,
         clock=time.monotonic, stopping=lambda: False, abandoned=lambda: None, log=lambda _: None,
     )  # fmt: skip
-    server = Server(configure(app, 1.0, portable=portable))
+    server = Server(configure(app, None if portable else shortcut, 1.0))
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     port: int = listener.getsockname()[1]
     try:

@@ -310,7 +310,7 @@ class Body:
         self.held = False
         self.closed: list[bool] = []
         """What `close` was told, each time: whether the answer was complete."""
-        self._flow: tuple[Callable[[bytes], None], Callable[[Exception], None]] | None = None
+        self._sink: Any = None
 
     async def next(self, *, first: bool = False) -> bytes:  # noqa: ARG002 - a body has one pace
         if not self.pieces:
@@ -320,18 +320,18 @@ class Body:
             raise piece
         return piece
 
-    def flow(self, arrived: Callable[[bytes], None], broke: Callable[[Exception], None]) -> None:
-        self._flow = (arrived, broke)
+    def flow(self, sink: Any) -> None:
+        self._sink = sink
         self.push()
 
     def push(self) -> None:
         """Everything that is there, as long as it is taken."""
-        while self.pieces and self._flow is not None and not self.held:
-            piece, (arrived, broke) = self.pieces.pop(0), self._flow
+        while self.pieces and self._sink is not None and not self.held:
+            piece = self.pieces.pop(0)
             if isinstance(piece, Exception):
-                broke(piece)
+                self._sink.broke(piece)
             else:
-                arrived(piece)
+                self._sink.arrived(piece)
 
     def hold(self) -> None:
         self.held = True
@@ -342,11 +342,11 @@ class Body:
 
     def close(self, *, complete: bool = False) -> None:
         self.closed.append(complete)
-        self._flow = None
+        self._sink = None
 
 
 class Socket:
-    """A `gateway.wire.Wire` without a socket: keeps what was written; `full` and `lose` are the test's."""
+    """A `gateway.wire.Wire` without a socket: keeps what was written; `full` and `fills` are the test's."""
 
     def __init__(self):
         self.written = b""
@@ -354,7 +354,13 @@ class Socket:
         self.closed = False
         self.ends: list[str] = []
         self.lost: Callable[[], None] | None = None
+        self.fills = False
+        """Whether every write is more than the client takes."""
+        self.filled: Callable[[], None] | None = None
         self.drained: Callable[[], None] | None = None
+
+    def on_full(self, full: Callable[[], None] | None) -> None:
+        self.filled = full
 
     def on_lost(self, lost: Callable[[], None] | None) -> None:
         self.lost = lost
@@ -368,6 +374,9 @@ class Socket:
 
     def write(self, data: bytes) -> None:
         self.written += data
+        if self.fills and self.filled is not None:
+            self.full = True
+            self.filled()
 
     def close(self) -> None:
         self.ends.append("close")

@@ -45,7 +45,7 @@ class Streaming:
         reader = StreamReader(operation, hide_usage=hide_usage)
         self.answer = StreamAnswer(operation, reader, self.body, lease, self.exchange, Clock(), lambda _: None)
         self.outbox, self.socket = Outbox(hurdle=hurdle), Socket()
-        self.client = WireClient(self.socket, lambda _: None, []) if wire else AsgiClient(Inbox(), self.outbox)
+        self.client = WireClient(self.socket, self.exchange) if wire else AsgiClient(Inbox(), self.outbox)
 
     async def run(self):
         await self.answer.first()

@@ -10,9 +10,7 @@ from gateway.client import WRITE_STALL, AsgiClient
 from gateway.errors import ClientGone, WorkerFailed
 from gateway.upstream.response import Response
 from gateway.wire import WireClient
-from tests.unit.gateway.builders import Body, Inbox, Outbox, Socket, cancelled, jumping, turns
-
-OWN = [(b"x-request-id", b"req_1")]
+from tests.unit.gateway.builders import Body, Inbox, Outbox, Socket, cancelled, exchange, jumping, turns
 
 
 class Pass:
@@ -20,14 +18,17 @@ class Pass:
 
     over = False
 
+    def passes(self, _piece, _begin, _end):
+        return False
+
     def take(self, piece):
         self.over = not piece
         return piece
 
 
 def wired():
-    socket, statuses = Socket(), []
-    return WireClient(socket, statuses.append, OWN), socket, statuses
+    socket, record = Socket(), exchange()
+    return WireClient(socket, record), socket, record
 
 
 def parsed(socket):
@@ -43,22 +44,22 @@ async def passing(seconds):
 
 
 async def test_a_whole_response_on_a_wire_is_http():
-    client, socket, statuses = wired()
+    client, socket, record = wired()
     await client.whole(404, [(b"content-type", b"application/json")], b"{}")
     response = parsed(socket)
-    assert (response.status, response.take(), response.complete, statuses) == (404, b"{}", True, [404])
+    assert (response.status, response.take(), response.complete, record.status) == (404, b"{}", True, 404)
     assert response.headers[b"x-request-id"] == b"req_1"
     assert socket.ends == ["close"]
 
 
 async def test_a_stream_on_a_wire_is_http():
-    client, socket, statuses = wired()
+    client, socket, record = wired()
     await client.start([(b"content-type", b"text/event-stream")])
     await client.write(b": hi\n\n")
     await client.pour(Body(b"one", b"two", b""), Pass())
     await client.end()
     response = parsed(socket)
-    assert (response.take(), response.complete, statuses) == (b": hi\n\nonetwo", True, [200])
+    assert (response.take(), response.complete, record.status) == (b": hi\n\nonetwo", True, 200)
 
 
 async def test_an_empty_write_does_not_end_a_stream():
@@ -110,11 +111,11 @@ async def test_a_full_wire_holds_the_worker_until_it_drains():
     client, socket, _ = wired()
     await client.start([])
     body = Body(b"one", b"two", b"")
-    socket.full = True
+    socket.fills = True
     pouring = asyncio.get_running_loop().create_task(client.pour(body, Pass()))
     await turns()
     assert (body.held, parsed(socket).take()) == (True, b"one")
-    socket.full = False
+    socket.fills = socket.full = False
     socket.drained()
     await pouring
     assert (body.held, parsed(socket).take()) == (False, b"onetwo")

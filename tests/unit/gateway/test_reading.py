@@ -201,11 +201,6 @@ def test_the_usage_of_a_typed_stream_is_read():
     assert (reader.usage.prompt, reader.usage.completion) == (7, 2)
 
 
-def test_events_are_counted():
-    """[DONE] and comments are none."""
-    assert read(b": c\n\n" + WHOLE_STREAM)[0].events == 4
-
-
 @given(
     st.lists(st.binary(max_size=40) | st.sampled_from([b"data: ", b"\n\n", b"[DONE]", b'{"choices":[]}']), max_size=8)
 )

@@ -13,6 +13,7 @@ from gateway.errors import ClientGone, InvalidRequest, ModelNotFound, NotImpleme
 from gateway.pool.house import House
 from gateway.relay import Relay
 from gateway.telemetry import Telemetry
+from gateway.wire import WireClient
 from tests.unit.gateway.builders import (
     CHAT,
     WHOLE_STREAM,
@@ -76,11 +77,12 @@ async def test_a_request_is_answered(body, answer):
 
 
 async def test_a_request_is_answered_on_the_wire():
-    """The short way, where the server offers it: nothing passes through `send`."""
+    """The short way, where the server offers it."""
     async with desk_at(says(chunked(WHOLE_STREAM))) as desk:
         socket = Socket()
-        await desk.ask(STREAM, wire=socket)
-        assert (desk.outbox.messages, desk.record.status, socket.ends) == ([], 200, ["close"])
+        client = WireClient(socket, desk.record)
+        await desk.inference.answer(CHAT, scope(exchange=desk.record), STREAM, client)
+        assert (desk.record.status, socket.ends) == (200, ["close"])
         assert b"x-request-id: req_1" in socket.written
 
 

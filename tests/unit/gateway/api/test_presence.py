@@ -9,18 +9,18 @@ import pytest
 from gateway.api.presence import Presence
 from gateway.client import AsgiClient
 from gateway.errors import ClientGone
-from tests.unit.gateway.builders import Inbox, Outbox, jumping, part, turns
+from tests.unit.gateway.builders import Clock, Inbox, Outbox, exchange, jumping, part, turns
 
 
 def present(inbox):
-    return Presence(AsgiClient(inbox, Outbox()), lambda: None)
+    return Presence(AsgiClient(inbox, Outbox()), exchange(), Clock())
 
 
 async def test_a_client_that_leaves_ends_the_work_as_client_gone():
     inbox = Inbox(part())
 
     async def work():
-        async with present(inbox):
+        with present(inbox):
             await asyncio.Event().wait()
 
     task = asyncio.get_running_loop().create_task(work())
@@ -36,7 +36,7 @@ async def test_the_work_is_cancelled_exactly_once():
     inbox, cleaned = Inbox(), []
 
     async def work():
-        async with present(inbox):
+        with present(inbox):
             try:
                 await asyncio.Event().wait()
             finally:
@@ -52,14 +52,14 @@ async def test_the_work_is_cancelled_exactly_once():
 
 
 async def test_work_that_ends_is_left_alone():
-    async with present(Inbox(part())):
+    with present(Inbox(part())):
         pass
     await turns()
 
 
 async def test_leaving_after_the_end_is_nothing():
     inbox = Inbox()
-    async with present(inbox):
+    with present(inbox):
         await turns()
     inbox.leave()
     await turns()
@@ -67,14 +67,13 @@ async def test_leaving_after_the_end_is_nothing():
 
 
 async def test_an_error_of_the_work_stays_what_it_is():
-    with pytest.raises(KeyError):
-        async with present(Inbox()):
-            raise KeyError
+    with pytest.raises(KeyError), present(Inbox()):
+        raise KeyError
 
 
 async def test_a_cancellation_from_outside_is_not_the_clients():
     async def work():
-        async with present(Inbox()):
+        with present(Inbox()):
             await asyncio.Event().wait()
 
     task = asyncio.get_running_loop().create_task(work())
@@ -89,7 +88,7 @@ async def test_a_cancellation_from_outside_wins_over_the_clients():
     inbox = Inbox()
 
     async def work():
-        async with present(inbox):
+        with present(inbox):
             await asyncio.Event().wait()
 
     task = asyncio.get_running_loop().create_task(work())
@@ -104,8 +103,9 @@ async def test_a_cancellation_from_outside_wins_over_the_clients():
 @jumping
 async def test_a_timeout_around_it_stays_a_timeout():
     async def work():
-        async with asyncio.timeout(5.0), present(Inbox()):
-            await asyncio.Event().wait()
+        async with asyncio.timeout(5.0):
+            with present(Inbox()):
+                await asyncio.Event().wait()
 
     with pytest.raises(TimeoutError):
         await work()
@@ -113,7 +113,7 @@ async def test_a_timeout_around_it_stays_a_timeout():
 
 async def test_nothing_runs_on_after_the_end():
     before = asyncio.all_tasks()
-    async with present(Inbox()):
+    with present(Inbox()):
         pass
     await turns()
     assert asyncio.all_tasks() == before

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from gateway.upstream.connection import BUFFER_LIMIT, Connection, PeerClosed, ProtocolBroken
+from gateway.upstream.connection import BUFFER_LIMIT, Connection
+from gateway.upstream.faults import PeerClosed, ProtocolBroken
 from tests.unit.gateway.builders import Wire, cancelled, chunked, http, turns
 
 HEAD = b"POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\n"

@@ -7,16 +7,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.upstream.connection import Connection, PeerClosed, ProtocolBroken, Silent
+from gateway.upstream.connection import Connection, Flow
+from gateway.upstream.faults import PeerClosed, ProtocolBroken, Silent
 from tests.unit.gateway.builders import Wire, chunked, jumping, turns
 
 STREAM = chunked(b"data", end=False)
 PIECE, END = b"1\r\nx\r\n", b"0\r\n\r\n"
-
-
-@dataclass
-class Limits:
-    idle: float | None = 30.0
 
 
 @dataclass
@@ -27,13 +23,17 @@ class Taker:
     faults: list[Exception] = field(default_factory=list)
 
 
+def into(arrived, broke, chunk=lambda _read, _begin: False, left=None):
+    return Flow(chunk, arrived, broke, idle=30.0, left=left)
+
+
 async def flowing(answer=STREAM, taker=None):
     taker = taker or Taker()
     connection, wire = Connection(asyncio.get_running_loop()), Wire()
     connection.connection_made(wire)
     asyncio.get_running_loop().call_soon(connection.data_received, answer)
     await connection.begin(b"x", b"", None)
-    connection.flow(taker.pieces.append, taker.faults.append, Limits())
+    connection.flow(into(taker.pieces.append, taker.faults.append))
     return connection, wire, taker
 
 
@@ -84,7 +84,7 @@ async def test_what_came_before_a_fault_is_pushed_before_it():
     await connection.begin(b"x", b"", None)
     connection.connection_lost(None)
     taker = Taker()
-    connection.flow(taker.pieces.append, taker.faults.append, Limits())
+    connection.flow(into(taker.pieces.append, taker.faults.append))
     assert (taker.pieces, len(taker.faults)) == ([b"data"], 1)
 
 
@@ -135,7 +135,7 @@ async def test_a_taker_that_leaves_gets_nothing_more():
     taker, kept = Taker(), []
     connection, _, _ = await flowing(chunked(b"", end=False), taker)
     connection.flow(
-        lambda piece: (taker.pieces.append(piece), connection.leave(kept.append, drain=True)), pytest.fail, Limits()
+        into(lambda piece: (taker.pieces.append(piece), connection.leave(kept.append, drain=True)), pytest.fail)
     )
     connection.data_received(PIECE + END)
     assert taker.pieces == [b"x"]
@@ -145,7 +145,7 @@ async def test_a_taker_that_left_at_the_last_piece_gives_the_connection_back():
     """The end came with the last piece: nothing is left to drain."""
     taker, kept = Taker(), []
     connection, _, _ = await flowing(chunked(b"", end=False), taker)
-    connection.flow(lambda _: connection.leave(kept.append, drain=True), pytest.fail, Limits())
+    connection.flow(into(lambda _: connection.leave(kept.append, drain=True), pytest.fail))
     connection.data_received(PIECE + END)
     await turns()
     assert (kept, connection.idle) == ([connection], True)

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 import uvloop
 
-from gateway.upstream.connection import BUFFER_LIMIT, Connection, PeerClosed
+from gateway.upstream.connection import BUFFER_LIMIT, Connection
+from gateway.upstream.faults import PeerClosed
 from tests.unit.gateway.builders import chunked, http, turns
 from tests.waiting import eventually
 

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from gateway.upstream.connection import BUFFER_LIMIT, DRAIN, Connection, Silent
+from gateway.upstream.connection import BUFFER_LIMIT, DRAIN, Connection
+from gateway.upstream.faults import Silent
 from tests.unit.gateway.builders import Wire, chunked, jumping, turns
 
 HEAD = b"POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n"

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from gateway.upstream.connection import ConnectFailed, Connection
+from gateway.upstream.connection import Connection
+from gateway.upstream.faults import ConnectFailed
 from gateway.upstream.pool import KEEP_ALIVE, Address, ConnectionPool
 from tests.unit.gateway.builders import NOBODY, Wire, http, jumping
 from tests.unit.gateway.scripted import scripted
