@@ -23,9 +23,9 @@ def body_message(body: bytes, *, more: bool) -> Message:
     return {"type": "http.response.body", "body": body, "more_body": more}
 
 
-def header(scope: Scope, name: bytes) -> bytes | None:
-    """The value of the request's first header called `name` (lower case); None: there is none."""
+def headers_of(scope: Scope) -> dict[bytes, bytes]:
+    """The request's headers by name (lower case); of repeated ones the first."""
     known: dict[bytes, bytes] | None = scope.get("headers_by_name")
     if known is None:
         known = scope["headers_by_name"] = dict(reversed(scope["headers"]))
-    return known.get(name)
+    return known

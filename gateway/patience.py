@@ -19,18 +19,19 @@ class Patience:
 
     def __init__(self, timeouts: Timeouts, clock: Callable[[], float], *, stream: bool) -> None:
         # A JSON answer comes all at once, at its end: for it, the limit on the answer is the deadline.
-        limits = [limit for limit in (timeouts.total, None if stream else timeouts.answer) if limit is not None]
+        answer = None if stream else timeouts.answer
+        total = answer if timeouts.total is None else timeouts.total if answer is None else min(answer, timeouts.total)
         self._timeouts: Final = timeouts
         self._clock: Final = clock
         self._stream: Final = stream
-        self._deadline: Final = clock() + min(limits) if limits else None
-
+        self._deadline: Final = None if total is None else clock() + total
+        self._first_by: float | None = None
         self.attempt()
 
     def attempt(self) -> None:
         """A worker is tried: its time for the first token begins, however many roles and comments come before it."""
-        first = self._capped(self._timeouts.first_token) if self._stream else self.left
-        self._first_by: float | None = None if first is None else self._clock() + first
+        if self._stream and (first := self._capped(self._timeouts.first_token)) is not None:
+            self._first_by = self._clock() + first
 
     @property
     def left(self) -> float | None:
@@ -45,6 +46,8 @@ class Patience:
     @property
     def first(self) -> float | None:
         """For the worker's first token, of what the attempt has left."""
+        if not self._stream:
+            return self.left
         return None if self._first_by is None else max(0.0, self._first_by - self._clock())
 
     @property

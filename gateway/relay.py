@@ -140,7 +140,9 @@ class Relay:
 
     async def _whole(self, call: Call, reply: Reply) -> Answer:
         """A JSON answer, read to its end and understood. Raises `EngineRefused` for the engine's own 4xx."""
-        body = await reply.whole()
+        body = reply.arrived
+        if body is None:
+            body = await reply.whole()
         if reply.status in {429, 503}:
             raise WorkerBusy("The worker is too busy to answer.", retry_after=reply.retry_after)
         if reply.status in {401, 403, 407}:  # our key, not the client's

@@ -7,10 +7,11 @@ a scope, an event, two awaited callables and a message for every step of a reque
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from gateway.api.inference import Inference
-from gateway.asgi import Scope, header
+from gateway.asgi import Scope, headers_of
 from gateway.errors import GatewayError
 from gateway.middleware.door import Door
 from gateway.operations import OPERATIONS, Operation
@@ -28,7 +29,8 @@ class Shortcut:
     def admit(self, url: bytes, scope: Scope) -> Operation | None:
         """The operation at `url`, if the request with this scope (method POST) may take this way; else None."""
         operation = self._operations.get(url)
-        if operation is None or header(scope, b"content-length") is None or header(scope, b"expect") is not None:
+        headers = headers_of(scope)
+        if operation is None or b"content-length" not in headers or b"expect" in headers:
             return None
         scope["path"] = operation.path
         try:
@@ -38,8 +40,8 @@ class Shortcut:
         self._door.open(scope).operation = operation.name
         return operation
 
-    async def serve(self, operation: Operation, scope: Scope, body: bytes, wire: Wire) -> None:
-        """Answer it. Raises nothing."""
+    def serve(self, operation: Operation, scope: Scope, body: bytes, wire: Wire) -> Coroutine[Any, Any, None]:
+        """The work of answering it. Raises nothing."""
         exchange = scope["exchange"]
         client = WireClient(wire, exchange)
-        await self._door.attend(exchange, client, self._inference.answer(operation, scope, body, client))
+        return self._door.attend(exchange, client, self._inference.answer(operation, scope, body, client))

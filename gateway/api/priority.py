@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.asgi import Scope, header
+from gateway.asgi import Scope, headers_of
 from gateway.errors import InvalidRequest
 from gateway.pool.queue import Priority
 
@@ -13,7 +13,7 @@ _CLASSES: Final = {priority.name.lower().encode(): priority for priority in Prio
 
 def priority_of(scope: Scope) -> Priority:
     """`high`, `normal` (also without the header) or `low`. Raises `InvalidRequest` for anything else."""
-    given = header(scope, b"x-priority")
+    given = headers_of(scope).get(b"x-priority")
     if given is None:
         return Priority.NORMAL
     priority = _CLASSES.get(given.strip().lower())

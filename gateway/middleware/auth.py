@@ -6,7 +6,7 @@ import hmac
 from ipaddress import ip_address
 from typing import Final
 
-from gateway.asgi import Scope, header
+from gateway.asgi import Scope, headers_of
 from gateway.errors import InvalidApiKey, PermissionRefused
 from gateway.settings import Settings
 
@@ -44,7 +44,7 @@ def _key(scope: Scope) -> bytes:
     """From `Authorization: Bearer`, or from `x-api-key` as Anthropic's clients send it; empty where there is none."""
     authorizations = [value for name, value in scope["headers"] if name == b"authorization"]
     if not authorizations:
-        return header(scope, b"x-api-key") or b""
+        return headers_of(scope).get(b"x-api-key", b"")
     scheme, _, key = authorizations[0].partition(b" ")
     # Two headers may be read in two ways on the way here: neither counts.
     return key.strip() if scheme.lower() == b"bearer" and len(authorizations) == 1 else b""

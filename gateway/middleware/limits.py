@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.asgi import Scope, header
+from gateway.asgi import Scope, headers_of
 from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedMedia
 
 _DIGITS: Final = 18
@@ -21,15 +21,16 @@ class Limits:
         """Raises `InvalidRequest`, `BodyTooLarge`, `UnsupportedMedia`."""
         if scope["method"] != "POST":
             return
-        length = header(scope, b"content-length")
+        headers = headers_of(scope)
+        length = headers.get(b"content-length")
         if length is not None:
             if not length.isdigit():
                 raise InvalidRequest("The Content-Length header is not a number.")
             if len(length) > _DIGITS or int(length) > self._max_body:
                 raise BodyTooLarge(f"The request's body is longer than {self._max_body} bytes.")
-        if header(scope, b"content-encoding") not in {None, b"identity"}:
+        if headers.get(b"content-encoding", b"identity") != b"identity":
             raise UnsupportedMedia("Compressed request bodies are not accepted.")
-        media = header(scope, b"content-type")
+        media = headers.get(b"content-type")
         if media is not None and media != b"application/json" and not _is_json(media):
             raise UnsupportedMedia("The Content-Type must be application/json.")
 

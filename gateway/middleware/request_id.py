@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from gateway.asgi import Scope, header
+from gateway.asgi import Scope, headers_of
 from gateway.exchange import Exchange
 
 _SANE: Final = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -27,7 +27,7 @@ class RequestIds:
 
     def exchange(self, scope: Scope) -> Exchange:
         """The record of the request in `scope`, which begins now."""
-        given = header(scope, b"x-request-id")
+        given = headers_of(scope).get(b"x-request-id")
         sane = given is not None and _SANE.fullmatch(given)
         client = scope.get("client")
         return Exchange(

@@ -47,8 +47,9 @@ class Reply:
         return float(value) if value.isdigit() else None
 
     @property
-    def content_type(self) -> bytes:
-        return self._response.headers.get(b"content-type", b"application/json")
+    def arrived(self) -> bytes | None:
+        """The complete body, if it has come whole with the headers."""
+        return self._response.take() if self._response.complete else None
 
     async def next(self, *, first: bool = False) -> bytes:
         """The next bytes of the body; empty at its end. Raises `WorkerFailed`, `TimedOut`."""
@@ -61,8 +62,6 @@ class Reply:
 
     async def whole(self) -> bytes:
         """The complete body of a JSON answer. Raises `WorkerFailed`, `TimedOut`."""
-        if self._response.complete:
-            return self._response.take()
         part = await self.next()
         parts = bytearray(part)
         while part:
