@@ -5,13 +5,12 @@ Made by `middleware.request_id`, carried in the ASGI scope, settled once in `mid
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from gateway.reading import Usage
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(msgspec.Struct, gc=False):
     """One request. Times are in seconds of the one monotonic clock; None: that moment never came."""
 
     request_id: str

@@ -8,9 +8,10 @@ worker may be tried.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
+
+import msgspec
 
 from engines.engine import Engine
 from gateway.answers import Answer, StreamAnswer, WholeAnswer
@@ -46,8 +47,7 @@ Notice = Callable[[str, str], None]
 """What the relay tells others: `suspect(worker id, reason)` the supervisor, `retried(model, reason)` the metrics."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """One request, understood: everything that the attempts need, and nothing that they change."""
 
     operation: Operation

@@ -101,6 +101,7 @@ class Worker:
         address = Address.of(view.url)
         key = f"authorization: Bearer {view.key}\r\n" if view.key else ""
         self.view = view
+        self.id: Final = view.id
         self.inflight = 0
         self.breaker: Final = Breaker()
         self._prefix: Final = address.prefix
@@ -109,10 +110,6 @@ class Worker:
             "accept-encoding: identity\r\ncontent-length: "
         ).encode()
         self._connections: Final = ConnectionPool(address)
-
-    @property
-    def id(self) -> str:
-        return self.view.id
 
     def serves(self, view: WorkerView) -> bool:
         """Whether `view` is of this worker, where it is: one that is still starting may have no address yet."""
