@@ -68,8 +68,11 @@ class Client(Protocol):
     @property
     def begun(self) -> bool: ...
 
-    def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
-        """Call `gone` when the client leaves; returns how to stop watching."""
+    def watch(self, gone: Callable[[], None]) -> None:
+        """Call `gone` when the client leaves, until `unwatch`."""
+
+    def unwatch(self) -> None:
+        """Stop watching."""
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """A complete response."""
@@ -93,15 +96,20 @@ class AsgiClient:
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive: Final = receive
         self._send: Final = send
+        self._watching: Child | None = None
         self.begun = False
 
-    def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
+    def watch(self, gone: Callable[[], None]) -> None:
         async def wait_for_disconnect() -> None:
             while (await self._receive())["type"] != "http.disconnect":
                 pass
             gone()
 
-        return Child(wait_for_disconnect()).cancel
+        self._watching = Child(wait_for_disconnect())
+
+    def unwatch(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         self.begun = True

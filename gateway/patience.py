@@ -26,6 +26,7 @@ class Patience:
         self._stream: Final = stream
         self._deadline: Final = None if total is None else clock() + total
         self._first_by: float | None = None
+        """For a stream that has a limit on its first token."""
         self.attempt()
 
     def attempt(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import TracebackType
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -64,24 +63,6 @@ class _Slot:
         self.queue: Final = Histogram(_SECONDS)
 
 
-class _Inflight:
-    """Counts one request for as long as it is open."""
-
-    __slots__ = ("_counts", "_model")
-
-    def __init__(self, counts: dict[str, int], model: str) -> None:
-        self._counts: Final = counts
-        self._model: Final = model
-
-    def __enter__(self) -> None:
-        self._counts[self._model] = self._counts.get(self._model, 0) + 1
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._counts[self._model] -= 1
-
-
 class Telemetry:
     """Invariant: labels come from the registry and from our own tables, never from a client's text."""
 
@@ -91,11 +72,8 @@ class Telemetry:
         self.abort: Final = Histogram(_FINE)
         self._slots: Final[dict[tuple[str, str, str, str], _Slot]] = {}
         self._retries: Final[dict[tuple[str, ...], int]] = {}
-        self._inflight: Final[dict[str, int]] = {}
-
-    def inflight(self, model: str) -> _Inflight:
-        """A context that counts one open request of `model`."""
-        return _Inflight(self._inflight, model)
+        self.inflight: Final[Counter[str]] = Counter()
+        """Open requests by model. Whoever adds one takes it away in the same function."""
 
     def retried(self, model: str, reason: str) -> None:
         """One request of `model` goes to another worker; `reason` is an error's code."""
@@ -141,7 +119,7 @@ class Telemetry:
         yield _counter("enginehouse_tokens", "Tokens by the workers' own counts", ("model", "kind"), tokens)
         yield _counter("enginehouse_retries", "Requests sent to another worker", ("model", "reason"), self._retries)
         inflight = GaugeMetricFamily("enginehouse_inflight_requests", "Open requests", labels=("model",))
-        for model, count in self._inflight.items():
+        for model, count in self.inflight.items():
             inflight.add_metric((model,), count)
         yield inflight
         for name, text, histogram in (

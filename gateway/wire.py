@@ -55,18 +55,19 @@ class WireClient:
     def __init__(self, wire: Wire, exchange: Exchange) -> None:
         self._wire: Final = wire
         self._exchange: Final = exchange
+        self._already: asyncio.Handle | None = None
+        """Set where the client had left before anybody watched."""
         self.begun = False
 
-    def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
+    def watch(self, gone: Callable[[], None]) -> None:
         self._wire.on_lost(gone)
-        already = asyncio.get_running_loop().call_soon(gone) if self._wire.closed else None
+        if self._wire.closed:
+            self._already = asyncio.get_running_loop().call_soon(gone)
 
-        def stop() -> None:
-            self._wire.on_lost(None)
-            if already is not None:
-                already.cancel()
-
-        return stop
+    def unwatch(self) -> None:
+        self._wire.on_lost(None)
+        if self._already is not None:
+            self._already.cancel()
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         self._begin(status, [*headers, (b"content-length", b"%d" % len(body))], body)

@@ -54,9 +54,14 @@ class Inference:
         """Answer one request on `operation`'s path. Raises `GatewayError` before the answer has begun."""
         exchange: Exchange = scope["exchange"]
         call = self._understand(operation, body, priority_of(scope), exchange)
-        with Presence(client, exchange, self._clock), self._telemetry.inflight(exchange.model):
-            answer = await (self._begin_stream(call, client) if exchange.stream else self._relay.begin(call))
-            await answer(client)
+        inflight = self._telemetry.inflight
+        inflight[exchange.model] += 1
+        try:
+            with Presence(client, exchange, self._clock):
+                answer = await (self._begin_stream(call, client) if exchange.stream else self._relay.begin(call))
+                await answer(client)
+        finally:
+            inflight[exchange.model] -= 1
 
     async def _begin_stream(self, call: Call, client: Client) -> Answer:
         """The answer's beginning, with comments to the client for as long as there is nothing better."""

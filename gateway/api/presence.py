@@ -23,7 +23,6 @@ class Presence:
         self._exchange: Final = exchange
         self._clock: Final = clock
         self._task: asyncio.Task[object] | None = None
-        self._stop: Callable[[], None] | None = None
         self._left = False
         self._cancelling = 0
         """Cancellations that were there before: not ours."""
@@ -32,14 +31,13 @@ class Presence:
         self._task = task = asyncio.current_task()
         if task is not None:
             self._cancelling = task.cancelling()
-        self._stop = self._client.watch(self._gone)
+        self._client.watch(self._gone)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._stop is not None:
-            self._stop()
+        self._client.unwatch()
         if self._left and self._task is not None:
             others = self._task.uncancel() > self._cancelling
             if isinstance(error, asyncio.CancelledError) and not others:

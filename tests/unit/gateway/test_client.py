@@ -161,9 +161,9 @@ async def test_a_pouring_that_was_cancelled_cuts_nothing_later():
 async def test_a_wire_tells_when_the_client_leaves_and_until_when():
     client, socket, _ = wired()
     gone = []
-    stop = client.watch(lambda: gone.append(True))
+    client.watch(lambda: gone.append(True))
     socket.lost()
-    stop()
+    client.unwatch()
     assert (gone, socket.lost) == ([True], None)
 
 
@@ -179,6 +179,7 @@ async def test_a_watch_that_was_stopped_tells_nothing():
     """Also where the client had left before: the answer is over."""
     client, socket, _ = wired()
     socket.closed, gone = True, []
-    client.watch(lambda: gone.append(True))()
+    client.watch(lambda: gone.append(True))
+    client.unwatch()
     await turns()
     assert gone == []

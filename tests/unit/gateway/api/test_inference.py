@@ -48,7 +48,8 @@ class Desk:
         self.house.publish(snapshot(model_view(worker_view(port=port), aliases=("default",))))
         relay = Relay(clock=clock, suspect=lambda *_: None, retried=lambda *_: None)
         engines = {"plain": engine or PlainEngine()}
-        self.inference = Inference(self.house, relay, Telemetry(), engines, 1000, clock)
+        self.telemetry = Telemetry()
+        self.inference = Inference(self.house, relay, self.telemetry, engines, 1000, clock)
         self.record, self.outbox, self.inbox = exchange(), Outbox(), None
 
     async def ask(self, body, **changed):
@@ -64,6 +65,7 @@ async def desk_at(*answers, **rest):
         desk.worker = worker
         yield desk
         assert all(pool.active == pool.waiting == 0 for pool in desk.house.pools)
+        assert set(desk.telemetry.inflight.values()) <= {0}
         desk.house.publish(snapshot(revision=2))
 
 
