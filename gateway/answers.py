@@ -24,6 +24,8 @@ SSE_HEADERS: Final = (
     (b"x-accel-buffering", b"no"),
 )
 _JSON: Final = (b"content-type", b"application/json")
+_HELD: Final = 256 * 1024
+"""Bytes before the first token, at most: roles, and comments of an engine that is still busy."""
 
 
 class Answer(Protocol):
@@ -117,10 +119,15 @@ class StreamAnswer:
 
     async def _until_content(self) -> None:
         reader = self._reader
+        size = 0
         while not (reader.content or reader.complete):
-            self._held.append(self.take(await self._reply.next(first=True)))
+            piece = self.take(await self._reply.next(first=True))
+            self._held.append(piece)
+            size += len(piece)
             if reader.fault is not None and not reader.content:
                 raise reader.fault
+            if size > _HELD and not reader.content:
+                raise WorkerFailed("The worker sent much before its first token.")
 
     async def __call__(self, client: Client) -> None:
         try:

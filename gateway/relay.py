@@ -171,4 +171,6 @@ def _outcome(fault: BaseException) -> Outcome:
     """What an attempt's end says about the worker: the engine's own refusal is good work."""
     if isinstance(fault, EngineRefused):
         return Outcome.WORKED
+    if isinstance(fault, WorkerBusy) and fault.retry_after is not None:
+        return Outcome.UNKNOWN  # it rests for as long as it asked to
     return Outcome.FAILED if isinstance(fault, WorkerFailed | TimedOut) else Outcome.UNKNOWN

@@ -21,6 +21,9 @@ from registry.snapshot import WorkerView
 
 ANSWER_LIMIT: Final = 64 * 1024 * 1024
 """Bytes of one JSON answer, at most."""
+REFUSAL_LIMIT: Final = 1024 * 1024
+"""Bytes of an answer that is an error, at most."""
+_OK: Final = 200
 
 
 class Reply:
@@ -62,12 +65,13 @@ class Reply:
 
     async def whole(self) -> bytes:
         """The complete body of a JSON answer. Raises `WorkerFailed`, `TimedOut`."""
+        limit = ANSWER_LIMIT if self.status == _OK else REFUSAL_LIMIT
         part = await self.next()
         parts = bytearray(part)
         while part:
             part = await self.next()
             parts += part
-            if len(parts) > ANSWER_LIMIT:
+            if len(parts) > limit:
                 raise WorkerFailed("The worker's answer has no end.")
         return bytes(parts)
 

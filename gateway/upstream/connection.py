@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, cast
@@ -17,6 +18,9 @@ from gateway.upstream.response import BadResponse, Response, whole_chunk
 
 BUFFER_LIMIT: Final = 64 * 1024
 """Bytes of body held for a slow reader before the worker's socket is paused."""
+
+RECEIVE: Final = 32 * 1024
+"""SO_RCVBUF of a worker's socket, which the kernel doubles: no read, and so no stream, brings more at once."""
 
 DRAIN: Final = 1.0
 """Seconds that a worker has to end a body whose last meaningful byte was read."""
@@ -167,6 +171,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE)
 
     def data_received(self, data: bytes) -> None:
         flow = self._flow

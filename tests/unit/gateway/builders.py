@@ -274,8 +274,8 @@ def raising(error: BaseException, *, begun: bool = False):
 class Wire(asyncio.Transport):
     """A transport without a socket: keeps what was written and says how it was treated."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, **extra):
+        super().__init__(extra)
         self.written = b""
         self.paused = False
         self.aborted = False

@@ -231,3 +231,11 @@ async def test_a_failure_after_heartbeats_is_one_event_and_the_end():
     await Failure(CHAT, NoWorker("nobody"), record)(client)
     assert (outbox.ended, record.code) == (True, "no_worker")
     assert outbox.body.startswith(b'data: {"error":')
+
+
+async def test_a_worker_that_talks_on_without_a_token_is_given_up():
+    """Comments are held until there is one: without a bound they would fill the memory."""
+    stream = Streaming(*[b": busy" + b"." * 50_000 + b"\n\n"] * 10)
+    with pytest.raises(WorkerFailed, match="before its first token"):
+        await stream.run()
+    assert (len(stream.body.pieces), stream.outcomes) == (4, [Outcome.FAILED])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
-from gateway.upstream.connection import BUFFER_LIMIT, Connection
+from gateway.upstream.connection import BUFFER_LIMIT, RECEIVE, Connection
 from gateway.upstream.faults import PeerClosed, ProtocolBroken
 from tests.unit.gateway.builders import Wire, cancelled, chunked, http, turns
 
@@ -187,3 +188,10 @@ async def test_abort_may_be_called_again_and_followed_by_the_loss():
     connection.abort()
     connection.connection_lost(None)
     assert (wire.aborted, connection.idle) == (True, False)
+
+
+async def test_a_read_brings_little_at_once():
+    """Fault 15: what one read may bring is what a stream may hold."""
+    with socket.socket() as sock:
+        Connection(asyncio.get_running_loop()).connection_made(Wire(socket=sock))
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * RECEIVE
