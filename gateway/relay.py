@@ -15,6 +15,7 @@ import msgspec
 
 from engines.engine import Engine
 from gateway.answers import Answer, StreamAnswer, WholeAnswer
+from gateway.balance.prefix import NO_PREFIX, Prefix
 from gateway.errors import (
     EngineRefused,
     FirstTokenTimeout,
@@ -94,7 +95,8 @@ class Relay:
     async def _try(self, call: Call, tried: set[str]) -> Answer:
         """One attempt on a worker that is not in `tried`; adds it."""
         began = self._clock()
-        lease = await call.pool.lease(frozenset(tried), call.priority, call.patience.left)
+        prefix = Prefix(call.target.served_name, call.body) if call.operation.streams else NO_PREFIX
+        lease = await call.pool.lease(frozenset(tried), call.priority, call.patience.left, prefix)
         exchange = call.exchange
         exchange.sent = self._clock()
         exchange.queued += exchange.sent - began

@@ -34,7 +34,6 @@ LATER: Final[Mapping[str, frozenset[str]]] = {
     "models.*.urls.*": frozenset({"dns://"}),
     "models.*.replicas": frozenset({A_MAPPING}),
     "models.*.adapters": frozenset({"declared", "pinned", "watch"}),
-    "models.*.balance": frozenset({"prefix_affinity"}),
     "models.*.options": frozenset({"sglang", "lmdeploy"}),
     "models.*.environments": frozenset({"sglang", "lmdeploy"}),
 }

@@ -18,7 +18,7 @@ from registry.snapshot import QueueLimits, Timeouts
 EngineName = Literal["vllm"]
 Quantization = Literal["none", "int4", "gptq", "awq"]
 LauncherName = Literal["local", "external"]
-BalanceName = Literal["least_loaded"]
+BalanceName = Literal["prefix_affinity", "least_loaded", "round_robin"]
 
 LOCAL_ONLY: Final = ("source", "sha256", "quantization", "replicas", "options", "environments")
 """Fields that say how to start a worker: meaningless where workers are started by somebody else."""
@@ -199,8 +199,9 @@ class ModelSpec(_Spec):
     """Limits of one request."""
     queue: QueueSpec = QueueSpec()
     """Where requests wait while every worker is busy."""
-    balance: BalanceName = "least_loaded"
-    """How a worker is chosen."""
+    balance: BalanceName = "prefix_affinity"
+    """How a worker is chosen: where most of the prompt is likely cached unless that one has too much to do, the one
+    with the least to do, or each in turn. With one worker all are the same and cost nothing."""
     options: Annotated[Mapping[EngineName, Mapping[str, OptionValue]], AfterValidator(_spelled)] = {}
     """By engine: its own flags, passed through. `_` and `-` mean the same; spelled with `_` in this value."""
     environments: Mapping[EngineName, EnvironmentName] = {}

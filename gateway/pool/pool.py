@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.balance.pace import Pace
-from gateway.balance.policy import POLICIES
+from gateway.balance.policies import POLICIES
+from gateway.balance.policy import Choice, Policy, Reason
+from gateway.balance.prefix import NO_PREFIX, Prefix
 from gateway.errors import GatewayError, ModelLoading, NoWorker, QueueFull, QueueTimeout
 from gateway.pool.queue import Priority, Queue
 from gateway.pool.retries import Retries
@@ -35,10 +37,22 @@ class Outcome(Enum):
 class Lease:
     """One request's hold on one worker. `release` may be called any number of times; the first one counts."""
 
-    __slots__ = ("_released", "trial", "worker")
+    __slots__ = ("_released", "choice", "loads", "trial", "worker")
 
-    def __init__(self, worker: Worker, released: Callable[[Lease, Outcome], None], *, trial: bool) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        choice: Choice,
+        loads: Mapping[str, float],
+        released: Callable[[Lease, Outcome], None],
+        *,
+        trial: bool,
+    ) -> None:
         self.worker: Final = worker
+        self.choice: Final = choice
+        """Why this worker."""
+        self.loads: Final = loads
+        """What there was to choose from; empty where the pool has one worker only."""
         self.trial: Final = trial
         """Whether this request finds out if the worker is back."""
         self._released: Callable[[Lease, Outcome], None] | None = released
@@ -50,6 +64,13 @@ class Lease:
             released(self, outcome)
 
 
+class Wish(NamedTuple):
+    """What a waiting request wants of a worker: not to be one of `exclude`, and better to know `prefix`."""
+
+    exclude: frozenset[str]
+    prefix: Prefix
+
+
 class Pool:
     """Invariant: a request waits here only while every worker that it may use is full."""
 
@@ -57,11 +78,12 @@ class Pool:
         self, model: ModelView, clock: Callable[[], float], chance: Callable[[], float] = random.random
     ) -> None:
         self.model = model
+        self._policy: Policy = POLICIES[model.balance](chance)
         self._clock: Final = clock
         self._chance: Final = chance
         self._workers: dict[str, Worker] = {}
         self._ready: tuple[Worker, ...] = ()
-        self._queue: Final[Queue[Lease]] = Queue()
+        self._queue: Final[Queue[Lease, Wish]] = Queue()
         self._pace: Final = Pace()
         self._alarm: asyncio.TimerHandle | None = None
         self._active = 0
@@ -85,6 +107,8 @@ class Pool:
 
     def update(self, model: ModelView) -> None:
         """Take over what the newest snapshot says. Leases on workers that are gone go on to their end."""
+        if model.balance != self.model.balance:
+            self._policy = POLICIES[model.balance](self._chance)
         kept = {}
         for view in model.workers:
             worker = self._workers.get(view.id)
@@ -98,6 +122,7 @@ class Pool:
         self.model = model
         self._ready = tuple(worker for worker in kept.values() if worker.view.state is WorkerState.READY)
         for worker in gone.values():
+            self._policy.gone(worker.id)
             worker.close()
         self._serve_queue()
 
@@ -110,16 +135,22 @@ class Pool:
         self._serve_queue()
 
     async def lease(
-        self, exclude: frozenset[str] = frozenset(), priority: Priority = Priority.NORMAL, limit: float | None = None
+        self,
+        exclude: frozenset[str] = frozenset(),
+        priority: Priority = Priority.NORMAL,
+        limit: float | None = None,
+        prefix: Prefix = NO_PREFIX,
     ) -> Lease:
         """Hold a ready worker that is not in `exclude`; wait for one at most `limit` seconds if all are full.
+
+        `prefix` may draw the request to a worker; whether it is looked at is the policy's affair.
 
         Raises `ModelLoading` or `NoWorker` if none is ready, `QueueFull`, `QueueTimeout`.
         """
         candidates = self._candidates(exclude)
         if not candidates:
             raise self._nobody()
-        lease = self._assign(candidates) if not self._queue else None
+        lease = self._assign(candidates, prefix) if not self._queue else None
         if lease is not None:
             return lease
         waiting = len(self._queue)
@@ -127,11 +158,11 @@ class Pool:
             raise QueueFull(
                 f"{waiting} requests already wait for '{self.model.name}'.", retry_after=self._pace.wait_for(waiting)
             )
-        return await self._wait(exclude, priority, limit)
+        return await self._wait(Wish(exclude, prefix), priority, limit)
 
-    async def _wait(self, exclude: frozenset[str], priority: Priority, limit: float | None) -> Lease:
+    async def _wait(self, wish: Wish, priority: Priority, limit: float | None) -> Lease:
         wait = self.model.queue.wait if limit is None else min(limit, self.model.queue.wait)
-        place = self._queue.join(priority, exclude)
+        place = self._queue.join(priority, wish)
         self._serve_queue()
         lease = None
         try:
@@ -153,20 +184,22 @@ class Pool:
             return self._ready
         return tuple(worker for worker in self._ready if worker.id not in exclude)
 
-    def _assign(self, candidates: tuple[Worker, ...]) -> Lease | None:
+    def _assign(self, candidates: tuple[Worker, ...], prefix: Prefix) -> Lease | None:
         """A lease now, on a worker that has room and whose breaker admits it; None where there is none."""
         now = self._clock()
         admitted = [worker for worker in candidates if worker.breaker.admits(now)]
         free = [worker for worker in admitted or candidates if worker.free]
         if not free:
             return None
-        worker = free[0] if len(free) == 1 else free[self._choose(free, now)]
+        loads: Mapping[str, float] = {}
+        choice = Choice(free[0].id, Reason.ONLY)
+        if len(self._workers) > 1:  # a policy hears of every request, also of those for which there is no choice
+            loads = {worker.id: (worker.inflight + 1) / worker.breaker.weight(now) for worker in free}
+            choice = self._policy.choose(loads, prefix, now)
+        worker = self._workers[choice.worker]
         worker.inflight += 1
         self._active += 1
-        return Lease(worker, self._released, trial=worker.breaker.sent())
-
-    def _choose(self, free: list[Worker], now: float) -> int:
-        return POLICIES[self.model.balance]([(worker.inflight + 1) / worker.breaker.weight(now) for worker in free])
+        return Lease(worker, choice, loads, self._released, trial=worker.breaker.sent())
 
     def _nobody(self) -> GatewayError:
         loading = self.model.loading
@@ -207,16 +240,16 @@ class Pool:
         for place in self._queue:
             if place.turn.done():
                 continue  # cancelled in this very instant
-            candidates = self._candidates(place.exclude)
+            candidates = self._candidates(place.wish.exclude)
             if not candidates:
                 self._queue.call(place, self._nobody())
                 continue
-            lease = self._assign(candidates)
+            lease = self._assign(candidates, place.wish.prefix)
             if lease is not None:
                 self._queue.call(place, lease)
                 continue
             self._return_of(candidates)
-            if not place.exclude:
+            if not place.wish.exclude:
                 return  # who may use any worker finds none: nobody behind it will
 
 

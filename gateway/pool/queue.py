@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 
 class Priority(IntEnum):
@@ -24,37 +25,37 @@ class Priority(IntEnum):
 
 
 @dataclass(slots=True, eq=False)
-class Place(Generic[T]):
-    """One request's place: what it must not get, and where its turn (or a refusal) arrives."""
+class Place(Generic[T, W]):
+    """One request's place: what it wishes, and where its turn (or a refusal) arrives."""
 
     priority: Priority
-    exclude: frozenset[str]
+    wish: W
     turn: asyncio.Future[T]
     queued: bool = True
     """Whether it is still in the queue."""
 
 
-class Queue(Generic[T]):
+class Queue(Generic[T, W]):
     """Invariant: a place is in it from `join` until its turn comes or it leaves; `len` is how many are."""
 
     def __init__(self) -> None:
-        self._classes: Final[tuple[deque[Place[T]], ...]] = tuple(deque() for _ in Priority)
+        self._classes: Final[tuple[deque[Place[T, W]], ...]] = tuple(deque() for _ in Priority)
 
     def __len__(self) -> int:
         return sum(map(len, self._classes))
 
-    def __iter__(self) -> Iterator[Place[T]]:
+    def __iter__(self) -> Iterator[Place[T, W]]:
         """In the order of service; a copy, so that turns may be given on the way."""
         for places in self._classes:
             yield from tuple(places)
 
-    def join(self, priority: Priority, exclude: frozenset[str]) -> Place[T]:
+    def join(self, priority: Priority, wish: W) -> Place[T, W]:
         """A place at the end of its class."""
-        place = Place[T](priority, exclude, asyncio.get_running_loop().create_future())
+        place = Place[T, W](priority, wish, asyncio.get_running_loop().create_future())
         self._classes[priority].append(place)
         return place
 
-    def call(self, place: Place[T], turn: T | Exception) -> None:
+    def call(self, place: Place[T, W], turn: T | Exception) -> None:
         """It is the turn of `place`, or it is refused: it is in the queue no more."""
         self.leave(place)
         if place.turn.done():
@@ -64,7 +65,7 @@ class Queue(Generic[T]):
         else:
             place.turn.set_result(turn)
 
-    def leave(self, place: Place[T]) -> None:
+    def leave(self, place: Place[T, W]) -> None:
         """Out at once, from wherever it stands, if it is still in."""
         if place.queued:
             place.queued = False

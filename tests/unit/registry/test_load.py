@@ -127,8 +127,8 @@ def test_a_mistake_is_named_in_a_sentence(fields, message):
     "fields",
     ["strategy: replace", "parity: x", "split: {}", "watch: x", "fallbacks: []", "access: {}", "limits: {}",
      "allow_pickle: true", "trust_remote_code: true", "replicas: {min: 0}", "quantization: fp8", "quantization: w4a16",
-     "launcher: ray", "balance: prefix_affinity", "adapters: {pinned: []}", "adapters: {declared: {}}",
-     "adapters: {watch: x}", "options: {sglang: {}}", "environments: {lmdeploy: x}"],
+     "launcher: ray", "adapters: {pinned: []}", "adapters: {declared: {}}", "adapters: {watch: x}",
+     "options: {sglang: {}}", "environments: {lmdeploy: x}"],
 )  # fmt: skip
 def test_what_comes_later_is_not_supported_yet(fields):
     """A field that would be ignored is worse than one that is refused."""

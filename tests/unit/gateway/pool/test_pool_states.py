@@ -6,6 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from gateway.balance.policies import POLICIES
+from gateway.balance.prefix import Prefix
 from gateway.errors import GatewayError
 from gateway.pool.pool import Outcome, Pool
 from registry.snapshot import QueueLimits, WorkerState
@@ -14,6 +16,8 @@ from tests.unit.gateway.builders import Clock, JumpingLoop, model_view, turns, w
 NAMES = ("a", "b", "c")
 STATES = st.sampled_from([WorkerState.READY, WorkerState.READY, WorkerState.UNHEALTHY])
 WORKERS = st.dictionaries(st.sampled_from(NAMES), st.tuples(STATES, st.integers(1, 2)))
+BALANCE = st.sampled_from(sorted(POLICIES))
+PREFIX = Prefix("m", b'{"prompt": "%b"}' % (b"x" * 2000))
 LIMIT = 4
 
 
@@ -25,14 +29,15 @@ class PoolStates(RuleBasedStateMachine):
         """Every request that was not refused and has not ended: (task, excluded)."""
         self.order = []
 
-    @initialize(workers=WORKERS)
-    def begin(self, workers):
+    @initialize(workers=WORKERS, balance=BALANCE)
+    def begin(self, workers, balance):
+        self.balance = balance
         self.pool = Pool(self.view(workers), Clock())
         self.update(workers)
 
     def view(self, workers):
         views = [worker_view(name, state=state, capacity=size) for name, (state, size) in workers.items()]
-        return model_view(*views, queue=QueueLimits(limit=LIMIT, wait=1e9))
+        return model_view(*views, queue=QueueLimits(limit=LIMIT, wait=1e9), balance=self.balance)
 
     def settle(self):
         self.loop.run_until_complete(turns(20))
@@ -45,14 +50,16 @@ class PoolStates(RuleBasedStateMachine):
     def is_ours(self, fault):
         return isinstance(fault, GatewayError)
 
-    @rule(workers=WORKERS)
-    def update(self, workers):
+    @rule(workers=WORKERS, balance=BALANCE)
+    def update(self, workers, balance=None):
+        self.balance = balance or self.balance
         self.pool.update(self.view(workers))
         self.settle()
 
     @rule(exclude=st.frozensets(st.sampled_from(NAMES), max_size=2), at_once=st.booleans())
     def ask(self, exclude, at_once):
-        self.requests.append((self.loop.create_task(self.pool.lease(exclude)), exclude))
+        lease = self.pool.lease(exclude, prefix=PREFIX)
+        self.requests.append((self.loop.create_task(lease), exclude))
         if not at_once:
             self.settle()
 

@@ -13,7 +13,7 @@ from tests.unit.gateway.builders import JumpingLoop
 def test_service_is_by_class_and_then_by_arrival(priorities, data):
     async def service():
         queue = Queue()
-        places = [queue.join(priority, frozenset()) for priority in priorities]
+        places = [queue.join(priority, None) for priority in priorities]
         gone = data.draw(st.lists(st.sampled_from(places), unique_by=id)) if places else []
         for place in gone:
             queue.leave(place)
@@ -29,7 +29,7 @@ def test_service_is_by_class_and_then_by_arrival(priorities, data):
 async def test_places_may_leave_while_turns_are_given():
     queue = Queue()
     for _ in range(3):
-        queue.join(Priority.NORMAL, frozenset())
+        queue.join(Priority.NORMAL, None)
     for place in queue:
         queue.leave(place)
     assert len(queue) == 0
