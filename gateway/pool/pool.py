@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from gateway.balance.pace import Pace
@@ -24,6 +25,9 @@ from registry.snapshot import ModelView, WorkerState
 
 RETRY_SOON: Final = 2.0
 """Seconds until a worker that died may be back, where nothing better is known."""
+
+
+_UNCHOSEN: Final = Choice("", Reason.ONLY)
 
 
 class Outcome(Enum):
@@ -42,11 +46,11 @@ class Lease:
     def __init__(
         self,
         worker: Worker,
-        choice: Choice,
-        loads: Mapping[str, float],
         released: Callable[[Lease, Outcome], None],
         *,
         trial: bool,
+        choice: Choice = _UNCHOSEN,
+        loads: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self.worker: Final = worker
         self.choice: Final = choice
@@ -199,7 +203,7 @@ class Pool:
         worker = self._workers[choice.worker]
         worker.inflight += 1
         self._active += 1
-        return Lease(worker, choice, loads, self._released, trial=worker.breaker.sent())
+        return Lease(worker, self._released, trial=worker.breaker.sent(), choice=choice, loads=loads)
 
     def _nobody(self) -> GatewayError:
         loading = self.model.loading
