@@ -8,6 +8,7 @@ from typing import Final
 
 API_KEYS: Final = "ENGINEHOUSE_API_KEY"
 ADMIN_KEYS: Final = "ENGINEHOUSE_ADMIN_KEY"
+ALLOWED_HOSTS: Final = "ENGINEHOUSE_ALLOWED_HOSTS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class Settings:
     """Keys that may use the models; empty: only callers on this machine may."""
     admin_keys: tuple[bytes, ...] = field(default=(), repr=False)
     """Keys that may administer (and use the models); empty: only callers on this machine may administer."""
+    allowed_hosts: tuple[bytes, ...] = ()
+    """Names, lower case and without port, that a request's Host header may have besides those of this machine."""
     max_body: int = 4 * 1024 * 1024
     """Bytes of a request's body, at most."""
     drain: float = 30.0
@@ -25,9 +28,14 @@ class Settings:
 
     @classmethod
     def of(cls, env: Mapping[str, str], *, drain: float = 30.0) -> Settings:
-        """From environment variables; keys are comma-separated lists."""
-        return cls(api_keys=_keys(env.get(API_KEYS, "")), admin_keys=_keys(env.get(ADMIN_KEYS, "")), drain=drain)
+        """From environment variables; keys and hosts are comma-separated lists."""
+        return cls(
+            api_keys=_listed(env.get(API_KEYS, "")),
+            admin_keys=_listed(env.get(ADMIN_KEYS, "")),
+            allowed_hosts=_listed(env.get(ALLOWED_HOSTS, "").lower()),
+            drain=drain,
+        )
 
 
-def _keys(listed: str) -> tuple[bytes, ...]:
-    return tuple(key.strip().encode() for key in listed.split(",") if key.strip())
+def _listed(text: str) -> tuple[bytes, ...]:
+    return tuple(word.strip().encode() for word in text.split(",") if word.strip())

@@ -10,7 +10,7 @@ from registry.spec import ModelSpec, Registry
 EMPTY: Final = Registry(models={})
 """No models: what there is before the first file is read."""
 
-_PUBLIC: Final = frozenset({"aliases", "timeouts", "queue", "balance"})
+_PUBLIC: Final = frozenset({"aliases", "timeouts", "queue", "balance", "allow"})
 """Fields that only gateways read: a change of these asks nothing of a worker."""
 
 

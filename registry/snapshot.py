@@ -97,6 +97,8 @@ class ModelView(msgspec.Struct, frozen=True):
     timeouts: Timeouts = Timeouts()
     queue: QueueLimits = QueueLimits()
     balance: str = "least_loaded"
+    allow: tuple[str, ...] = ()
+    """Fields that steer the engine (`registry.steering`) and that requests may use all the same."""
     workers: tuple[WorkerView, ...] = ()
     loading: Loading | None = None
     """Set while the pool is being prepared; None once its first worker has been ready."""

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from registry import durations, names, options
 from registry.snapshot import QueueLimits, Timeouts
+from registry.steering import SteeringField
 
 EngineName = Literal["vllm"]
 Quantization = Literal["none", "int4", "gptq", "awq"]
@@ -202,6 +203,8 @@ class ModelSpec(_Spec):
     balance: BalanceName = "prefix_affinity"
     """How a worker is chosen: where most of the prompt is likely cached unless that one has too much to do, the one
     with the least to do, or each in turn. With one worker all are the same and cost nothing."""
+    allow: Annotated[tuple[SteeringField, ...], Field(strict=False)] = ()
+    """Fields of requests that steer the engine and that are taken all the same; any other is refused."""
     options: Annotated[Mapping[EngineName, Mapping[str, OptionValue]], AfterValidator(_spelled)] = {}
     """By engine: its own flags, passed through. `_` and `-` mean the same; spelled with `_` in this value."""
     environments: Mapping[EngineName, EnvironmentName] = {}

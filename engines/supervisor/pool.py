@@ -54,6 +54,7 @@ def view(name: str, spec: ModelSpec, created: int) -> ModelView:
         timeouts=spec.timeouts.limits(),
         queue=spec.queue.limits(),
         balance=spec.balance,
+        allow=spec.allow,
         loading=Loading("waiting to be prepared"),
     )
 

@@ -1,11 +1,14 @@
-"""A request's body: read once, decoded once, and only the fields that the gateway acts on."""
+"""A request's body: read once, decoded once, held to its bounds, and only the fields that the gateway acts on."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import msgspec
 
+from gateway.api import bounds, shape
+from gateway.api.steering import steering
 from gateway.asgi import Receive
 from gateway.errors import BodyTooLarge, ClientGone, InvalidRequest
 
@@ -14,12 +17,14 @@ class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
-class Wanted(msgspec.Struct):
+class Wanted(msgspec.Struct, frozen=True):
     """The fields of an inference request that decide its way. Everything else passes through as bytes."""
 
-    model: str | None = None
+    model: str
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
+    steering: tuple[str, ...] = ()
+    """Fields that steer the engine: only where the model's registry entry allows them."""
 
     @property
     def usage_asked(self) -> bool:
@@ -27,7 +32,14 @@ class Wanted(msgspec.Struct):
         return self.stream_options is not None and bool(self.stream_options.include_usage)
 
 
-_DECODER: Final = msgspec.json.Decoder(Wanted)
+_FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_MODEL: Final = msgspec.json.Decoder(str | None)
+_STREAM: Final = msgspec.json.Decoder(bool | None)
+_NULL: Final = msgspec.Raw(b"null")
+_STREAM_OPTIONS: Final = msgspec.json.Decoder(_StreamOptions | None)
+
+_HALF: Final = re.compile("surrogate|hex escape|truncated")
+"""What msgspec says, among other things, of an escape that is half a character."""
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:
@@ -52,27 +64,57 @@ async def read_body(receive: Receive, limit: int) -> bytes:
 
 def decode(body: bytes) -> Wanted:
     """What the gateway must know of an inference request. Raises `InvalidRequest`, naming the parameter."""
+    fields = _parsed(body)
+    if len(fields) > shape.WIDEST:
+        raise InvalidRequest(f"The request's body has more than {shape.WIDEST} fields.")
+    if shape.doubled(body, fields):
+        raise _twice(shape.twice(body, fields))
+    if shape.too_deep(body, fields):
+        raise _too_deep()
+    model, stream, options = _decided(fields)
+    if not model:
+        raise InvalidRequest("You must name a model: the 'model' parameter is missing or empty.", param="model")
+    bounds.check(fields)
+    return Wanted(model, stream, options, steering(fields))
+
+
+def _parsed(body: bytes) -> shape.Fields:
     try:
         if not body.isascii():
             body.decode("utf-8")  # msgspec skips over fields that it does not read, invalid bytes and all
-        wanted = _DECODER.decode(body)
+        return _FIELDS.decode(body)
     except UnicodeDecodeError as fault:
         raise InvalidRequest("The request's body is not valid UTF-8.") from fault
     except msgspec.ValidationError as fault:
-        raise _wrong_type(str(fault)) from fault
+        raise InvalidRequest("The request's body must be a JSON object.") from fault
     except msgspec.DecodeError as fault:
-        raise InvalidRequest(f"The request's body is not valid JSON: {fault}.") from fault
+        raise InvalidRequest(f"The request's body is not valid JSON: {_reason(body, fault)}.") from fault
     except RecursionError as fault:
-        raise InvalidRequest("The request's body is nested too deeply.") from fault
-    if not wanted.model:
-        raise InvalidRequest("You must name a model: the 'model' parameter is missing or empty.", param="model")
-    return wanted
+        raise _too_deep() from fault
 
 
-def _wrong_type(fault: str) -> InvalidRequest:
-    """Msgspec says: Expected `str`, got `int` - at `$.model`."""
-    sentence, _, place = fault.partition(" - at `$")
-    param = place.strip("`").lstrip(".")
-    if not param:
-        return InvalidRequest("The request's body must be a JSON object.")
-    return InvalidRequest(f"Wrong type for '{param}': {sentence.lower().replace('`', '')}.", param=param)
+def _reason(body: bytes, fault: msgspec.DecodeError) -> str:
+    near = body[-12:] if "truncated" in str(fault) else b"\\ud"
+    if _HALF.search(str(fault)) and b"\\ud" in near.lower():
+        return f"an escape from \\ud800 to \\udfff is half a character and needs its other half ({fault})"
+    return str(fault)
+
+
+def _twice(name: str | None) -> InvalidRequest:
+    return InvalidRequest(f"The request's body has {'a field' if name is None else repr(name)} twice.", param=name)
+
+
+def _too_deep() -> InvalidRequest:
+    return InvalidRequest(f"The request's body is nested too deeply: more than {shape.DEEPEST} levels.")
+
+
+def _decided(fields: shape.Fields) -> tuple[str | None, bool | None, _StreamOptions | None]:
+    name = "model"
+    try:
+        model = _MODEL.decode(fields.get(name, _NULL))
+        name = "stream"
+        stream = _STREAM.decode(fields.get(name, _NULL))
+        name = "stream_options"
+        return model, stream, _STREAM_OPTIONS.decode(fields[name]) if name in fields else None
+    except msgspec.ValidationError as fault:
+        raise bounds.wrong_type(fault, name) from fault

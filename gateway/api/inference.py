@@ -14,6 +14,7 @@ from gateway.api.body import decode, read_body
 from gateway.api.heartbeats import Heartbeats
 from gateway.api.presence import Presence
 from gateway.api.priority import priority_of
+from gateway.api.steering import refuse
 from gateway.asgi import Receive, Scope, Send
 from gateway.client import AsgiClient, Client
 from gateway.errors import GatewayError, NotImplementedHere
@@ -82,10 +83,11 @@ class Inference:
 
     def _understand(self, operation: Operation, body: bytes, priority: Priority, exchange: Exchange) -> Call:
         wanted = decode(body)
-        target, pool = self._house.resolve(wanted.model or "")
+        target, pool = self._house.resolve(wanted.model)
         exchange.model = target.model.name
         exchange.engine = target.model.engine
         exchange.stream = bool(wanted.stream) and operation.streams
+        refuse(wanted.steering, target.model.allow, target.requested)
         engine = self._engines[target.model.engine]
         if operation.path not in engine.capabilities.paths:
             raise NotImplementedHere(

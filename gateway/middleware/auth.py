@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway.asgi import Scope, headers_of
 from gateway.errors import InvalidApiKey, PermissionRefused
+from gateway.middleware.hosts import check_host
 from gateway.settings import Settings
 
 _OPEN: Final = "/livez"
@@ -20,6 +21,7 @@ class Auth:
     def __init__(self, settings: Settings) -> None:
         self._admin: Final = settings.admin_keys
         self._api: Final = settings.api_keys + settings.admin_keys
+        self._hosts: Final = settings.allowed_hosts
 
     def check(self, scope: Scope) -> None:
         """Raises `InvalidApiKey`, `PermissionRefused`."""
@@ -30,6 +32,7 @@ class Auth:
         if not keys:
             if not _is_local(scope):
                 raise PermissionRefused("No key is set for this: only callers on the gateway's own machine may.")
+            check_host(scope, self._hosts)
             return
         given = _key(scope)
         if _known(given, keys):

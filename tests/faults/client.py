@@ -94,13 +94,13 @@ def _is_error(event: Any) -> bool:
 def post(path: str, body: bytes | Mapping[str, Any], headers: Mapping[str, str] | None = None) -> bytes:
     """The bytes of a POST request: JSON by its content type unless `headers` say otherwise."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    given = {"host": "test", "content-type": "application/json", "content-length": str(len(content))}
+    given = {"host": "localhost", "content-type": "application/json", "content-length": str(len(content))}
     return head("POST", path, given | dict(headers or {})) + content
 
 
 def get(path: str, headers: Mapping[str, str] | None = None) -> bytes:
     """The bytes of a GET request."""
-    return head("GET", path, {"host": "test"} | dict(headers or {}))
+    return head("GET", path, {"host": "localhost"} | dict(headers or {}))
 
 
 def head(method: str, path: str, headers: Mapping[str, str]) -> bytes:

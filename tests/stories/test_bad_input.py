@@ -85,6 +85,37 @@ BODIES: dict[str, tuple[bytes, Refusal]] = {
     "a byte order mark": (b"\xef\xbb\xbf" + body(), Refusal(400, NOT_JSON)),
     "UTF-16": (body().decode().encode("utf-16"), Refusal(400, "is not valid UTF-8")),
     "NaN": (b'{"model":"small","temperature":NaN}', Refusal(400, NOT_JSON)),
+    "nested 64 deep in a field": (nested(64), Refusal(400, "nested too deeply")),
+    "a field twice": (body()[:-1] + b',"messages":[]}', Refusal(400, "'messages' twice", param="messages")),
+    "4,097 messages": (
+        body(messages=ASK["messages"] * 4097),
+        Refusal(400, "at most 4096 items", param="messages"),
+    ),
+    "nine choices": (body(n=9), Refusal(400, "between 0 and 8", param="n")),
+    "best of a million": (body(best_of=10**6), Refusal(400, "between 0 and 8", param="best_of")),
+    "all logprobs": (body(logprobs=True, top_logprobs=-1), Refusal(400, "between 0 and 20", param="top_logprobs")),
+    "65 prompts": (body(prompt=["x"] * 65), Refusal(400, "at most 64 items", param="prompt")),
+    "17 stops": (body(stop=["x"] * 17), Refusal(400, "at most 16 items", param="stop")),
+    "129 tools": (body(tools=[{}] * 129), Refusal(400, "at most 128 items", param="tools")),
+    "a schema of a megabyte": (
+        body(structured_outputs={"json": {"x": "y" * 2**20}}),
+        Refusal(400, "at most 65536 bytes", param="structured_outputs.json"),
+    ),
+    "a long regular expression": (
+        body(structured_outputs={"regex": "(a|b)*" * 200}),
+        Refusal(400, "at most 1024 bytes", param="structured_outputs.regex"),
+    ),
+    "2^53 + 1": (body(seed=2**53 + 1), Refusal(400, "beyond ±9007199254740992", param="seed")),
+    "infinite by its exponent": (
+        b'{"model":"small","temperature":1e999}',
+        Refusal(400, "beyond ±9007199254740992", param="temperature"),
+    ),
+    "half a character": (body(user="\ud800"), Refusal(400, "half a character")),
+    "a template of its own": (
+        body(chat_template="{{ 1 }}"),
+        Refusal(400, "the registry does not allow it for the model 'small'", param="chat_template"),
+    ),
+    "code": (body(custom_logit_processor="x"), Refusal(400, "is code", param="custom_logit_processor")),
     "nested 100,000 deep": (nested(100_000), Refusal(400, "nested too deeply")),
     "an unclosed nest": (b'{"model":"small","messages":' + b"[" * 100_000, Refusal(400, "nested too deeply")),
 }
@@ -115,7 +146,7 @@ HEADS: dict[str, tuple[bytes, Refusal]] = {
         Refusal(405, "takes POST, not GET", code="method_not_allowed", headers={"allow": "POST"}),
     ),
     "DELETE on a relayed path": (
-        head("DELETE", CHAT, {"host": "x"}),
+        head("DELETE", CHAT, {"host": "localhost"}),
         Refusal(405, "takes POST, not DELETE", code="method_not_allowed", headers={"allow": "POST"}),
     ),
     "POST on a listing": (post("/v1/models", {}), Refusal(405, "does not take POST", code="method_not_allowed")),
@@ -135,7 +166,7 @@ HEADS: dict[str, tuple[bytes, Refusal]] = {
     ),
     "compressed": (post(CHAT, body(), {"content-encoding": "gzip"}), Refusal(415, "Compressed")),
     "20 MB announced": (
-        head("POST", CHAT, {"host": "x", "content-type": "application/json", "content-length": "20971520"}),
+        head("POST", CHAT, {"host": "localhost", "content-type": "application/json", "content-length": "20971520"}),
         TOO_LARGE,
     ),
 }
@@ -164,12 +195,15 @@ def test_20_mb_without_a_length_are_refused(gateway: Gateway):
 
 NO_HTTP: dict[str, bytes] = {
     "garbage": b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
-    "two different lengths": head("POST", CHAT, {"host": "x", "content-length": "5", "Content-Length": "6"})
+    "two different lengths": head("POST", CHAT, {"host": "localhost", "content-length": "5", "Content-Length": "6"})
     + b"{}{}{}",
-    "length and chunks": head("POST", CHAT, {"host": "x", "content-length": "5", "transfer-encoding": "chunked"}),
-    "a length that is no number": head("POST", CHAT, {"host": "x", "content-length": "abc"}),
-    "a negative length": head("POST", CHAT, {"host": "x", "content-length": "-1"}),
-    "a chunk size that is no number": head("POST", CHAT, {"host": "x", "transfer-encoding": "chunked"}) + b"zz\r\n",
+    "length and chunks": head(
+        "POST", CHAT, {"host": "localhost", "content-length": "5", "transfer-encoding": "chunked"}
+    ),
+    "a length that is no number": head("POST", CHAT, {"host": "localhost", "content-length": "abc"}),
+    "a negative length": head("POST", CHAT, {"host": "localhost", "content-length": "-1"}),
+    "a chunk size that is no number": head("POST", CHAT, {"host": "localhost", "transfer-encoding": "chunked"})
+    + b"zz\r\n",
     "a NUL in a header": b"GET /livez HTTP/1.1\r\nhost: x\r\nx-a: a\0b\r\n\r\n",
     "a folded header": b"GET /livez HTTP/1.1\r\nhost: x\r\nx-a: a\r\n b\r\n\r\n",
 }
@@ -181,6 +215,14 @@ async def test_what_is_no_http_is_answered_400_and_closed(gateway: Gateway, wire
     heard = await ask(gateway.port, wire)
     assert (heard.status, heard.headers["connection"]) == (400, "close")
     assert heard.json()["error"]["type"] == INVALID
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/models", "/admin/models", "/metrics"])
+async def test_a_web_page_of_somebody_elses_reaches_nothing(gateway: Gateway, path: str):
+    """DNS rebinding: its name stands for 127.0.0.1, but the Host header says the name."""
+    other = {"host": "evil.example"}
+    heard = await ask(gateway.port, post(path, ASK, other) if path == CHAT else get(path, other))
+    assert_refused(heard, Refusal(403, "Host header", type="permission_error", code="permission"))
 
 
 # ---- what only the engine can judge

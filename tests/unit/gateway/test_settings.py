@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.settings import ADMIN_KEYS, API_KEYS, Settings
+from gateway.settings import ADMIN_KEYS, ALLOWED_HOSTS, API_KEYS, Settings
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,11 @@ def test_keys_are_comma_separated_lists(listed, keys):
     """An empty entry is no key: it would let everyone in."""
     assert Settings.of({API_KEYS: listed}).api_keys == keys
     assert Settings.of({ADMIN_KEYS: listed}).admin_keys == keys
+
+
+def test_hosts_are_a_list_in_lower_case():
+    """Names of hosts are the same in any case."""
+    assert Settings.of({ALLOWED_HOSTS: "House.example, b"}).allowed_hosts == (b"house.example", b"b")
 
 
 def test_without_an_environment_there_are_no_keys():

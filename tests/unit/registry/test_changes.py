@@ -35,7 +35,12 @@ def test_other_weights_start_a_pool_before_the_old_one_retires():
 def test_names_and_limits_of_requests_leave_the_workers_alone():
     """Only gateways read them; restarting an engine for an alias would cost a minute."""
     other = SPEC.model_copy(
-        update={"aliases": ("x",), "timeouts": TimeoutsSpec(connect="1s"), "queue": QueueSpec(limit=1)}
+        update={
+            "aliases": ("x",),
+            "timeouts": TimeoutsSpec(connect="1s"),
+            "queue": QueueSpec(limit=1),
+            "allow": ("rid",),
+        }
     )
     assert changes(_registry(a=SPEC), _registry(a=other)) == (AmendPool("a", other),)
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from registry import later, load, schema
+from registry.steering import CODE, STEERING
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTED = (ROOT / "docs/registry.md").read_text(encoding="utf-8")
@@ -55,6 +56,11 @@ def test_every_field_is_documented():
         if f"`{field}`" not in DOCUMENTED
     ]
     assert missing == []
+
+
+def test_every_field_that_steers_is_documented():
+    documented = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    assert [field for field in sorted(STEERING | CODE) if f"`{field}`" not in documented] == []
 
 
 def test_every_word_that_comes_later_is_documented():

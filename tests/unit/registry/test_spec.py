@@ -28,6 +28,14 @@ def test_queue_limits_are_given_in_seconds():
     assert QueueSpec(limit=0, wait="2m").limits() == QueueLimits(limit=0, wait=120.0)
 
 
+def test_only_fields_that_steer_can_be_allowed():
+    """A word that gateways do not look for would allow nothing, and code is never allowed."""
+    assert ModelSpec(**LOCAL, allow=["cache_salt"]).allow == ("cache_salt",)
+    for word in ("temperature", "custom_logit_processor"):
+        with pytest.raises(ValidationError, match="cache_salt"):
+            ModelSpec(**LOCAL, allow=[word])
+
+
 def test_a_model_is_frozen():
     with pytest.raises(ValidationError, match="frozen"):
         ModelSpec(**LOCAL).replicas = 2

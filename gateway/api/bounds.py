@@ -1,0 +1,173 @@
+"""What single fields of a request may be: one literal table, by the field's name, for all operations. Pure.
+
+Called by `api.body`. A bound keeps one request from costing a worker more than one request should (vLLM: a giant
+`n` runs it out of memory). What is merely wrong is the engine's to refuse; documented in docs/security.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from gateway.api.shape import LARGEST, Fields, too_large
+from gateway.errors import InvalidRequest
+
+MESSAGES: Final = 4096
+CHOICES: Final = 8
+LOGPROBS: Final = 20
+PROMPTS: Final = 64
+STOPS: Final = 16
+TOOLS: Final = 128
+SCHEMA: Final = 64 * 1024
+"""Bytes of what constrains an answer: a JSON schema or a grammar."""
+REGEX: Final = 1024
+"""Bytes of a regular expression."""
+
+_TEXT: Final = msgspec.json.Decoder(str)
+_NUMBER: Final = msgspec.json.Decoder(bool | int | float | None)
+_LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_TOKEN_IDS: Final = re.compile(rb"\[\s*[-0-9]")
+
+Bound = Callable[[str, msgspec.Raw], None]
+"""Raises `InvalidRequest` if the value of the field with this name is out of bounds."""
+
+
+def check(fields: Fields) -> None:
+    """Every bound of every field. Raises `InvalidRequest`, naming the parameter."""
+    plain = []
+    for name, raw in fields.items():
+        bound = _BOUNDS.get(name)
+        if bound is None:
+            plain.append(raw)
+        elif bound is not _free:
+            bound(name, raw)
+    if too_large(b"[%b]" % b",".join(plain)):
+        names = (name for name in fields if name not in _BOUNDS)
+        raise _number_too_large(next(name for name in names if too_large(bytes(fields[name]))))
+
+
+def wrong_type(fault: msgspec.ValidationError, name: str) -> InvalidRequest:
+    """Msgspec says: Expected `bool`, got `int` - at `$.include_usage`; `name` is the field that was decoded."""
+    sentence, _, place = str(fault).partition(" - at `$")
+    param = name + place.strip("`")
+    return InvalidRequest(f"Wrong type for '{param}': {sentence.lower().replace('`', '')}.", param=param)
+
+
+def _number_too_large(name: str) -> InvalidRequest:
+    return InvalidRequest(f"'{name}' holds a number beyond ±{LARGEST}.", param=name)
+
+
+def _number(limit: int, name: str, raw: msgspec.Raw) -> None:
+    try:
+        value = _NUMBER.decode(raw)
+    except msgspec.ValidationError as fault:
+        raise wrong_type(fault, name) from fault
+    # Below 0 lies vLLM's "all of them".
+    if value is not None and not 0 <= value <= limit:
+        raise InvalidRequest(f"'{name}' must be between 0 and {limit}.", param=name)
+
+
+def _items(limit: int, name: str, raw: msgspec.Raw) -> None:
+    # An item takes two bytes at least.
+    if memoryview(raw).nbytes > 2 * limit and bytes(raw).startswith(b"[") and len(_LIST.decode(raw)) > limit:
+        raise InvalidRequest(f"'{name}' must have at most {limit} items.", param=name)
+
+
+def _texts(limit: int, name: str, raw: msgspec.Raw) -> None:
+    """A list of token ids is one text, however long."""
+    if not _TOKEN_IDS.match(raw):
+        _items(limit, name, raw)
+
+
+def _prompt(limit: int, name: str, raw: msgspec.Raw) -> None:
+    _texts(limit, name, raw)
+    text = bytes(raw)
+    if text.startswith(b"[") and too_large(text):
+        raise _number_too_large(name)
+
+
+def _size(limit: int, name: str, raw: msgspec.Raw) -> None:
+    """A text by its own bytes, everything else by its JSON's."""
+    size = memoryview(raw).nbytes
+    if size > limit and bytes(raw).startswith(b'"'):
+        size = len(_TEXT.decode(raw).encode())
+    if size > limit:
+        raise InvalidRequest(f"'{name}' must be at most {limit} bytes long.", param=name)
+
+
+def _each(bounds: Mapping[str, Bound], otherwise: Bound, name: str, raw: msgspec.Raw) -> None:
+    """The fields of an object, each by its own bound."""
+    if not bytes(raw).startswith(b"{"):
+        otherwise(name, raw)
+        return
+    for inner, value in _OBJECT.decode(raw).items():
+        bounds.get(inner, otherwise)(f"{name}.{inner}", value)
+
+
+def _tools(limit: int, name: str, raw: msgspec.Raw) -> None:
+    """How many, and each with its schema."""
+    if not bytes(raw).startswith(b"["):
+        return
+    tools = _LIST.decode(raw)
+    if len(tools) > limit:
+        raise InvalidRequest(f"'{name}' must have at most {limit} items.", param=name)
+    for position, tool in enumerate(tools):
+        _size(SCHEMA, f"{name}[{position}]", tool)
+
+
+def _stop_regex(name: str, raw: msgspec.Raw) -> None:
+    _items(STOPS, name, raw)
+    _size(REGEX, name, raw)
+
+
+def _free(_name: str, _raw: msgspec.Raw) -> None:
+    """Nothing here computes with what is in it."""
+
+
+_schema: Final = partial(_size, SCHEMA)
+_regex: Final = partial(_size, REGEX)
+_format: Final = partial(_each, {"regex_schema": _regex}, _schema)
+_count: Final = partial(_number, CHOICES)
+_logprobs: Final = partial(_number, LOGPROBS)
+
+_BOUNDS: Final[Mapping[str, Bound]] = {
+    "model": _free,
+    "stream": _free,
+    "messages": partial(_items, MESSAGES),
+    "input": partial(_texts, MESSAGES),
+    "documents": partial(_items, MESSAGES),
+    "prompt": partial(_prompt, PROMPTS),
+    "stop": partial(_items, STOPS),
+    "stop_sequences": partial(_items, STOPS),
+    "n": _count,
+    "best_of": _count,
+    "logprobs": _logprobs,
+    "top_logprobs": _logprobs,
+    "prompt_logprobs": _logprobs,
+    "tools": partial(_tools, TOOLS),
+    "functions": partial(_tools, TOOLS),
+    "response_format": _format,
+    "structured_outputs": partial(_each, {"regex": _regex, "whitespace_pattern": _regex}, _schema),
+    "text": _schema,
+    "output_config": _schema,
+    "json_schema": _schema,
+    "ebnf": _schema,
+    "guided_json": _schema,
+    "guided_choice": _schema,
+    "guided_grammar": _schema,
+    "regex": _regex,
+    "guided_regex": _regex,
+    "guided_whitespace_pattern": _regex,
+    "stop_regex": _stop_regex,
+    # Earlier tool calls, schemas and notes hold any number (a 64-bit id, say), and no engine computes with it.
+    "instructions": _free,
+    "metadata": _free,
+    "system": _free,
+    "tool_choice": _free,
+}
+"""Fields that are not here hold no number beyond ±`LARGEST`."""

@@ -1,0 +1,140 @@
+"""What a request's JSON as a whole may be: no field twice, no deep nesting, no number that engines overflow on. Pure.
+
+Called by `api.body` for every request, so each question is first put in a form that C answers in one pass and that
+can only err towards "look closer"; the exact answer is worked out for the few bodies that need it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+DEEPEST: Final = 64
+WIDEST: Final = 256
+"""Fields of a body; APIs have some sixty."""
+LARGEST: Final = 2**53
+"""Beyond it not every integer is a double any more, and engines' own counters begin to overflow."""
+
+Fields = Mapping[str, msgspec.Raw]
+
+_ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_ESCAPES: Final = re.compile(rb"\\.", re.DOTALL)
+_RUNS: Final = re.compile(rb"(\{+)(\}+)")
+_KEPT: Final = b'"{}[]'
+_DROPPED: Final = bytes(set(range(256)) - set(_KEPT))
+_BRACKETS: Final = bytes.maketrans(b"[]", b"{}")
+_SPLITTABLE: Final = 16 * 1024
+"""Commas of a list that may be looked at item by item."""
+_WALKABLE: Final = 16
+"""One peak in so many brackets: fewer are walked in Python, more are folded away in C."""
+
+_DIGITS: Final = bytes.maketrans(b"123456789E", b"000000000e")
+_LONG: Final = b"0" * 16
+"""2^53 has sixteen digits."""
+
+
+def doubled(body: bytes, fields: Fields) -> bool:
+    """Whether the JSON object `body`, which was decoded to `fields`, has a name twice at its top.
+
+    Parsers disagree about which of the two counts. Names with a quotation mark count as doubled: no API has any.
+    """
+    values = b"".join(fields.values())
+    # Besides names and values, an object without blanks has four bytes a field, and one: a name that comes again
+    # would not fit in. With the blanks of Python's json there are two more, and one less.
+    blanks = len(body) - len(values) - len("".join(fields)) - 4 * len(fields) - 1
+    if blanks == 0 or (blanks == 2 * len(fields) - 1 and _spaced(fields) == body):
+        return False
+    # The quotes outside the values are those of the names: two each, and two more for a name that comes again.
+    return body.count(b'"') - values.count(b'"') != 2 * len(fields)
+
+
+def twice(body: bytes, fields: Fields) -> str | None:
+    """Which name it is, of a body that is `doubled`; None: it is spelled with escapes."""
+    values = b" ".join(fields.values())
+    quoted = ((name, b'"%b"' % name.encode()) for name in fields)
+    return next((name for name, text in quoted if body.count(text) > values.count(text) + 1), None)
+
+
+def _spaced(fields: Fields) -> bytes:
+    """`fields` as Python's json would write them: a body that equals this has each of them once."""
+    return b"{%b}" % b", ".join([b'"%b": %b' % (name.encode(), raw) for name, raw in fields.items()])
+
+
+def too_deep(body: bytes, fields: Fields) -> bool:
+    """Whether the JSON object `body`, decoded to `fields`, has more than `DEEPEST` levels of arrays and objects."""
+    return not _few_brackets(body) and any(_value_too_deep(bytes(raw)) for raw in fields.values())
+
+
+def _few_brackets(text: bytes) -> bool:
+    """Whether there are less than levels allowed. Searching is faster than counting while there is little to find."""
+    found = 0
+    for bracket in (b"{", b"["):
+        at = text.find(bracket)
+        while at >= 0:
+            found += 1
+            if found >= DEEPEST:
+                return False
+            at = text.find(bracket, at + 1)
+    return True
+
+
+def _value_too_deep(value: bytes) -> bool:
+    """The value of one field. Long lists (messages, tools) are seldom deep in any of their items."""
+    if not value.startswith((b"[", b"{")) or _few_brackets(value):
+        return False
+    if value.startswith(b"{") or value.count(b",") > _SPLITTABLE:
+        return _deeper(value, DEEPEST - 1)
+    items = map(bytes, _ITEMS.decode(value))
+    allowed = DEEPEST - 2
+    return any(_deeper(item, allowed) for item in items if item.count(b"{") + item.count(b"[") > allowed)
+
+
+def _deeper(value: bytes, allowed: int) -> bool:
+    """The exact answer for one JSON value, in time that grows with its length alone."""
+    brackets = _brackets(value)
+    # Folding takes one level off everything at once.
+    while brackets and brackets.count(b"{}") * _WALKABLE >= len(brackets):
+        brackets = brackets.replace(b"{}", b"")
+        allowed -= 1
+    depth = 0
+    for opened, closed in _RUNS.findall(brackets):
+        depth += len(opened)
+        if depth > allowed:
+            return True
+        depth -= len(closed)
+    return allowed < 0
+
+
+def _brackets(body: bytes) -> bytes:
+    """The brackets of a JSON text, all of one kind, without those in strings."""
+    if b"\\" in body:
+        body = _ESCAPES.sub(b"", body)
+    outline = body.translate(_BRACKETS, _DROPPED)
+    # Two quotes side by side go away without changing what is inside a string and what is not.
+    return b"".join(outline.replace(b'""', b"").split(b'"')[::2])
+
+
+def too_large(value: bytes) -> bool:
+    """Whether some number in the JSON text `value` is beyond ±`LARGEST`, infinite included."""
+    outline = value.translate(_DIGITS)
+    if _LONG not in outline and b"0e0" not in outline and b"0e+" not in outline:
+        return False
+    try:
+        return _beyond(msgspec.json.decode(value))
+    except msgspec.ValidationError:  # out of every range
+        return True
+
+
+def _beyond(value: Any) -> bool:
+    match value:
+        case str() | None:
+            return False
+        case list():
+            return any(map(_beyond, value))
+        case dict():
+            return any(map(_beyond, value.values()))
+        case _:
+            return bool(abs(value) > LARGEST)
