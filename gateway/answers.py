@@ -10,19 +10,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from gateway.client import Client
+from gateway.client import SSE_HEADERS, Client
 from gateway.errors import GatewayError, ShuttingDown, TimedOut, WorkerFailed
 from gateway.exchange import Exchange
+from gateway.heartbeats import Heartbeats
 from gateway.operations import Operation
 from gateway.pool.pool import Lease, Outcome
 from gateway.pool.worker import Reply
-from gateway.reading import StreamReader
+from gateway.reading import StreamReader, Usage
+from gateway.resume.joint import Diverged, Joint
+from gateway.resuming import Continuing
 
-SSE_HEADERS: Final = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-)
 _JSON: Final = (b"content-type", b"application/json")
 _HELD: Final = 256 * 1024
 """Bytes before the first token, at most: roles, and comments of an engine that is still busy."""
@@ -90,13 +88,21 @@ class StreamAnswer:
         exchange: Exchange,
         clock: Callable[[], float],
         suspect: Callable[[str], None],
+        continuing: Continuing | None = None,
     ) -> None:
         self._operation: Final = operation
-        self._suspect: Final = suspect
+        self._suspect = suspect
         """Told why, when the worker fails in the middle."""
-        self._reader: Final = reader
-        self._reply: Final = reply
-        self._lease: Final = lease
+        self._reader = reader
+        self._reply = reply
+        self._lease = lease
+        self._continuing: Final = continuing
+        """What becomes of the stream then; None: it ends."""
+        self._said: Final = continuing.said if continuing is not None else None
+        self._joint: Joint | None = None
+        """Once another worker goes on: what makes its stream the rest of the first one's."""
+        self._holds = True
+        """Whether the worker has still to be given back."""
         self._exchange: Final = exchange
         self._clock: Final = clock
         self._held: Final[list[bytes]] = []
@@ -142,20 +148,43 @@ class StreamAnswer:
             await client.end()
             raise
         finally:
-            self._exchange.usage = self._reader.usage
+            self._exchange.usage = self._usage
             self._close()
         await client.end()
 
     async def _rest(self, client: Client) -> None:
-        """Forward until the terminal event, or tell the one failure."""
+        """Forward until the terminal event, over the death of workers, or tell the one failure."""
+        while (fault := await self._poured(client)) is not None:
+            if not isinstance(fault, Diverged):
+                self._failed = True
+                self._suspect(str(fault))
+            if not await self._goes_on(client, fault):
+                await self._tell(client, fault)
+                return
+
+    async def _poured(self, client: Client) -> WorkerFailed | TimedOut | None:
+        """Forward until the terminal event (None), or until the worker fails."""
         try:
             await client.pour(self._reply, self)
-            if self._reader.fault is not None:
-                raise self._reader.fault
         except (WorkerFailed, TimedOut) as fault:
-            self._failed = True
-            self._suspect(str(fault))
-            await self._tell(client, fault)
+            return fault
+        return self._reader.fault
+
+    async def _goes_on(self, client: Client, fault: GatewayError) -> bool:
+        """Whether another worker took the stream up. The failed one is left before that: nothing of it comes late."""
+        if self._continuing is None:
+            return False
+        self._close()
+        async with Heartbeats(client):
+            resumed = await self._continuing.go_on(fault)
+            if resumed is not None:
+                self._lease, self._reply, self._reader, self._joint, piece, self._suspect = resumed
+                self._holds, self._failed = True, False
+        if resumed is None:
+            return False
+        if forwarded := self.take(piece):
+            await client.write(forwarded)
+        return True
 
     async def _tell(self, client: Client, fault: GatewayError) -> None:
         """The one way that OpenAI's library takes for a failure: an error event, and no `[DONE]` after it."""
@@ -169,20 +198,39 @@ class StreamAnswer:
 
     def passes(self, piece: bytes, begin: int, end: int) -> bool:
         """`client.Step`: one event in the middle of the answer."""
-        return self._reader.passes(piece, begin, end)
+        return self._said is None and self._reader.passes(piece, begin, end)
 
     def take(self, piece: bytes) -> bytes:
-        """`client.Step`: the whole events that `piece` completes."""
+        """`client.Step`: what the client gets of the whole events that `piece` completes."""
         if not piece:
             self._reader.end()
             return b""
-        return self._reader.feed(piece)
+        if self._joint is not None:
+            return self._joined(self._joint, self._reader.feed(piece))
+        if self._said is None:
+            return self._reader.feed(piece)
+        whole = self._reader.passes(piece, 0, len(piece))
+        return self._said.pass_on(piece if whole else self._reader.feed(piece))
+
+    def _joined(self, joint: Joint, events: bytes) -> bytes:
+        try:
+            return joint.pass_on(events)
+        except WorkerFailed as fault:
+            self._reader.give_up(fault)
+            return b""
+
+    @property
+    def _usage(self) -> Usage | None:
+        return self._reader.usage if self._joint is None else self._joint.usage
 
     def close(self) -> None:
         """Give the worker back; needed only where the answer is not called."""
         self._close()
 
     def _close(self) -> None:
+        if not self._holds:
+            return
+        self._holds = False
         complete = self._reader.complete
         self._reply.close(complete=complete)
         self._lease.release(Outcome.WORKED if complete else Outcome.FAILED if self._failed else Outcome.UNKNOWN)

@@ -89,7 +89,7 @@ def build(
     house = House(clock)
     telemetry = Telemetry()
     control = Control(control_path, house.publish)
-    relay = Relay(clock=clock, suspect=control.suspect, retried=telemetry.retried)
+    relay = Relay(clock=clock, suspect=control.suspect, retried=telemetry.retried, resumed=telemetry.resumed)
     inference = Inference(house, relay, telemetry, engines, settings.max_body, clock)
     metrics = CollectorRegistry()
     metrics.register(Collector(telemetry.families, lambda: gauges(house)))

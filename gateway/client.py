@@ -15,6 +15,11 @@ from gateway.asgi import Headers, Receive, Send, body_message, start_message
 from gateway.errors import ClientGone
 from gateway.tasks import Child
 
+SSE_HEADERS: Final = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
 WRITE_STALL: Final = 30.0
 """Seconds that a client may refuse to take a byte before it is cut."""
 

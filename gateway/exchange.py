@@ -28,6 +28,8 @@ class Exchange(msgspec.Struct, gc=False):
     engine: str = ""
     worker: str = ""
     attempts: int = 0
+    resumes: int = 0
+    """How often another worker took the stream up in the middle."""
     stream: bool = False
     queued: float = 0.0
     """Seconds spent waiting for a worker."""

@@ -204,6 +204,11 @@ class StreamReader:
             return events[0] if self._forwards(events[0]) else b""
         return b"".join([event for event in events if self._forwards(event)])
 
+    def give_up(self, fault: WorkerFailed) -> None:
+        """What was forwarded last cannot be followed by anything: a fault, even after a terminal event."""
+        self.complete = False
+        self.fault = fault
+
     def end(self) -> None:
         """The worker's bytes are over: without a terminal event that is a fault."""
         if not self.complete and self.fault is None:

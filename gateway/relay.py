@@ -11,11 +11,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-import msgspec
-
-from engines.engine import Engine
 from gateway.answers import Answer, StreamAnswer, WholeAnswer
 from gateway.balance.prefix import NO_PREFIX, Prefix
+from gateway.call import Call
 from gateway.errors import (
     EngineRefused,
     FirstTokenTimeout,
@@ -27,14 +25,10 @@ from gateway.errors import (
     WorkerFailed,
     WorkerUnreachable,
 )
-from gateway.exchange import Exchange
-from gateway.operations import Operation
-from gateway.patience import Patience
-from gateway.pool.pool import RETRY_SOON, Lease, Outcome, Pool
-from gateway.pool.queue import Priority
+from gateway.pool.pool import RETRY_SOON, Lease, Outcome
 from gateway.pool.worker import Reply
 from gateway.reading import StreamReader, refusal, usage_of
-from registry.snapshot import Target
+from gateway.resuming import Continuing, continuing
 
 RETRIES: Final = 2
 """Further workers that one request may try, at most."""
@@ -45,31 +39,18 @@ _RETRIED: Final = (WorkerFailed, FirstTokenTimeout)
 """What another worker may do better."""
 
 Notice = Callable[[str, str], None]
-"""What the relay tells others: `suspect(worker id, reason)` the supervisor, `retried(model, reason)` the metrics."""
-
-
-class Call(msgspec.Struct, frozen=True, gc=False):
-    """One request, understood: everything that the attempts need, and nothing that they change."""
-
-    operation: Operation
-    target: Target
-    pool: Pool
-    engine: Engine
-    body: bytes
-    usage_asked: bool
-    """Whether the client asked for the usage event of its stream."""
-    priority: Priority
-    patience: Patience
-    exchange: Exchange
+"""What the relay tells others: `suspect(worker id, reason)` the supervisor, `retried(model, reason)` and
+`resumed(model, outcome)` the metrics."""
 
 
 class Relay:
     """Stateless: every request's state is in its `Call`, its `Exchange` and its `Lease`."""
 
-    def __init__(self, *, clock: Callable[[], float], suspect: Notice, retried: Notice) -> None:
+    def __init__(self, *, clock: Callable[[], float], suspect: Notice, retried: Notice, resumed: Notice) -> None:
         self._clock: Final = clock
         self._suspect: Final = suspect
         self._retried: Final = retried
+        self._resumed: Final = resumed
 
     async def begin(self, call: Call) -> Answer:
         """The answer, its first bytes in hand. Raises `GatewayError` where there is none."""
@@ -117,8 +98,14 @@ class Relay:
         """Send to one worker. The lease goes into a stream's answer; in every other case it ends here."""
         wants_usage = call.exchange.stream and call.operation.usage_on_request and not call.usage_asked
         served_name = None if call.target.served_name == call.target.requested else call.target.served_name
+        going_on = self._continuing(call, lease) if call.exchange.stream else None
         try:
-            body = call.engine.prepare(call.body, served_name=served_name, want_usage=wants_usage)
+            body = call.engine.prepare(
+                call.body,
+                served_name=served_name,
+                want_usage=wants_usage,
+                want_ids=going_on is not None and going_on.said is not None,
+            )
             reply = await lease.worker.send(call.operation.path, body, call.patience, call.exchange)
         except BaseException as fault:
             lease.release(_outcome(fault))
@@ -127,7 +114,7 @@ class Relay:
         if reply.status == 200 and reply.is_stream and call.exchange.stream:
             reader = StreamReader(call.operation, hide_usage=wants_usage)
             suspect = partial(self._suspect, lease.worker.id)
-            answer = StreamAnswer(call.operation, reader, reply, lease, call.exchange, self._clock, suspect)
+            answer = StreamAnswer(call.operation, reader, reply, lease, call.exchange, self._clock, suspect, going_on)
             await answer.first()
             return answer
         try:
@@ -139,6 +126,9 @@ class Relay:
             reply.close()
         lease.release(Outcome.WORKED)
         return whole
+
+    def _continuing(self, call: Call, lease: Lease) -> Continuing:
+        return continuing(call, lease, self._suspect, partial(self._resumed, call.target.model.name))
 
     async def _whole(self, call: Call, reply: Reply) -> Answer:
         """A JSON answer, read to its end and understood. Raises `EngineRefused` for the engine's own 4xx."""

@@ -72,12 +72,17 @@ class Telemetry:
         self.abort: Final = Histogram(_FINE)
         self._slots: Final[dict[tuple[str, str, str, str], _Slot]] = {}
         self._retries: Final[dict[tuple[str, ...], int]] = {}
+        self._resumes: Final[dict[tuple[str, ...], int]] = {}
         self.inflight: Final[Counter[str]] = Counter()
         """Open requests by model. Whoever adds one takes it away in the same function."""
 
     def retried(self, model: str, reason: str) -> None:
         """One request of `model` goes to another worker; `reason` is an error's code."""
         self._retries[model, reason] = self._retries.get((model, reason), 0) + 1
+
+    def resumed(self, model: str, outcome: str) -> None:
+        """One stream of `model` lost its worker; `outcome` is what became of it (`gateway.resuming`)."""
+        self._resumes[model, outcome] = self._resumes.get((model, outcome), 0) + 1
 
     def settle(self, exchange: Exchange, ended: float) -> None:
         """Count one request that is over; `ended` is in seconds of the clock that made its other times."""
@@ -118,6 +123,9 @@ class Telemetry:
         yield _counter("enginehouse_requests", "Requests by outcome", ("model", "operation", "code"), requests)
         yield _counter("enginehouse_tokens", "Tokens by the workers' own counts", ("model", "kind"), tokens)
         yield _counter("enginehouse_retries", "Requests sent to another worker", ("model", "reason"), self._retries)
+        yield _counter(
+            "enginehouse_resumes", "Streams that lost their worker in the middle", ("model", "outcome"), self._resumes
+        )
         inflight = GaugeMetricFamily("enginehouse_inflight_requests", "Open requests", labels=("model",))
         for model, count in self.inflight.items():
             inflight.add_metric((model,), count)

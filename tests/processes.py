@@ -87,7 +87,14 @@ class FakeWorker:
 
     def view(self, **changes: Any) -> WorkerView:
         """How a snapshot tells of it: ready, under an id of its own."""
-        known = WorkerView(id=f"w{self.process.pid}", url=self.url, state=WorkerState.READY, key=self.key)
+        known = WorkerView(
+            id=f"w{self.process.pid}",
+            url=self.url,
+            state=WorkerState.READY,
+            key=self.key,
+            fingerprint="fake",
+            context=2048,
+        )
         return msgspec.structs.replace(known, **changes)
 
     def script(self, **behaviour: Any) -> None:

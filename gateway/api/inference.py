@@ -11,19 +11,20 @@ from typing import Final
 from engines.engine import Engine
 from gateway.answers import Answer, Failure
 from gateway.api.body import decode, read_body
-from gateway.api.heartbeats import Heartbeats
 from gateway.api.presence import Presence
 from gateway.api.priority import priority_of
 from gateway.api.steering import refuse
 from gateway.asgi import Receive, Scope, Send
+from gateway.call import Call
 from gateway.client import AsgiClient, Client
 from gateway.errors import GatewayError, NotImplementedHere
 from gateway.exchange import Exchange
+from gateway.heartbeats import Heartbeats
 from gateway.operations import Operation
 from gateway.patience import Patience
 from gateway.pool.house import House
 from gateway.pool.queue import Priority
-from gateway.relay import Call, Relay
+from gateway.relay import Relay
 from gateway.telemetry import Telemetry
 
 

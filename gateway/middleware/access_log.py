@@ -39,6 +39,8 @@ def _line(exchange: Exchange, ended: float) -> str:
     )
     if exchange.operation:
         line += f" model={exchange.model} worker={exchange.worker or '-'} attempts={exchange.attempts}"
+    if exchange.resumes:
+        line += f" resumes={exchange.resumes}"
     if exchange.first_token is not None:
         line += f" ttft_ms={(exchange.first_token - exchange.started) * 1e3:.1f}"
     if exchange.usage is not None:

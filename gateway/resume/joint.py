@@ -16,7 +16,7 @@ from gateway.reading import Usage
 from gateway.resume.decide import Continuation
 from gateway.resume.request import CHAT, Asked
 from gateway.resume.transcript import Transcript
-from gateway.sse import payload
+from gateway.sse import Framer, payload
 
 _DONE: Final = b"data: [DONE]\n\n"
 
@@ -69,9 +69,9 @@ class Joint:
         """Of the whole answer, once the second worker has told its part."""
         said.go_back(continuation.mark)
 
-    def pass_on(self, events: list[bytes]) -> bytes:
+    def pass_on(self, events: bytes) -> bytes:
         """What the client gets for whole events of the second worker."""
-        return b"".join(self._told(payload(event)) for event in events)
+        return b"".join([self._told(payload(event)) for event in Framer().feed(events)])
 
     def _told(self, data: bytes) -> bytes:
         if not data:

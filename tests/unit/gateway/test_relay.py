@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from gateway.call import Call
 from gateway.client import AsgiClient
 from gateway.errors import AnswerTimeout, EngineRefused, FirstTokenTimeout, NoWorker, WorkerBusy, WorkerFailed
 from gateway.patience import Patience
 from gateway.pool.pool import Pool
 from gateway.pool.queue import Priority
-from gateway.relay import RETRIES, Call, Relay
+from gateway.relay import RETRIES, Relay
 from registry.snapshot import Target, Timeouts
 from tests.unit.gateway.builders import (
     CHAT,
@@ -49,6 +50,7 @@ class House:
     engine: PlainEngine = field(default_factory=PlainEngine)
     suspected: list = field(default_factory=list)
     retried: list = field(default_factory=list)
+    resumed: list = field(default_factory=list)
     record: object = None
 
     async def begin(self, *, stream=True, usage_asked=True, requested="m", **limits):
@@ -57,6 +59,7 @@ class House:
             clock=clock,
             suspect=lambda worker, _: self.suspected.append(worker),
             retried=lambda model, reason: self.retried.append((model, reason)),
+            resumed=lambda model, outcome: self.resumed.append((model, outcome)),
         )
         self.record = exchange(stream=stream, started=clock())
         target = Target(requested, self.pool.model, self.pool.model.served_name)

@@ -46,7 +46,7 @@ class Desk:
         clock = asyncio.get_running_loop().time
         self.house = House(clock)
         self.house.publish(snapshot(model_view(worker_view(port=port), aliases=("default",))))
-        relay = Relay(clock=clock, suspect=lambda *_: None, retried=lambda *_: None)
+        relay = Relay(clock=clock, suspect=lambda *_: None, retried=lambda *_: None, resumed=lambda *_: None)
         engines = {"plain": engine or PlainEngine()}
         self.telemetry = Telemetry()
         self.inference = Inference(self.house, relay, self.telemetry, engines, 1000, clock)

@@ -64,7 +64,7 @@ def broken_and_joined(toy: Toy, path: str, body: dict[str, Any], cuts: list[int]
             return going
         joint = Joint(path, asked, said, going)
         again = toy.stream(going.call.path, msgspec.json.decode(going.call.body), created=8)
-        told += joint.pass_on(again[:cut])
+        told += joint.pass_on(b"".join(again[:cut]))
         if cut is not None and said.finished:
             return Reason.FINISHED
     return told
@@ -134,8 +134,9 @@ def test_a_worker_that_goes_on_differently_is_found_out():
     assert isinstance(going, Continuation)
     assert going.repeats == "de"
     joint = Joint(COMPLETIONS, Asked(16), said, going)
+    again = Toy(tokens_of("abcXYZ", [3])).stream(COMPLETIONS, msgspec.json.decode(going.call.body))
     with pytest.raises(Diverged):
-        joint.pass_on(Toy(tokens_of("abcXYZ", [3])).stream(COMPLETIONS, msgspec.json.decode(going.call.body)))
+        joint.pass_on(b"".join(again))
 
 
 def test_the_continuation_says_what_is_left():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 
-from gateway.api.heartbeats import Heartbeats
 from gateway.client import AsgiClient
+from gateway.heartbeats import Heartbeats
 from tests.unit.gateway.builders import Inbox, Outbox, jumping
 
 

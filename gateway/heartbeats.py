@@ -1,7 +1,7 @@
-"""Keeps a client whose stream has not begun from giving up: an SSE comment every now and then.
+"""Keeps a client whose stream waits for a worker from giving up: an SSE comment every now and then.
 
 The first comment commits the 200; what fails after it is told by an error event. Used by `api.inference` around the
-wait for a worker and its first token.
+wait for a worker and its first token, and by `answers` while a stream waits for another worker.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import asyncio
 from types import TracebackType
 from typing import Final, Self
 
-from gateway.answers import SSE_HEADERS
-from gateway.client import Client
+from gateway.client import SSE_HEADERS, Client
 from gateway.tasks import Child
 
 INTERVAL: Final = 15.0

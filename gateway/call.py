@@ -1,0 +1,28 @@
+"""One request, understood: made by `api.inference`, passed through `relay` and `resuming`, changed by nobody."""
+
+from __future__ import annotations
+
+import msgspec
+
+from engines.engine import Engine
+from gateway.exchange import Exchange
+from gateway.operations import Operation
+from gateway.patience import Patience
+from gateway.pool.pool import Pool
+from gateway.pool.queue import Priority
+from registry.snapshot import Target
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """Everything that the attempts need, and nothing that they change."""
+
+    operation: Operation
+    target: Target
+    pool: Pool
+    engine: Engine
+    body: bytes
+    usage_asked: bool
+    """Whether the client asked for the usage event of its stream."""
+    priority: Priority
+    patience: Patience
+    exchange: Exchange
