@@ -6,6 +6,7 @@ compared with those of an unbroken stream.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -13,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from registry.snapshot import Timeouts
+from registry.snapshot import QueueLimits, Timeouts
 from tests.faults.client import Transcript, ask, calling, post
-from tests.faults.stage import CHAT, Measure, Pair, asked, meanwhile, timed, words
+from tests.faults.stage import CHAT, Measure, Pair, asked, broken_off, meanwhile, timed, words
 from tests.faults.verify import inspect, text_of
-from tests.processes import FakeWorker, model
+from tests.processes import FakeWorker, gateway, model, short_folder
 from tests.processes import fake_worker as worker
 from tests.waiting import eventually
 
@@ -143,3 +144,103 @@ async def test_two_workers_may_die_under_one_stream(pair: Pair):
         heard = await ask(pair.port, stream())
         assert (words(heard, TOKENS).clean, heard.terminals, heard.done) == (True, 1, 1)
         await eventually(lambda: "attempts=3 resumes=2" in pair.gateway.log, what="a log line with both")
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [({"seed": 1, "temperature": 1}, "seeded"), ({"n": 2}, "choices"), ({"presence_penalty": 1}, "penalties")],
+    ids=str,
+)
+async def test_what_cannot_be_right_ends_with_the_error(pair: Pair, fields: dict[str, Any], reason: str):
+    """Row 4: what had come, one error event, no `[DONE]`; counted by its reason."""
+    speaking(pair, truncate_at=5)
+    before = outcome(pair, f"refused_{reason}")
+    heard = await ask(pair.port, stream(**fields))
+    assert [error["code"] for error in heard.errors] == ["worker_failed"]
+    assert (heard.done, heard.half, outcome(pair, f"refused_{reason}")) == (0, "", before + 1)
+
+
+async def test_other_weights_do_not_go_on(pair: Pair):
+    """A worker of another revision or quantization makes other tokens."""
+    speaking(pair, truncate_at=5)
+    before, calls = outcome(pair, "refused_no_twin"), pair.second.counts()["requests"]
+    pair.gateway.publish(model(pair.first, pair.second.view(fingerprint="other")))
+    assert broken_off(await ask(pair.port, stream()), "worker_failed")
+    assert (outcome(pair, "refused_no_twin"), pair.second.counts()["requests"]) == (before + 1, calls)
+
+
+async def test_a_stream_waits_its_turn_for_another_worker(pair: Pair):
+    """The queue is full and nobody else is let in; who was admitted once is."""
+    speaking(pair, truncate_at=5)
+    pair.second.script(tokens=TOKENS, itl=0.05)
+    pair.gateway.publish(model(pair.second.view(capacity=1), queue=QueueLimits(limit=0)))
+    async with meanwhile(ask(pair.port, stream())) as busy:
+        await eventually(lambda: pair.second.counts()["running"] == 1, what="a busy worker")
+        pair.gateway.publish(model(pair.first, pair.second.view(capacity=1), queue=QueueLimits(limit=0)))
+        heard = await ask(pair.port, stream(seed=4))
+    assert words(await busy, TOKENS).clean
+    assert (words(heard, TOKENS, seed=4).clean, heard.done) == (True, 1)
+
+
+async def test_a_drained_worker_hands_its_streams_on(pair: Pair, doomed: FakeWorker):
+    """It leaves the snapshot and is stopped while it still streams."""
+    doomed.script(tokens=40, itl=0.02)
+    pair.second.script(tokens=40)
+    pair.gateway.publish(model(doomed, pair.second))
+    async with calling(pair.port, stream()) as conversation:
+        await conversation.hear(events=5)
+        pair.gateway.publish(model(pair.second))
+        doomed.kill()
+        heard = await conversation.hear()
+    assert (words(heard, 40).clean, heard.done) == (True, 1)
+
+
+async def test_a_client_that_leaves_while_its_stream_waits_leaves_nothing(pair: Pair, doomed: FakeWorker):
+    """No lease, no place in the queue, no call to the other worker."""
+    doomed.script(tokens=40, itl=0.02)
+    pair.second.script(ttft=60)
+    pair.gateway.publish(model(doomed, pair.second.view(capacity=0)))
+    async with calling(pair.port, stream()) as conversation:
+        await conversation.hear(events=5)
+        calls = pair.second.counts()["requests"]
+        doomed.kill()
+        await eventually(lambda: pair.gateway.metric("enginehouse_queue_depth") == 1, what="a stream in the queue")
+        conversation.leave(reset=True)
+        await eventually(lambda: pair.gateway.metric("enginehouse_inflight_requests") == 0, what="an empty gateway")
+    assert (pair.gateway.metric("enginehouse_queue_depth"), pair.second.counts()["requests"]) == (0, calls)
+
+
+async def test_a_slow_reader_is_resumed_too(pair: Pair):
+    """It had not read what the first worker said when the second one went on."""
+    long = ("--context=20000", "--tokens=9000")
+    with worker(*long, "--exit-at=6000") as first, worker(*long) as second:
+        views = (each.view(context=20_000) for each in (first, second))
+        pair.gateway.publish(model(*views, context=20_000))
+        async with calling(pair.port, stream(max_tokens=9000)) as conversation:
+            await conversation.hear(events=1)
+            await asyncio.sleep(1)  # a reader that does something else meanwhile
+            heard = await conversation.hear()
+    assert (words(heard, 9000).clean, heard.terminals, heard.done) == (True, 1, 1)
+
+
+async def test_a_flapping_worker_breaks_no_stream(pair: Pair):
+    """Row 13: it dies in every stream; all are whole, and it is soon left alone."""
+    speaking(pair, truncate_at=3)
+    before = pair.first.counts()["requests"]
+    heard = [await ask(pair.port, stream(seed=seed)) for seed in range(40)]
+    assert [each for seed, each in enumerate(heard) if not words(each, TOKENS, seed=seed).clean or each.done != 1] == []
+    assert pair.first.counts()["requests"] - before < 8  # < 20 %
+
+
+async def test_a_gateway_that_drains_still_resumes(doomed: FakeWorker):
+    """Row 17: SIGTERM to the gateway, then its worker dies: the stream ends well, and the gateway with 0."""
+    with worker("--tokens=40", "--itl=0.01") as other, short_folder() as folder, gateway(folder) as drained:
+        doomed.script(tokens=40, itl=0.02)
+        drained.publish(model(doomed, other))
+        async with calling(drained.port, stream()) as conversation:
+            await conversation.hear(events=5)
+            drained.process.send_signal(signal.SIGTERM)
+            doomed.kill()
+            heard = await conversation.hear()
+        assert (words(heard, 40).clean, heard.terminals, heard.done) == (True, 1, 1)
+        assert drained.process.wait(20) == 0
