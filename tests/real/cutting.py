@@ -1,0 +1,58 @@
+"""A proxy in front of a real worker that dies, for the gateway, after so many tokens: an engine's start is too dear."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+_TOKEN: Final = b',"token_ids":['
+
+
+class Cutting:
+    """Passes everything on, and breaks a connection off once `after` tokens have come back on it; None: never."""
+
+    def __init__(self, port: int) -> None:
+        self.after: int | None = None
+        self.cuts = 0
+        self.port = 0
+        self._upstream: Final = port
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, forth = await asyncio.open_connection("127.0.0.1", self._upstream)
+        async with asyncio.TaskGroup() as group:
+            asking = group.create_task(_pass_on(reader, forth))
+            await self._answer(back, writer)
+            asking.cancel()
+        for end in (writer, forth):
+            end.transport.abort()
+
+    async def _answer(self, back: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen = b""
+        with suppress(ConnectionError):
+            while piece := await back.read(65536):
+                seen += piece
+                if self.after is not None and seen.count(_TOKEN) > self.after:
+                    self.cuts += 1
+                    return
+                writer.write(piece)
+                await writer.drain()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while piece := await reader.read(65536):
+            writer.write(piece)
+            await writer.drain()
+        writer.write_eof()
+
+
+@asynccontextmanager
+async def cutting(port: int) -> AsyncIterator[Cutting]:
+    """In front of the worker at `port` of this machine."""
+    proxy = Cutting(port)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield proxy
