@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
+from gateway.balance.prefix import Prefix
 from gateway.call import Call
 from gateway.errors import FirstTokenTimeout, GatewayError, NoWorker, TotalTimeout, Unavailable, WorkerFailed
 from gateway.operations import OPERATIONS
@@ -92,6 +93,7 @@ class Resuming:
         self.said: Final = Transcript(hide_ids=not asked.ids)
         self._call: Final = call
         self._asked: Final = asked
+        self._prefix: Final = Prefix(call.target.served_name, call.body)
         self._first: Final = lease.worker.view
         self._tried: Final = {lease.worker.id}
         self._suspect: Final = suspect
@@ -165,7 +167,8 @@ class Resuming:
         began = asyncio.get_running_loop().time()
         while True:
             strangers = {each.id for each in call.pool.model.workers if not twins(self._first, each)}
-            lease = await call.pool.lease(frozenset(self._tried | strangers), call.priority, call.patience.left)
+            wrong = frozenset(self._tried | strangers)
+            lease = await call.pool.lease(wrong, call.priority, call.patience.left, self._prefix)
             if twins(self._first, lease.worker.view):
                 call.exchange.queued += asyncio.get_running_loop().time() - began
                 return lease
