@@ -190,17 +190,19 @@ class Pool:
 
     def _assign(self, candidates: tuple[Worker, ...], prefix: Prefix) -> Lease | None:
         """A lease now, on a worker that has room and whose breaker admits it; None where there is none."""
+        if len(self._workers) == 1:  # whatever its breaker says: the last one is never left alone
+            only = candidates[0]
+            return self._hold(only, Choice(only.id, Reason.ONLY), {}) if only.free else None
         now = self._clock()
         admitted = [worker for worker in candidates if worker.breaker.admits(now)]
         free = [worker for worker in admitted or candidates if worker.free]
         if not free:
             return None
-        loads: Mapping[str, float] = {}
-        choice = Choice(free[0].id, Reason.ONLY)
-        if len(self._workers) > 1:  # a policy hears of every request, also of those for which there is no choice
-            loads = {worker.id: (worker.inflight + 1) / worker.breaker.weight(now) for worker in free}
-            choice = self._policy.choose(loads, prefix, now)
-        worker = self._workers[choice.worker]
+        loads = {worker.id: (worker.inflight + 1) / worker.breaker.weight(now) for worker in free}
+        choice = self._policy.choose(loads, prefix, now)
+        return self._hold(self._workers[choice.worker], choice, loads)
+
+    def _hold(self, worker: Worker, choice: Choice, loads: Mapping[str, float]) -> Lease:
         worker.inflight += 1
         self._active += 1
         return Lease(worker, self._released, trial=worker.breaker.sent(), choice=choice, loads=loads)
