@@ -220,7 +220,8 @@ class Worker:
             self._kill(placed, f"{held}: {verdict.reason}")
 
     def _kill(self, placed: Placed, reason: str) -> None:
-        self._killed_because = reason
+        # The first reason is the reason: until it has ended, a killed worker refuses connections too.
+        self._killed_because = self._killed_because or reason
         placed.kill()
 
     def _tell_progress(self, log: Path, begun: float) -> None:
