@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from gateway.client import SSE_HEADERS, Client
+from gateway.client import SSE_HEADERS, Client, chunk_of
 from gateway.errors import GatewayError, ShuttingDown, TimedOut, WorkerFailed
 from gateway.exchange import Exchange
 from gateway.heartbeats import Heartbeats
@@ -196,9 +196,11 @@ class StreamAnswer:
         """`client.Step`: whether the stream had its terminal event, or can have none."""
         return self._reader.over
 
-    def passes(self, piece: bytes, begin: int, end: int) -> bool:
+    def reframed(self, read: bytes, begin: int) -> bytes | None:
         """`client.Step`: one event in the middle of the answer."""
-        return self._said is None and self._reader.passes(piece, begin, end)
+        if self._joint is not None or not self._reader.passes(read, begin, -2):
+            return None
+        return read if self._said is None else chunk_of(self._said.pass_on(read[begin:-2]))
 
     def take(self, piece: bytes) -> bytes:
         """`client.Step`: what the client gets of the whole events that `piece` completes."""

@@ -60,8 +60,10 @@ class Step(Protocol):
     def over(self) -> bool:
         """Whether nothing more is wanted."""
 
-    def passes(self, piece: bytes, begin: int, end: int) -> bool:
-        """Whether `piece[begin:end]` is forwarded as it is, and more is wanted. False says nothing: `take` decides."""
+    def reframed(self, read: bytes, begin: int) -> bytes | None:
+        """For one whole chunk of HTTP's chunked coding, its body `read[begin:-2]`: the chunk to forward, where more is
+        wanted after it; empty: none. None says nothing: `take` decides.
+        """
 
     def take(self, piece: bytes) -> bytes:
         """The bytes to forward for one piece; `piece` is empty at the worker's end."""
@@ -142,3 +144,8 @@ class AsgiClient:
 
     async def end(self) -> None:
         await self._send(body_message(b"", more=False))
+
+
+def chunk_of(data: bytes) -> bytes:
+    """One chunk of HTTP/1.1's chunked coding; nothing for nothing, as an empty chunk would end the body."""
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from gateway.asgi import Headers
-from gateway.client import WRITE_STALL, Source, Step
+from gateway.client import WRITE_STALL, Source, Step, chunk_of
 from gateway.errors import ClientGone
 from gateway.exchange import Exchange
 
@@ -79,7 +79,7 @@ class WireClient:
 
     async def write(self, data: bytes) -> None:
         if data:  # an empty chunk would end the stream
-            self._wire.write(_chunk(data))
+            self._wire.write(chunk_of(data))
 
     async def pour(self, source: Source, step: Step) -> None:
         pouring = _Pouring(self._wire, source, step)
@@ -106,7 +106,7 @@ class _Pouring:
         self._wire: Final = wire
         self._source: Final = source
         self._step: Final = step
-        self._passes: Final = step.passes
+        self._reframed: Final = step.reframed
         self._write: Final = wire.write
         self._loop: Final = asyncio.get_running_loop()
         self._stall: asyncio.TimerHandle | None = None
@@ -124,9 +124,11 @@ class _Pouring:
         """Both sides speak the chunked coding: what is forwarded whole keeps its frame."""
         if self._over:
             return True
-        if not self._passes(read, begin, -2):
+        chunk = self._reframed(read, begin)
+        if chunk is None:
             return False
-        self._write(read)
+        if chunk:
+            self._write(chunk)
         return True
 
     def arrived(self, piece: bytes) -> None:
@@ -134,7 +136,7 @@ class _Pouring:
             return
         forwarded = self._step.take(piece)
         if forwarded:
-            self._write(_chunk(forwarded))
+            self._write(chunk_of(forwarded))
         if self._step.over:
             self._finish(None)
 
@@ -175,8 +177,3 @@ class _Pouring:
             self.done.set_result(None)
         else:
             self.done.set_exception(fault)
-
-
-def _chunk(data: bytes) -> bytes:
-    """One chunk of HTTP/1.1's chunked coding."""
-    return b"%x\r\n%b\r\n" % (len(data), data)

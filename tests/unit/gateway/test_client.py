@@ -18,8 +18,8 @@ class Pass:
 
     over = False
 
-    def passes(self, _piece, _begin, _end):
-        return False
+    def reframed(self, _read, _begin):
+        return None
 
     def take(self, piece):
         self.over = not piece
