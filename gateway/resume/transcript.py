@@ -8,7 +8,6 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -32,23 +31,22 @@ class Mark(NamedTuple):
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """What every event of a stream repeats."""
 
-    id: str
-    created: int
-    model: str
+    id: str = ""
+    created: int = 0
+    model: str = ""
 
 
-class _Delta(msgspec.Struct):
+class _Delta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
     tool_calls: list[Any] | None = None
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     index: int = 0
     text: str | None = None
     delta: _Delta | None = None
@@ -57,20 +55,18 @@ class _Choice(msgspec.Struct):
     token_ids: list[int] | None = None
 
 
-class _Usage(msgspec.Struct):
+class _Usage(msgspec.Struct, gc=False):
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
 
-class _Event(msgspec.Struct):
-    id: str = ""
-    created: int = 0
-    model: str = ""
+class _Event(msgspec.Struct, gc=False):
     choices: list[_Choice] = []
     usage: _Usage | None = None
     prompt_token_ids: list[int] | None = None
 
 
+_HEAD: Final = msgspec.json.Decoder(Head)
 _EVENT: Final = msgspec.json.Decoder(_Event)
 
 
@@ -142,7 +138,10 @@ class Transcript:
         """Bring `tokens`, `text` and the rest up to date."""
         raw, self._raw, self._size = b"".join(self._raw), [], 0
         try:
-            for event in _events(raw):
+            lines = _lines(raw)
+            if self.head is None and lines:
+                self.head = _HEAD.decode(lines.partition(b"\n")[0])
+            for event in _EVENT.decode_lines(lines):
                 self._read(event)
         except (msgspec.DecodeError, OverflowError):
             self._give_up(Reason.FIELD)
@@ -170,8 +169,6 @@ class Transcript:
             self._marks.append((shown, len(self.tokens)))
 
     def _read(self, event: _Event) -> None:
-        if self.head is None:
-            self.head = Head(event.id, event.created, event.model)
         if event.usage is not None:
             self.counted = (event.usage.prompt_tokens, event.usage.completion_tokens)
         if event.prompt_token_ids:
@@ -198,9 +195,9 @@ class Transcript:
         self._raw, self._parts, self.tokens = [], [], array("I")
 
 
-def _events(raw: bytes) -> list[_Event]:
-    """The events of whole frames, `[DONE]` and comments left out. Raises `msgspec.DecodeError`."""
+def _lines(raw: bytes) -> bytes:
+    """The data of whole events, one a line, without `[DONE]` and comments."""
     if b"\r" not in raw and b"\n:" not in raw and not raw.endswith(b"[DONE]\n\n") and raw.startswith(b"data: "):
-        return _EVENT.decode_lines(raw[6:].replace(b"\n\ndata: ", b"\n"))  # three steps for all of them
-    data = (line[5:] for line in raw.splitlines() if line.startswith(b"data:"))
-    return [_EVENT.decode(each) for each in data if each.strip() != b"[DONE]"]
+        return raw[6:].replace(b"\n\ndata: ", b"\n")  # nearly always: one step for all of them
+    data = (line[5:].strip() for line in raw.splitlines() if line.startswith(b"data:"))
+    return b"\n".join(each for each in data if each != b"[DONE]")
