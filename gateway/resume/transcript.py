@@ -17,8 +17,8 @@ from gateway.resume.request import Reason
 
 LIMIT: Final = 1024 * 1024
 """Characters and token ids of one stream that are kept, at most; beyond that it is not continued."""
-_CONDENSE: Final = 8 * 1024
-"""Bytes of events that may wait to be understood: some thirty tokens, which cost their stream nothing if it ends
+_CONDENSE: Final = 16 * 1024
+"""Bytes of events that may wait to be understood: some seventy tokens, which cost their stream nothing if it ends
 before. A token is 250 bytes on the wire and eight when it is understood."""
 _MARKS: Final = 64
 """Cuts that are remembered. A cut is some tokens back at most: as many as one stop string, or one character, has."""
