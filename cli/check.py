@@ -9,7 +9,8 @@ from pathlib import Path
 import typer
 
 from cli.folders import REGISTRY, JsonOption
-from cli.registry import impossible
+from cli.registry import impossible, unsuited
+from engines.environments.hardware import detect
 from registry.load import Fault, RegistryRefused, load
 from registry.spec import Registry
 
@@ -26,7 +27,10 @@ def check(
         faults = impossible(loaded, registry, os.environ)
     except RegistryRefused as refused:
         faults = refused.faults
-    typer.echo(as_data(faults) if as_json else as_text(registry, faults, len(loaded.models) if loaded else 0))
+    notes = unsuited(loaded, detect()) if loaded else ()
+    typer.echo(as_data(faults, notes) if as_json else as_text(registry, faults, len(loaded.models) if loaded else 0))
+    for note in () if as_json else notes:
+        typer.echo(f"note: {note}")
     if faults:
         raise typer.Exit(1)
 
@@ -39,7 +43,7 @@ def as_text(path: Path, faults: tuple[Fault, ...], models: int) -> str:
     return f"{path}: no faults in {models} model{'s' if models != 1 else ''}"
 
 
-def as_data(faults: tuple[Fault, ...]) -> str:
+def as_data(faults: tuple[Fault, ...], notes: tuple[str, ...] = ()) -> str:
     """The same for programs."""
     listed = [{"path": str(fault.path), "line": fault.line, "message": fault.message} for fault in faults]
-    return json.dumps({"ok": not faults, "faults": listed}, indent=2)
+    return json.dumps({"ok": not faults, "faults": listed, "notes": notes}, indent=2)

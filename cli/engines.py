@@ -19,6 +19,7 @@ from cli.folders import CacheOption, JsonOption, cache_folder, octets
 from cli.mistake import Mistake
 from cli.show import showing, size
 from engines.environments.environment import EnvironmentFailed, ensure, inspect, place
+from engines.environments.hardware import Hardware, Unsuited, detect, require
 from engines.environments.locks import CATALOGUE
 
 
@@ -93,12 +94,24 @@ def as_data(found: list[Row]) -> str:
 def engines_install(
     names: Annotated[list[str], typer.Argument(help="Which ones; `enginehouse engines list` names them.")],
     cache: CacheOption = None,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also what this machine cannot run, for an image.")] = False,
 ) -> None:
     """Install environments, or finish or repair them, side by side."""
     unknown = sorted(set(names) - set(CATALOGUE))
     if unknown:
         raise Mistake(f"there is no environment {', '.join(unknown)}; known: {', '.join(sorted(CATALOGUE))}")
+    if not anyway:
+        refuse_unsuited(names, detect())
     asyncio.run(_install(tuple(dict.fromkeys(names)), cache_folder(cache, os.environ)))
+
+
+def refuse_unsuited(names: list[str], hardware: Hardware) -> None:
+    """Raises `Mistake` for the first of `names` that such a machine cannot run."""
+    for name in names:
+        try:
+            require(name, hardware)
+        except Unsuited as refused:
+            raise Mistake(f"{refused}; --anyway installs it all the same", exit_code=1) from None
 
 
 async def _install(names: tuple[str, ...], cache: Path) -> None:

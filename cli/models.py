@@ -57,7 +57,7 @@ def rows(registry: Registry, folder: Path, cache: Path, env: Mapping[str, str]) 
         if spec.source is None:
             yield Row(name, spec)
             continue
-        layout = resolve(spec.quantization, spec.engine, environment_of(spec))
+        layout = resolve(spec.quantization, spec.engine, environment_of(spec), adapters=spec.adapters.slots > 0)
         found = look(WeightsRequest(name, spec.source, layout, spec.sha256, folder), cache, tools)
         yield Row(name, spec, layout.name, found, _taken(found.path))
 

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cli.mistake import Mistake
+from engines.environments.hardware import Hardware, Unsuited, detect, environment_for, require
 from engines.environments.locks import CATALOGUE
-from engines.quantize.layout import LayoutRefused, resolve
-from engines.supervisor.preparation import ENVIRONMENTS
+from engines.quantize.layout import LayoutRefused, accept, resolve
+from engines.weights.failures import SourceRefused
+from engines.weights.original import packed_layout
 from registry.document import read_document
 from registry.load import Fault, RegistryRefused, decode, load, read
-from registry.spec import ModelSpec, Registry
+from registry.spec import ModelSpec, Registry, is_path
 
 
 def read_registry(path: Path, env: Mapping[str, str]) -> Registry:
@@ -30,9 +32,23 @@ def refusal(refused: RegistryRefused) -> Mistake:
     return Mistake(f"the registry is refused\n{refused}")
 
 
-def environment_of(spec: ModelSpec) -> str:
-    """The environment that the model's engine runs in."""
-    return spec.environment or ENVIRONMENTS[spec.engine]
+def environment_of(spec: ModelSpec, hardware: Hardware | None = None) -> str:
+    """The environment that the model's engine runs in, on this machine where no other is given."""
+    return spec.environment or environment_for(spec.engine, hardware or detect())
+
+
+def unsuited(registry: Registry, hardware: Hardware) -> tuple[str, ...]:
+    """What such a machine cannot run: a sentence for each model. The file may be meant for another machine."""
+    return tuple(note for name, spec in registry.models.items() for note in _unsuited(name, spec, hardware))
+
+
+def _unsuited(name: str, spec: ModelSpec, hardware: Hardware) -> Iterator[str]:
+    if spec.source is None:
+        return
+    try:
+        require(environment_of(spec, hardware), hardware)
+    except Unsuited as refused:
+        yield f"models.{name}: {refused}"
 
 
 def impossible(registry: Registry, path: Path, env: Mapping[str, str]) -> tuple[Fault, ...]:
@@ -53,7 +69,18 @@ def _impossible(name: str, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, ..
         known = ", ".join(sorted(CATALOGUE))
         yield name, place, f"models.{name}.environments.{spec.engine}: there is no {environment}; known: {known}"
         return
+    adapters = spec.adapters.slots > 0
     try:
-        resolve(spec.quantization, spec.engine, environment)
+        resolve(spec.quantization, spec.engine, environment, adapters=adapters)
+        if packed := _packed(spec.source):
+            accept(packed, spec.engine, environment, adapters=adapters)
     except LayoutRefused as refused:
         yield name, ("quantization",), f"models.{name}.quantization: {refused}"
+
+
+def _packed(source: str) -> str | None:
+    """How a checkpoint on this machine is quantized already; what cannot be read is found out when it is prepared."""
+    try:
+        return packed_layout(Path(source)) if is_path(source) else None
+    except (SourceRefused, OSError):
+        return None

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from engines.engine import Engine
+from engines.lmdeploy import LMDEPLOY
+from engines.sglang import SGLANG
 from engines.vllm import VLLM
 
-ENGINES: Final[Mapping[str, Engine]] = {"vllm": VLLM}
+ENGINES: Final[Mapping[str, Engine]] = {"vllm": VLLM, "sglang": SGLANG, "lmdeploy": LMDEPLOY}

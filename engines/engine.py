@@ -56,7 +56,7 @@ class LaunchPlan:
     host: str
     port: int
     key: str
-    """Bearer key that the worker must ask for; reaches the engine by its environment variables, never by argv."""
+    """Bearer key that the worker must ask for; travels in an environment variable, never in the plan's argv."""
     layout: str
     """How the weights are packed: `none`, `gptq`, `awq`, …"""
     device: str = "cpu"
@@ -65,6 +65,8 @@ class LaunchPlan:
     adapter_slots: int = 0
     """How many adapters stay resident at once; 0: adapters are off."""
     adapter_max_rank: int = 16
+    adapters: Mapping[str, Path] = field(default_factory=dict)
+    """Adapters by engine-side name that are resident from the start: all that an engine without hot ones ever has."""
     options: Mapping[str, object] = field(default_factory=dict)
     """The engine's own flags, as the registry's `options.<engine>` gives them."""
 
@@ -124,16 +126,32 @@ class Engine(Protocol):
         """Whether answers of a worker started with `options` can be continued: its text is what its tokens spell."""
 
     def health(self) -> HttpCall:
-        """Answered with 200 by a worker that can generate."""
+        """Answered with 200 by a worker that can generate, unless it is not `awake`."""
+
+    @property
+    def health_takes(self) -> float:
+        """Seconds that a healthy worker may take for it by design; to be added to any patience."""
+
+    def awake(self, health: bytes) -> bool:
+        """Whether a worker that answered `health` with 200 and this body generates: a sleeping one may say 200 too."""
 
     def warm_up(self, served_name: str) -> HttpCall:
         """A real one-token generation: proves that the worker answers."""
 
-    def load_adapter(self, name: str, path: Path) -> HttpCall:
-        """Make the adapter at `path` resident under `name`."""
+    def load_adapter(self, name: str, path: Path) -> HttpCall | None:
+        """Make the adapter at `path` resident under `name`, the name that requests use. None: replace the worker."""
 
-    def unload_adapter(self, name: str) -> HttpCall:
+    def unload_adapter(self, name: str) -> HttpCall | None:
         """Drop the adapter called `name`."""
+
+    def sleep(self) -> HttpCall | None:
+        """Give the accelerator's memory back and keep the process; None: it cannot."""
+
+    def wake(self) -> HttpCall | None:
+        """The end of `sleep`; answered once it generates again."""
+
+    def abort(self) -> HttpCall | None:
+        """End all that the worker is at, as a drain's deadline wants it; None: closing connections does it."""
 
     def prepare(self, body: bytes, *, served_name: str | None, want_usage: bool, want_ids: bool = False) -> bytes:
         """The body to send for a client's JSON object `body`, spliced, not re-serialised.

@@ -5,6 +5,7 @@ Called by the dialects' `prepare`. Re-serialising would change numbers, escapes 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -58,3 +59,17 @@ def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:
 def _joined(fields: dict[str, msgspec.Raw]) -> bytes:
     pairs = (msgspec.json.encode(name) + b":" + bytes(value) for name, value in fields.items())
     return b"{" + b",".join(pairs) + b"}"
+
+
+def renamed(body: bytes, names: Mapping[str, str]) -> bytes:
+    """`body` with its fields called as `names` says, unless the new name is there already; it counts then.
+
+    `body` itself where none is there, found without parsing it. Raises `msgspec.DecodeError` if one may be there and
+    `body` is no JSON object.
+    """
+    if not any(name.encode() in body for name in names):
+        return body
+    given = _FIELDS.decode(body)
+    if not names.keys() & given.keys():
+        return body
+    return _joined({names.get(name, name): value for name, value in given.items() if names.get(name) not in given})

@@ -14,7 +14,8 @@ from typing import Final
 import msgspec
 
 from engines.continuing import by_text, by_token_ids
-from engines.engine import Capabilities, HttpCall, Interrupted, Launch, LaunchPlan, LaunchRefused, MetricNames
+from engines.engine import Capabilities, HttpCall, Interrupted, Launch, LaunchPlan, MetricNames
+from engines.flags import Spelling, spelled
 from engines.splice import with_fields
 
 _DEFAULT_SEQUENCES: Final = 256
@@ -29,6 +30,9 @@ _QUIET_PATHS: Final = "/health,/metrics"
 
 
 _TOOL_PARSER: Final = "hermes"
+
+_SPELLING: Final = Spelling("vllm", negates=lambda _: True)
+"""`FlexibleArgumentParser` has `--no-x` for whatever is true or false (engine/arg_utils.py)."""
 
 
 class VLLMEngine:
@@ -61,30 +65,33 @@ class VLLMEngine:
 
     dead_statuses: Final = frozenset({503})
     """vllm/entrypoints/serve/instrumentator/health.py: exactly on `EngineDeadError`."""
+    health_takes: Final = 0.0
 
     def launch(self, plan: LaunchPlan) -> Launch:
         """The module is started, not the `vllm` script: that one fails in the CPU build (MODELS.md)."""
-        flags = _own_flags(plan) | _defaults(plan) | _spelled(plan.options)
-        argv = [str(plan.python), "-m", "vllm.entrypoints.openai.api_server"]
-        for name, value in flags.items():
-            argv += _words(name, value)
-        return Launch(tuple(argv), _variables(plan))
+        flags = _own_flags(plan) | _defaults(plan) | spelled(plan.options)
+        words = _SPELLING.argv(flags)
+        return Launch((str(plan.python), "-m", "vllm.entrypoints.openai.api_server", *words), _variables(plan))
 
     def capacity(self, options: Mapping[str, object]) -> int:
         """`max_num_seqs`; what comes beyond it would wait inside the engine, out of the balancer's sight."""
-        given = _spelled(options).get("max-num-seqs", _DEFAULT_SEQUENCES)
+        given = spelled(options).get("max-num-seqs", _DEFAULT_SEQUENCES)
         return int(str(given))
 
     def continues(self, options: Mapping[str, object]) -> bool:
         """Not behind a reasoning parser, nor behind a tool parser other than ours, which leaves a chat without tools
         alone (parser/abstract_parser.py): what such a parser swallows, a continued completion would show.
         """
-        given = _spelled(options)
+        given = spelled(options)
         return "reasoning-parser" not in given and given.get("tool-call-parser", _TOOL_PARSER) == _TOOL_PARSER
 
     def health(self) -> HttpCall:
         """200; 503 once the engine process behind the server is dead."""
         return HttpCall("GET", "/health")
+
+    def awake(self, health: bytes) -> bool:  # noqa: ARG002 (`/health` has no body)
+        """The status says all; that it sleeps is told elsewhere (`/is_sleeping`)."""
+        return True
 
     def warm_up(self, served_name: str) -> HttpCall:
         """One token by `/v1/completions`, which needs no chat template."""
@@ -99,6 +106,17 @@ class VLLMEngine:
     def unload_adapter(self, name: str) -> HttpCall:
         """200 with a text; 404 if it is not there."""
         return HttpCall("POST", "/v1/unload_lora_adapter", msgspec.json.encode({"lora_name": name}))
+
+    def sleep(self) -> HttpCall:
+        """Needs `--enable-sleep-mode` and VLLM_SERVER_DEV_MODE=1; the CPU build answers 200 and does nothing."""
+        return HttpCall("POST", "/sleep?level=1")
+
+    def wake(self) -> HttpCall:
+        """As `sleep`."""
+        return HttpCall("POST", "/wake_up")
+
+    def abort(self) -> None:
+        """No call: a request ends with its connection."""
 
     def prepare(self, body: bytes, *, served_name: str | None, want_usage: bool, want_ids: bool = False) -> bytes:
         """`body` itself where nothing changes, else spliced. Raises `msgspec.DecodeError` if it is no JSON object."""
@@ -128,12 +146,14 @@ def _own_flags(plan: LaunchPlan) -> dict[str, object]:
             "max-cpu-loras": plan.adapter_slots,
             "max-lora-rank": _rank_step(plan.adapter_max_rank),
         }
+    if plan.adapters:
+        flags["lora-modules"] = [f"{name}={path}" for name, path in plan.adapters.items()]
     return flags
 
 
 def _defaults(plan: LaunchPlan) -> dict[str, object]:
     """What holds unless the registry's options say otherwise."""
-    given = _spelled(plan.options)
+    given = spelled(plan.options)
     flags: dict[str, object] = {
         "max-num-seqs": _DEFAULT_SEQUENCES,
         "disable-access-log-for-endpoints": _QUIET_PATHS,
@@ -173,40 +193,6 @@ _RANKS: Final = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
 def _rank_step(rank: int) -> int:
     return next((step for step in _RANKS if step >= rank), rank)
-
-
-def _spelled(options: Mapping[str, object]) -> dict[str, object]:
-    """Flags as vLLM prints them: dashes in the name; what follows a dot is a key of its own."""
-    spelled = {}
-    for option, value in options.items():
-        name, dot, rest = option.partition(".")
-        spelled[name.replace("_", "-") + dot + rest] = value
-    return spelled
-
-
-def _words(name: str, value: object) -> list[str]:
-    """The words of one flag. `--flag=value` keeps a value that begins with a dash a value."""
-    if value is True:
-        return [f"--{name}"]
-    if value is False:
-        return [f"--no-{name}"]
-    if isinstance(value, (list, tuple)):
-        return _list_words(name, [_text(item) for item in value])
-    return [f"--{name}={_text(value)}"]
-
-
-def _list_words(name: str, items: list[str]) -> list[str]:
-    if len(items) == 1:
-        return [f"--{name}={items[0]}"]
-    for item in items:
-        # argparse has no spelling for this: the item would be taken for the next flag.
-        if item.startswith("-"):
-            raise LaunchRefused(f"options.vllm.{name}: {item!r} in a list begins with a dash")
-    return [f"--{name}", *items]
-
-
-def _text(value: object) -> str:
-    return msgspec.json.encode(value).decode() if isinstance(value, Mapping) else str(value)
 
 
 VLLM: Final = VLLMEngine()

@@ -28,14 +28,11 @@ LATER: Final[Mapping[str, frozenset[str]]] = {
     ),
     "models.*.source": frozenset({"hf://", "modelscope://", "s3://", "https://"}),
     "models.*.quantization": frozenset({"fp8", "int8", "w4a16", "w8a8"}),
-    "models.*.engine": frozenset({"sglang", "lmdeploy"}),
     "models.*.launcher": frozenset({"ray"}),
     "models.*.urls": frozenset({"dns://"}),
     "models.*.urls.*": frozenset({"dns://"}),
     "models.*.replicas": frozenset({A_MAPPING}),
     "models.*.adapters": frozenset({"declared", "pinned", "watch"}),
-    "models.*.options": frozenset({"sglang", "lmdeploy"}),
-    "models.*.environments": frozenset({"sglang", "lmdeploy"}),
 }
 """Words by the pattern of their place (`*`: any key or position). A word that ends in `://` is a scheme."""
 

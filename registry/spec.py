@@ -16,7 +16,7 @@ from registry import durations, names, options
 from registry.snapshot import QueueLimits, Timeouts
 from registry.steering import SteeringField
 
-EngineName = Literal["vllm"]
+EngineName = Literal["vllm", "sglang", "lmdeploy"]
 Quantization = Literal["none", "int4", "gptq", "awq"]
 LauncherName = Literal["local", "external"]
 BalanceName = Literal["prefix_affinity", "least_loaded", "round_robin"]

@@ -18,7 +18,7 @@ from tests.sources import PACKAGES, ROOT, Function, Module, arrows, cycles, modu
 
 FILE_LINES: Final = 300
 FUNCTION_LINES: Final = 40
-PROGRAMS: Final = ("engines/quantize/tools/", "engines/weights/tools/")
+PROGRAMS: Final = ("engines/quantize/tools/", "engines/weights/tools/", "engines/launchers/tools/")
 """Stand-alone programs that run inside an environment: the only places where heavy packages are imported."""
 HEAVY: Final = frozenset(
     {"torch", "transformers", "vllm", "ray", "huggingface_hub", "modelscope", "auto_round", "gguf"}
@@ -40,6 +40,8 @@ DIALECTS: Final = frozenset(
         "engines.engine",
         "engines.splice",
         "engines.continuing",
+        "engines.flags",
+        "engines.keys",
         "engines.vllm",
         "engines.sglang",
         "engines.lmdeploy",

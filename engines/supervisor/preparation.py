@@ -7,11 +7,12 @@ Called by `pool`, and by `enginehouse pull`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from engines.environments.environment import Environment, EnvironmentFailed, ensure
+from engines.environments.hardware import Hardware, Unsuited, detect, device_of, environment_for, require
 from engines.launchers.launcher import Prepared
 from engines.progress import Report
 from engines.quantize.layout import LayoutRefused, resolve
@@ -21,11 +22,6 @@ from engines.weights.failures import WeightsFailed
 from engines.weights.prepare import Checkpoint, WeightsRequest
 from engines.weights.prepare import prepare as prepare_weights
 from registry.spec import ModelSpec
-
-ENVIRONMENTS: Final[Mapping[str, str]] = {"vllm": "vllm-cpu"}
-"""By engine: the environment where the registry names none."""
-_DEVICES: Final[Mapping[str, str]] = {"vllm-cpu": "cpu"}
-"""By environment: what its build runs on; the others are CUDA builds."""
 
 
 class Install(Protocol):
@@ -42,12 +38,22 @@ class Weigh(Protocol):
     ) -> Checkpoint: ...
 
 
-def preparing(settings: ServeSettings, install: Install = ensure, weigh: Weigh = prepare_weights) -> Prepare:
+def preparing(
+    settings: ServeSettings,
+    install: Install = ensure,
+    weigh: Weigh = prepare_weights,
+    hardware: Callable[[], Hardware] = detect,
+) -> Prepare:
     """A `Prepare` that works in the cache of these settings."""
 
     async def prepare(name: str, spec: ModelSpec, report: Report) -> Prepared:
-        environment = spec.environment or ENVIRONMENTS[spec.engine]
+        machine = hardware()
+        environment = spec.environment or environment_for(spec.engine, machine)
         request = _request(name, spec, environment, settings)
+        try:
+            require(environment, machine)
+        except Unsuited as unsuited:
+            raise PreparationFailed(str(unsuited)) from unsuited
         faults: list[str] = []
         try:
             async with asyncio.TaskGroup() as group:
@@ -58,7 +64,7 @@ def preparing(settings: ServeSettings, install: Install = ensure, weigh: Weigh =
         if faults:
             raise PreparationFailed("; ".join(faults))
         made, weights = installing.result(), weighing.result()
-        return Prepared(made.python, weights.path, weights.layout, _DEVICES.get(environment, "cuda"))
+        return Prepared(made.python, weights.path, weights.layout, device_of(environment))
 
     return prepare
 
@@ -67,7 +73,7 @@ def _request(name: str, spec: ModelSpec, environment: str, settings: ServeSettin
     if spec.source is None:
         raise PreparationFailed(f"{name} has no source")
     try:
-        layout = resolve(spec.quantization, spec.engine, environment)
+        layout = resolve(spec.quantization, spec.engine, environment, adapters=spec.adapters.slots > 0)
     except LayoutRefused as refused:
         raise PreparationFailed(str(refused)) from refused
     return WeightsRequest(name, spec.source, layout, spec.sha256, settings.registry_path.absolute().parent)

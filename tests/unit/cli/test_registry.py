@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from cli.mistake import Mistake
-from cli.registry import impossible, read_registry
+from cli.registry import impossible, read_registry, unsuited
+from engines.environments.hardware import CPU
 from registry.load import load
 
 
@@ -23,7 +24,7 @@ def test_a_refused_registry_is_one_mistake_with_every_fault(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "line", "said"),
     [
-        ("environments: {vllm: nowhere}", 5, "there is no nowhere; known: quantizer, vllm-cpu"),
+        ("environments: {vllm: nowhere}", 5, "there is no nowhere; known: lmdeploy, lmdeploy-parser, quantizer"),
         ("quantization: int4\n    environments: {vllm: quantizer}", 5, "nothing is known about weights for vllm"),
     ],
 )
@@ -40,3 +41,24 @@ def test_the_shipped_registry_is_possible():
     """`make serve` starts from it."""
     file = Path(__file__).parents[3] / "model_registry.yaml"
     assert impossible(load(file, {}), file, {}) == ()
+
+
+def test_a_packed_checkpoint_on_this_machine_is_held_against_engine_and_adapters(tmp_path):
+    """INT8 W8A8 with LoRA does not start on vLLM's CPU build: said before anything is installed."""
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w/config.json").write_text('{"quantization_config": {"quant_method": "compressed-tensors"}}')
+    file = tmp_path / "r.yaml"
+    file.write_text(
+        "models:\n  m:\n    engine: vllm\n    environments: {vllm: vllm-cpu}\n    source: w\n    adapters: {slots: 1}\n"
+    )
+    [fault] = impossible(load(file, {}), file, {})
+    assert "W8A8 with adapters does not start" in fault.message
+
+
+def test_what_needs_a_gpu_is_a_note_and_no_fault(tmp_path):
+    """The file may be meant for another machine."""
+    file = tmp_path / "r.yaml"
+    file.write_text("models:\n  m: {engine: sglang, source: .}\n")
+    registry = load(file, {})
+    assert impossible(registry, file, {}) == ()
+    assert "needs an NVIDIA GPU" in unsuited(registry, CPU)[0]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.splice import with_fields
+from engines.splice import renamed, with_fields
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)))
 VALUES = st.recursive(
@@ -76,3 +76,12 @@ def test_what_the_engine_must_refuse_stays() -> None:
 def test_what_is_no_object_is_refused(body: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         with_fields(body, model="m", include_usage=False)
+
+
+def test_a_field_gets_another_name_and_keeps_its_place():
+    """Only where it is there; the new name counts where both are."""
+    names = {"a": "b"}
+    assert renamed(b'{"x":1,"a":2,"y":3}', names) == b'{"x":1,"b":2,"y":3}'
+    assert renamed(b'{"a":2,"b":3}', names) == b'{"b":3}'
+    body = b'{"x":"abacus"}'
+    assert renamed(body, names) is body

@@ -125,6 +125,7 @@ class PlainEngine:
     capabilities: Capabilities = _CAPABILITIES
     metrics: MetricNames = _METRICS
     dead_statuses: frozenset[int] = frozenset()
+    health_takes: float = 0.0
 
     def prepare(self, body: bytes, *, served_name: str | None, want_usage: bool, want_ids: bool = False) -> bytes:  # noqa: ARG002
         self.asked.append((served_name, want_usage))
@@ -152,6 +153,18 @@ class PlainEngine:
         raise NotImplementedError
 
     def unload_adapter(self, name: str) -> HttpCall:
+        raise NotImplementedError
+
+    def awake(self, health: bytes) -> bool:
+        raise NotImplementedError
+
+    def sleep(self) -> HttpCall | None:
+        raise NotImplementedError
+
+    def wake(self) -> HttpCall | None:
+        raise NotImplementedError
+
+    def abort(self) -> HttpCall | None:
         raise NotImplementedError
 
 

@@ -127,8 +127,7 @@ def test_a_mistake_is_named_in_a_sentence(fields, message):
     "fields",
     ["strategy: replace", "parity: x", "split: {}", "watch: x", "fallbacks: []", "access: {}", "limits: {}",
      "allow_pickle: true", "trust_remote_code: true", "replicas: {min: 0}", "quantization: fp8", "quantization: w4a16",
-     "launcher: ray", "adapters: {pinned: []}", "adapters: {declared: {}}", "adapters: {watch: x}",
-     "options: {sglang: {}}", "environments: {lmdeploy: x}"],
+     "launcher: ray", "adapters: {pinned: []}", "adapters: {declared: {}}", "adapters: {watch: x}"],
 )  # fmt: skip
 def test_what_comes_later_is_not_supported_yet(fields):
     """A field that would be ignored is worse than one that is refused."""
@@ -137,11 +136,11 @@ def test_what_comes_later_is_not_supported_yet(fields):
 
 @pytest.mark.parametrize(
     "fields",
-    ["engine: sglang, source: x", "engine: lmdeploy, source: x", "engine: vllm, source: 'hf://o/n'",
-     "engine: vllm, source: 'modelscope://o/n'", "engine: vllm, source: 's3://b/k'", "engine: vllm, source: 'https://h/f'",
+    ["engine: vllm, source: 'hf://o/n'", "engine: vllm, source: 'modelscope://o/n'",
+     "engine: vllm, source: 's3://b/k'", "engine: vllm, source: 'https://h/f'",
      "engine: vllm, launcher: external, urls: dns://x", "engine: vllm, launcher: external, urls: ['dns://x']"],
 )  # fmt: skip
-def test_engines_and_sources_that_come_later_are_not_supported_yet(fields):
+def test_sources_that_come_later_are_not_supported_yet(fields):
     [(_, message)] = _faults(f"models: {{a: {{{fields}}}}}")
     assert "not supported yet" in message
 

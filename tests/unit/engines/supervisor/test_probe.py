@@ -37,6 +37,13 @@ async def test_a_status_of_the_dead_is_told_from_a_bad_one() -> None:
     assert verdict == Verdict(good=False, reason="/health answered 503", dead=True)
 
 
+async def test_200_of_one_that_sleeps_is_bad() -> None:
+    """LMDeploy says it in the body; what it said is the reason."""
+    asked = prober(lambda _: httpx.Response(200, text="sleeping"))
+    verdict = await asked.health("http://w", "", HEALTH, within=2, awake=lambda body: body != b"sleeping")
+    assert verdict == Verdict(good=False, reason="/health answered 200, but: sleeping")
+
+
 async def test_where_nobody_listens_the_worker_is_dead() -> None:
     """The refusal lies below other errors, as httpx raises it."""
 
