@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from gateway.api import bounds, shape
-from gateway.api.steering import steering
+from gateway.api.steering import KNOWN, steering
 from gateway.asgi import Receive
 from gateway.errors import BodyTooLarge, ClientGone, InvalidRequest
 
@@ -31,6 +31,9 @@ class Wanted(msgspec.Struct, frozen=True):
         """Whether the client wants the usage event of its stream."""
         return self.stream_options is not None and bool(self.stream_options.include_usage)
 
+
+_REMARKABLE: Final = bounds.BOUNDED | KNOWN
+"""Fields that also a short body is looked at more closely for."""
 
 _FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MODEL: Final = msgspec.json.Decoder(str | None)
@@ -67,13 +70,17 @@ def decode(body: bytes) -> Wanted:
     fields = _parsed(body)
     if len(fields) > shape.WIDEST:
         raise InvalidRequest(f"The request's body has more than {shape.WIDEST} fields.")
-    if shape.doubled(body, fields):
+    values = b"".join(fields.values())
+    if shape.doubled(body, fields, values):
         raise _twice(shape.twice(body, fields))
-    if shape.too_deep(body, fields):
-        raise _too_deep()
     model, stream, options = _decided(fields)
     if not model:
         raise InvalidRequest("You must name a model: the 'model' parameter is missing or empty.", param="model")
+    if shape.too_deep(body, fields):
+        raise _too_deep()
+    bounds.check_numbers(fields)
+    if len(values) <= bounds.SHORT and _REMARKABLE.isdisjoint(fields):
+        return Wanted(model, stream, options)
     bounds.check(fields)
     return Wanted(model, stream, options, steering(fields))
 
@@ -101,7 +108,9 @@ def _reason(body: bytes, fault: msgspec.DecodeError) -> str:
 
 
 def _twice(name: str | None) -> InvalidRequest:
-    return InvalidRequest(f"The request's body has {'a field' if name is None else repr(name)} twice.", param=name)
+    if name is None:
+        return InvalidRequest("The request's body has a field twice, or one with a quotation mark in its name.")
+    return InvalidRequest(f"The request's body has '{name}' twice.", param=name)
 
 
 def _too_deep() -> InvalidRequest:

@@ -31,6 +31,7 @@ _TEXT: Final = msgspec.json.Decoder(str)
 _NUMBER: Final = msgspec.json.Decoder(bool | int | float | None)
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LISTED: Final = re.compile(rb"\[")
 _TOKEN_IDS: Final = re.compile(rb"\[\s*[-0-9]")
 
 Bound = Callable[[str, msgspec.Raw], None]
@@ -38,15 +39,18 @@ Bound = Callable[[str, msgspec.Raw], None]
 
 
 def check(fields: Fields) -> None:
-    """Every bound of every field. Raises `InvalidRequest`, naming the parameter."""
-    plain = []
+    """Every bound of every field but that of plain numbers. Raises `InvalidRequest`, naming the parameter."""
     for name, raw in fields.items():
         bound = _BOUNDS.get(name)
-        if bound is None:
-            plain.append(raw)
-        elif bound is not _free:
+        if bound is not None:
             bound(name, raw)
-    if too_large(b"[%b]" % b",".join(plain)):
+
+
+def check_numbers(fields: Fields) -> None:
+    """No number of a field without a bound of its own is too large. Raises `InvalidRequest`, naming the parameter."""
+    # A comma keeps the digits of neighbours apart.
+    plain = b",".join([raw for name, raw in fields.items() if name not in _BOUNDS])
+    if plain and too_large(plain):
         names = (name for name in fields if name not in _BOUNDS)
         raise _number_too_large(next(name for name in names if too_large(bytes(fields[name]))))
 
@@ -74,7 +78,7 @@ def _number(limit: int, name: str, raw: msgspec.Raw) -> None:
 
 def _items(limit: int, name: str, raw: msgspec.Raw) -> None:
     # An item takes two bytes at least.
-    if memoryview(raw).nbytes > 2 * limit and bytes(raw).startswith(b"[") and len(_LIST.decode(raw)) > limit:
+    if memoryview(raw).nbytes > 2 * limit and _LISTED.match(raw) and len(_LIST.decode(raw)) > limit:
         raise InvalidRequest(f"'{name}' must have at most {limit} items.", param=name)
 
 
@@ -86,8 +90,7 @@ def _texts(limit: int, name: str, raw: msgspec.Raw) -> None:
 
 def _prompt(limit: int, name: str, raw: msgspec.Raw) -> None:
     _texts(limit, name, raw)
-    text = bytes(raw)
-    if text.startswith(b"[") and too_large(text):
+    if _LISTED.match(raw) and too_large(bytes(raw)):
         raise _number_too_large(name)
 
 
@@ -135,9 +138,11 @@ _format: Final = partial(_each, {"regex_schema": _regex}, _schema)
 _count: Final = partial(_number, CHOICES)
 _logprobs: Final = partial(_number, LOGPROBS)
 
+_LONG_LISTS: Final = frozenset({"messages", "input", "documents"})
 _BOUNDS: Final[Mapping[str, Bound]] = {
     "model": _free,
     "stream": _free,
+    "stream_options": _free,
     "messages": partial(_items, MESSAGES),
     "input": partial(_texts, MESSAGES),
     "documents": partial(_items, MESSAGES),
@@ -171,3 +176,8 @@ _BOUNDS: Final[Mapping[str, Bound]] = {
     "tool_choice": _free,
 }
 """Fields that are not here hold no number beyond ±`LARGEST`."""
+
+SHORT: Final = 2 * MESSAGES
+"""Bytes within which no list can have more than `MESSAGES` items."""
+BOUNDED: Final = frozenset(name for name, bound in _BOUNDS.items() if bound is not _free) - _LONG_LISTS
+"""Fields to look at in any body; in a `SHORT` one `check` has no others."""

@@ -26,6 +26,8 @@ _RUNS: Final = re.compile(rb"(\{+)(\}+)")
 _KEPT: Final = b'"{}[]'
 _DROPPED: Final = bytes(set(range(256)) - set(_KEPT))
 _BRACKETS: Final = bytes.maketrans(b"[]", b"{}")
+_SEARCHABLE: Final = 8
+"""Brackets of a text that are searched one by one; more are counted."""
 _SPLITTABLE: Final = 16 * 1024
 """Commas of a list that may be looked at item by item."""
 _WALKABLE: Final = 16
@@ -36,12 +38,11 @@ _LONG: Final = b"0" * 16
 """2^53 has sixteen digits."""
 
 
-def doubled(body: bytes, fields: Fields) -> bool:
-    """Whether the JSON object `body`, which was decoded to `fields`, has a name twice at its top.
+def doubled(body: bytes, fields: Fields, values: bytes) -> bool:
+    """Whether the JSON object `body`, decoded to `fields` with these `values` end to end, has a name twice at its top.
 
     Parsers disagree about which of the two counts. Names with a quotation mark count as doubled: no API has any.
     """
-    values = b"".join(fields.values())
     # Besides names and values, an object without blanks has four bytes a field, and one: a name that comes again
     # would not fit in. With the blanks of Python's json there are two more, and one less.
     blanks = len(body) - len(values) - len("".join(fields)) - 4 * len(fields) - 1
@@ -60,7 +61,11 @@ def twice(body: bytes, fields: Fields) -> str | None:
 
 def _spaced(fields: Fields) -> bytes:
     """`fields` as Python's json would write them: a body that equals this has each of them once."""
-    return b"{%b}" % b", ".join([b'"%b": %b' % (name.encode(), raw) for name, raw in fields.items()])
+    pieces: list[bytes | msgspec.Raw] = []
+    for name, raw in fields.items():
+        pieces += (b', "', name.encode(), b'": ', raw)
+    pieces[:1] = [b'{"']
+    return b"".join([*pieces, b"}"])
 
 
 def too_deep(body: bytes, fields: Fields) -> bool:
@@ -75,21 +80,21 @@ def _few_brackets(text: bytes) -> bool:
         at = text.find(bracket)
         while at >= 0:
             found += 1
-            if found >= DEEPEST:
-                return False
+            if found > _SEARCHABLE:
+                return text.count(b"{") + text.count(b"[") < DEEPEST
             at = text.find(bracket, at + 1)
     return True
 
 
 def _value_too_deep(value: bytes) -> bool:
     """The value of one field. Long lists (messages, tools) are seldom deep in any of their items."""
-    if not value.startswith((b"[", b"{")) or _few_brackets(value):
-        return False
-    if value.startswith(b"{") or value.count(b",") > _SPLITTABLE:
-        return _deeper(value, DEEPEST - 1)
-    items = map(bytes, _ITEMS.decode(value))
-    allowed = DEEPEST - 2
-    return any(_deeper(item, allowed) for item in items if item.count(b"{") + item.count(b"[") > allowed)
+    if value.startswith(b"["):
+        if value.count(b",") > _SPLITTABLE:
+            return _deeper(value, DEEPEST - 1)
+        items = map(bytes, _ITEMS.decode(value))
+        allowed = DEEPEST - 2
+        return any(_deeper(item, allowed) for item in items if item.count(b"{") + item.count(b"[") > allowed)
+    return value.startswith(b"{") and not _few_brackets(value) and _deeper(value, DEEPEST - 1)
 
 
 def _deeper(value: bytes, allowed: int) -> bool:
@@ -118,12 +123,12 @@ def _brackets(body: bytes) -> bytes:
 
 
 def too_large(value: bytes) -> bool:
-    """Whether some number in the JSON text `value` is beyond ±`LARGEST`, infinite included."""
+    """Whether some number in `value` (JSON texts with commas between) is beyond ±`LARGEST`, infinite included."""
     outline = value.translate(_DIGITS)
     if _LONG not in outline and b"0e0" not in outline and b"0e+" not in outline:
         return False
     try:
-        return _beyond(msgspec.json.decode(value))
+        return _beyond(msgspec.json.decode(b"[%b]" % value))
     except msgspec.ValidationError:  # out of every range
         return True
 

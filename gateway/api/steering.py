@@ -14,7 +14,8 @@ from gateway.api.shape import Fields
 from gateway.errors import InvalidRequest
 from registry.steering import CODE, STEERING
 
-_KNOWN: Final = STEERING | CODE
+KNOWN: Final = STEERING | CODE
+"""Fields that steer, allowed somewhere or nowhere."""
 _KWARGS: Final = "chat_template_kwargs"
 _HARMLESS: Final = frozenset(
     {
@@ -33,9 +34,9 @@ _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 def steering(fields: Fields) -> tuple[str, ...]:
     """The fields that steer; `null` asks for nothing."""
-    if _KNOWN.isdisjoint(fields):
+    if KNOWN.isdisjoint(fields):
         return ()
-    return tuple(name for name, raw in fields.items() if name in _KNOWN and not _asks_nothing(name, bytes(raw)))
+    return tuple(name for name, raw in fields.items() if name in KNOWN and not _asks_nothing(name, bytes(raw)))
 
 
 def refuse(steering: Collection[str], allowed: Collection[str], model: str) -> None:

@@ -62,7 +62,8 @@ def test_a_name_twice_is_found_in_every_spelling(body):
     names = [name for name, _ in pairs(body)]
     doubled = len(set(names)) < len(names)
     fields = json.loads(body)
-    found = shape.doubled(body, msgspec.json.decode(body, type=dict[str, msgspec.Raw]))
+    raws = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    found = shape.doubled(body, raws, b"".join(raws.values()))
     assert found or not doubled
     assert doubled or not found or any('"' in name for name in fields)
 
