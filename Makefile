@@ -14,7 +14,7 @@ SETUP  := $(or $(PYTHON),python3) -I engines/environments/bootstrap.py
 PYTEST := $(BIN)/python -m pytest
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup develop serve test check lint types unit prepare bench loadtest faults-report soak clean
+.PHONY: help setup develop serve test check lint types unit prepare bench bench-routing loadtest faults-report soak clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -53,6 +53,9 @@ prepare: develop
 
 bench: develop ## the gateway benchmark; PEERS=1 measures other gateways too
 	PEERS=$(PEERS) $(BIN)/python -m loadtests.gateway_bench
+
+bench-routing: prepare ## what a policy is worth: two real workers, shared prefixes, each policy by turns; minutes
+	$(BIN)/python -m loadtests.routing
 
 loadtest: export REGISTRY := $(REGISTRY)
 loadtest: export ARGS := $(ARGS)
