@@ -12,13 +12,14 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 import pytest
 import yaml
 
-from registry.snapshot import WorkerState, WorkerView
+from registry.snapshot import ModelView, WorkerState, WorkerView
 from tests.faults.client import Transcript, ask, calling, post
 from tests.faults.verify import text_of
 from tests.processes import Gateway, gateway, model, short_folder
@@ -65,16 +66,31 @@ def both_ready(house: House) -> list[WorkerView]:
     return until(look, within=PREPARED, what="two ready workers")
 
 
+@dataclass(frozen=True)
+class Cut:
+    """A gateway whose preferred worker can be broken off."""
+
+    gateway: Gateway
+    proxy: Cutting
+    view: ModelView
+
+    async def ask(self, request: bytes, after: int | None = None) -> dict[str, Any]:
+        """The answer, its worker broken off after so many tokens. What was held against it is forgotten before."""
+        self.proxy.after = after
+        self.gateway.publish()
+        self.gateway.publish(self.view)
+        return seen(await ask(self.gateway.port, request))
+
+
 @asynccontextmanager
-async def behind_a_cut(house: House) -> AsyncIterator[tuple[Gateway, Cutting]]:
+async def behind_a_cut(house: House) -> AsyncIterator[Cut]:
     """A gateway of its own on the two workers, the preferred one behind a proxy that can break it off."""
     first, second = both_ready(house)
     async with cutting(int(first.url.rpartition(":")[2])) as cut:
         with short_folder() as folder, gateway(folder) as opened:
             proxied = msgspec.structs.replace(first, url=f"http://127.0.0.1:{cut.port}")
             served = house.snapshot().models[0].served_name
-            opened.publish(model(proxied, second, name=MODEL, served_name=served, aliases=()))
-            yield opened, cut
+            yield Cut(opened, cut, model(proxied, second, name=MODEL, served_name=served, aliases=()))
 
 
 def wire(path: str, **fields: Any) -> bytes:
@@ -102,23 +118,23 @@ def seen(heard: Transcript) -> dict[str, Any]:
 async def test_every_fifth_token_may_be_the_last_of_its_worker(twins: House, path: str, prompt: dict[str, Any]):
     """Sixty tokens: the ids and the usage are those of the unbroken answer, wherever it broke."""
     request = wire(path, **prompt, return_token_ids=True)
-    async with behind_a_cut(twins) as (opened, cut):
-        expected = seen(await ask(opened.port, request))
+    async with behind_a_cut(twins) as cut:
+        expected = await cut.ask(request)
         assert (len(expected["ids"]), expected["terminals"], expected["heads"]) == (TOKENS, (1, []), 1)
-        for cut.after in range(5, TOKENS, 5):
-            assert seen(await ask(opened.port, request)) == expected, cut.after
-        assert cut.cuts == TOKENS // 5 - 1
-        assert opened.metric("enginehouse_resumes_total", outcome="resumed") == cut.cuts
+        for after in range(5, TOKENS, 5):
+            assert await cut.ask(request, after) == expected, after
+        assert cut.proxy.cuts == TOKENS // 5 - 1
+        assert cut.gateway.metric("enginehouse_resumes_total", outcome="resumed") == cut.proxy.cuts
 
 
 async def test_no_part_of_a_character_is_lost_or_doubled(twins: House):
     """Cut after each token of emoji, whose first tokens show nothing."""
-    async with behind_a_cut(twins) as (opened, cut):
+    async with behind_a_cut(twins) as cut:
         request = wire(COMPLETIONS, **EMOJI, max_tokens=12)
-        expected = seen(await ask(opened.port, request))
+        expected = await cut.ask(request)
         assert "🎉🎉" in expected["text"]
-        for cut.after in range(3, 12):
-            assert seen(await ask(opened.port, request)) == expected, cut.after
+        for after in range(3, 12):
+            assert await cut.ask(request, after) == expected, after
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda each: each.name)
