@@ -155,6 +155,7 @@ class StreamAnswer:
     async def _rest(self, client: Client) -> None:
         """Forward until the terminal event, over the death of workers, or tell the one failure."""
         while (fault := await self._poured(client)) is not None:
+            self._exchange.failed(fault.code or fault.type, str(fault), self._clock())
             if not isinstance(fault, Diverged):
                 self._failed = True
                 self._suspect(str(fault))

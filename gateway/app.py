@@ -25,6 +25,7 @@ from gateway.api.health import health
 from gateway.api.inference import Inference
 from gateway.api.models import models
 from gateway.api.refusals import install
+from gateway.api.requests import requests
 from gateway.asgi import App, Receive, Scope, Send
 from gateway.control import Control
 from gateway.errors import MethodNotAllowed
@@ -34,6 +35,7 @@ from gateway.middleware.door import AsgiDoor, Door
 from gateway.middleware.limits import Limits
 from gateway.middleware.request_id import RequestIds
 from gateway.operations import OPERATIONS
+from gateway.passages import Passages
 from gateway.pool.gauges import gauges
 from gateway.pool.house import House
 from gateway.relay import Relay
@@ -88,6 +90,7 @@ def build(
     """
     house = House(clock)
     telemetry = Telemetry()
+    passages = Passages()
     control = Control(control_path, house.publish)
     relay = Relay(clock=clock, suspect=control.suspect, retried=telemetry.retried, resumed=telemetry.resumed)
     inference = Inference(house, relay, telemetry, engines, settings.max_body, clock)
@@ -98,12 +101,17 @@ def build(
         title="Enginehouse", version=version("enginehouse"), lifespan=_lifespan(control, telemetry, clock, abandoned)
     )
     install(api)
-    for router in (models(house), health(house, metrics, version("enginehouse"), stopping), admin(house)):
+    for router in (
+        models(house),
+        health(house, metrics, version("enginehouse"), stopping),
+        admin(house),
+        requests(passages, clock),
+    ):
         api.include_router(router)
     document(api)
 
     checks = (Auth(settings).check, Limits(settings.max_body).check)
-    door = Door(RequestIds(clock), checks, AccessLog(telemetry, clock, log))
+    door = Door(RequestIds(clock), checks, AccessLog(telemetry, clock, log), passages)
     return Gateway(AsgiDoor(Front(inference, api), door), Shortcut(door, inference))
 
 

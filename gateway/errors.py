@@ -8,7 +8,8 @@
     ├── InvalidApiKey         401 invalid_api_key
     ├── PermissionRefused     403 permission
     ├── NotFound              404
-    │   └── ModelNotFound     404 model_not_found
+    │   ├── ModelNotFound     404 model_not_found
+    │   └── RequestNotFound   404 request_not_found
     ├── MethodNotAllowed      405
     ├── QueueFull             429 queue_full            + Retry-After
     ├── NotImplementedHere    501 unsupported_path
@@ -131,6 +132,12 @@ class ModelNotFound(NotFound):
     """The name stands for nothing in the present snapshot."""
 
     code = "model_not_found"
+
+
+class RequestNotFound(NotFound):
+    """No request of that id is remembered here."""
+
+    code = "request_not_found"
 
 
 class MethodNotAllowed(GatewayError):

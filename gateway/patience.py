@@ -35,6 +35,11 @@ class Patience:
             self._first_by = self._clock() + first
 
     @property
+    def now(self) -> float:
+        """By the clock of all limits."""
+        return self._clock()
+
+    @property
     def left(self) -> float | None:
         """Until the deadline."""
         return None if self._deadline is None else max(0.0, self._deadline - self._clock())

@@ -75,19 +75,23 @@ class Relay:
 
     async def _try(self, call: Call, tried: set[str]) -> Answer:
         """One attempt on a worker that is not in `tried`; adds it."""
-        began = self._clock()
+        exchange = call.exchange
+        exchange.asked = asked = self._clock()
         prefix = Prefix(call.target.served_name, call.body) if call.operation.streams else NO_PREFIX
         lease = await call.pool.lease(frozenset(tried), call.priority, call.patience.left, prefix)
-        exchange = call.exchange
-        exchange.sent = self._clock()
-        exchange.queued += exchange.sent - began
-        exchange.worker = lease.worker.id
-        exchange.attempts += 1
+        exchange.sent = sent = self._clock()
+        exchange.attempt(lease.worker.id, lease.choice, lease.loads, asked, sent)
         tried.add(lease.worker.id)
         call.patience.attempt()
         try:
             return await self._attempt(call, lease)
-        except _RETRIED as fault:
+        except EngineRefused as fault:  # in the engine's own words, which may hold the prompt
+            exchange.failed(fault.code or fault.type, "The engine refused the request.", self._clock())
+            raise
+        except (WorkerFailed, TimedOut) as fault:
+            exchange.failed(fault.code or fault.type, str(fault), self._clock())
+            if not isinstance(fault, _RETRIED):
+                raise
             if not isinstance(fault, WorkerBusy):  # who says that it is busy is well
                 self._suspect(lease.worker.id, str(fault))
             elif fault.retry_after is not None:
@@ -128,7 +132,8 @@ class Relay:
         return whole
 
     def _continuing(self, call: Call, lease: Lease) -> Continuing:
-        return continuing(call, lease, self._suspect, partial(self._resumed, call.target.model.name))
+        counted = partial(self._resumed, call.target.model.name)
+        return continuing(call, lease, self._suspect, counted, self._clock)
 
     async def _whole(self, call: Call, reply: Reply) -> Answer:
         """A JSON answer, read to its end and understood. Raises `EngineRefused` for the engine's own 4xx."""

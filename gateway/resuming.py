@@ -6,7 +6,6 @@ continued, from where and by which call is decided in `gateway.resume`, purely; 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple, Protocol
@@ -70,7 +69,9 @@ class Ending:
         return None
 
 
-def continuing(call: Call, lease: Lease, suspect: Notice, counted: Callable[[str], None]) -> Resuming | Ending:
+def continuing(
+    call: Call, lease: Lease, suspect: Notice, counted: Callable[[str], None], clock: Callable[[], float]
+) -> Resuming | Ending:
     """How the stream that is about to begin on `lease` would go on elsewhere.
 
     `counted` is told every outcome; `suspect` the id of each further worker that fails, and why.
@@ -83,14 +84,23 @@ def continuing(call: Call, lease: Lease, suspect: Notice, counted: Callable[[str
     asked = understand(call.operation.path, call.body)
     if isinstance(asked, Reason):
         return Ending(asked, counted)
-    return Resuming(call, asked, lease, suspect, counted)
+    return Resuming(call, asked, lease, suspect, counted, clock)
 
 
 class Resuming:
     """A stream that may be continued. Invariant: `said` is all that its client has been told."""
 
-    def __init__(self, call: Call, asked: Asked, lease: Lease, suspect: Notice, counted: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        call: Call,
+        asked: Asked,
+        lease: Lease,
+        suspect: Notice,
+        counted: Callable[[str], None],
+        clock: Callable[[], float],
+    ) -> None:
         self.said: Final = Transcript(hide_ids=not asked.ids)
+        self._clock: Final = clock
         self._call: Final = call
         self._asked: Final = asked
         self._prefix: Final = Prefix(call.target.served_name, call.body)
@@ -150,27 +160,29 @@ class Resuming:
             lease = await self._leased()
             self._tried.add(lease.worker.id)
             call.patience.attempt()
-            call.exchange.worker = lease.worker.id
-            call.exchange.attempts += 1
             try:
-                return await self._begun(going, lease)
+                resumed = await self._begun(going, lease)
             except BaseException as fault:
                 failed = isinstance(fault, WorkerFailed | FirstTokenTimeout)
                 lease.release(Outcome.FAILED if failed else Outcome.UNKNOWN)
+                if isinstance(fault, GatewayError):
+                    call.exchange.failed(fault.code or fault.type, str(fault), self._clock())
                 if failed:
                     self._suspect(lease.worker.id, str(fault))
                 raise
+            call.exchange.trials[-1].first_token = self._clock()
+            return resumed
 
     async def _leased(self) -> Lease:
         """A twin of the first worker. The request was admitted once: it waits in the queue however long that is."""
         call = self._call
-        began = asyncio.get_running_loop().time()
+        call.exchange.asked = asked = self._clock()
         while True:
             strangers = {each.id for each in call.pool.model.workers if not twins(self._first, each)}
             wrong = frozenset(self._tried | strangers)
             lease = await call.pool.lease(wrong, call.priority, call.patience.left, self._prefix)
             if twins(self._first, lease.worker.view):
-                call.exchange.queued += asyncio.get_running_loop().time() - began
+                call.exchange.attempt(lease.worker.id, lease.choice, lease.loads, asked, self._clock())
                 return lease
             lease.release()  # it came while we waited
             if not self._twins():

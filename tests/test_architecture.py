@@ -69,7 +69,7 @@ LAYERS: Final = (
     ("gateway.pool", "gateway.wire", "gateway.cycle"),
     ("gateway.heartbeats",),
     ("gateway.balance", "gateway.upstream", "gateway.client"),
-    ("gateway.telemetry", "gateway.patience"),
+    ("gateway.telemetry", "gateway.patience", "gateway.passages", "gateway.explaining"),
     ("gateway.resume",),
     ("gateway.exchange",),
     ("gateway.reading",),

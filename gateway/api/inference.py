@@ -27,6 +27,9 @@ from gateway.pool.queue import Priority
 from gateway.relay import Relay
 from gateway.telemetry import Telemetry
 
+_NAME: Final = 200
+"""Characters that are remembered of a model's name, which is the client's text."""
+
 
 class Inference:
     """Stateless; one for all requests."""
@@ -84,8 +87,10 @@ class Inference:
 
     def _understand(self, operation: Operation, body: bytes, priority: Priority, exchange: Exchange) -> Call:
         wanted = decode(body)
+        exchange.requested = (wanted.model or "")[:_NAME]
         target, pool = self._house.resolve(wanted.model)
         exchange.model = target.model.name
+        exchange.served_name = target.served_name
         exchange.engine = target.model.engine
         exchange.stream = bool(wanted.stream) and operation.streams
         refuse(wanted.steering, target.model.allow, target.requested)

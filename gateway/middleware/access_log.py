@@ -22,7 +22,7 @@ class AccessLog:
 
     def settle(self, exchange: Exchange) -> None:
         """Count it and write its line."""
-        ended = self._clock()
+        exchange.ended = ended = self._clock()
         self._telemetry.settle(exchange, ended)
         if exchange.path not in _QUIET:
             self._write(_line(exchange, ended))

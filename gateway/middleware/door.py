@@ -18,6 +18,7 @@ from gateway.errors import ClientGone, GatewayError, ShuttingDown
 from gateway.exchange import Exchange
 from gateway.middleware.access_log import AccessLog
 from gateway.middleware.request_id import RequestIds
+from gateway.passages import Passages
 
 _LOG: Final = logging.getLogger("enginehouse.gateway")
 
@@ -28,10 +29,11 @@ Check = Callable[[Scope], None]
 class Door:
     """Invariant: what was opened is settled once; a response that has begun is never followed by another one."""
 
-    def __init__(self, ids: RequestIds, checks: Sequence[Check], log: AccessLog) -> None:
+    def __init__(self, ids: RequestIds, checks: Sequence[Check], log: AccessLog, passages: Passages) -> None:
         self._ids: Final = ids
         self._checks: Final = tuple(checks)
         self._log: Final = log
+        self._passages: Final = passages
 
     def open(self, scope: Scope) -> Exchange:
         """The record of a request's passage, which the scope carries from here on."""
@@ -45,6 +47,7 @@ class Door:
 
     async def attend(self, exchange: Exchange, client: Client, work: Awaitable[None]) -> None:
         """`work`, and what is left to say to `client` if it fails. Raises nothing: a broken answer stays broken."""
+        self._passages.begin(exchange)
         try:
             await work
         except ClientGone:
@@ -57,6 +60,7 @@ class Door:
             _LOG.exception("bug in request %s", exchange.request_id)
             await _tell(GatewayError("The gateway failed. Its log has this request's id."), exchange, client)
         finally:
+            self._passages.end(exchange)
             self._log.settle(exchange)
 
 

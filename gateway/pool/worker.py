@@ -5,7 +5,6 @@ Foreign errors become ours here and nowhere else. Used by `relay` through a leas
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from gateway.balance.breaker import Breaker
@@ -146,9 +145,9 @@ class Worker:
             except UpstreamError as fault:
                 raise _ours(fault, patience) from fault
         try:
-            began = asyncio.get_running_loop().time()
+            began = patience.now  # uvloop's own time is in whole milliseconds
             connection = await self._connections.connect(patience.connect)
-            exchange.connected += asyncio.get_running_loop().time() - began
+            exchange.connected += patience.now - began
             return await self._exchange(connection, head, body, patience)
         except UpstreamError as fault:
             raise _ours(fault, patience) from fault

@@ -10,13 +10,14 @@ from gateway.errors import ClientGone, InvalidApiKey, ModelNotFound, NoWorker
 from gateway.middleware.access_log import AccessLog
 from gateway.middleware.door import AsgiDoor, Door
 from gateway.middleware.request_id import RequestIds
+from gateway.passages import Passages
 from gateway.telemetry import Telemetry
 from tests.unit.gateway.builders import Clock, Outbox, nothing, raising, scope
 
 
 def door(app, checks=(), lines=None):
     log = AccessLog(Telemetry(), Clock(), [].append if lines is None else lines.append)
-    return AsgiDoor(app, Door(RequestIds(Clock()), checks, log))
+    return AsgiDoor(app, Door(RequestIds(Clock()), checks, log, Passages()))
 
 
 async def ask(app, **rest):
