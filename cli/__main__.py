@@ -11,6 +11,7 @@ import typer
 
 from cli.check import check
 from cli.engines import engines_install, engines_list
+from cli.explain import explain
 from cli.mistake import Mistake
 from cli.models import models
 from cli.pull import pull
@@ -40,7 +41,7 @@ def build() -> typer.Typer:
     """The command with all its verbs."""
     app = typer.Typer(name="enginehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback()(_root)
-    for verb in (serve, check, status, models, pull):
+    for verb in (serve, check, status, models, pull, explain):
         app.command()(verb)
     engines = typer.Typer(no_args_is_help=True, help="Engines' environments: list and install them.")
     engines.command("list")(engines_list)

@@ -10,12 +10,15 @@ import ipaddress
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from engines.supervisor.settings import ServeRefused
 
 KEYS: Final = ("ENGINEHOUSE_API_KEY", "ENGINEHOUSE_ADMIN_KEY")
 _BACKLOG: Final = 4096
+_NOTE: Final = "url"
+"""The file of the state folder that says where the house is."""
 
 
 def refuse_open_house(host: str, env: Mapping[str, str]) -> None:
@@ -59,6 +62,25 @@ def url(listening: socket.socket) -> str:
     if host in {"0.0.0.0", "::"}:  # noqa: S104 (compared, not bound)
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def noted(state: Path, listening: socket.socket) -> Iterator[None]:
+    """While it is entered, `locate` finds the address."""
+    note = state / _NOTE
+    note.write_text(url(listening), encoding="utf-8")
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+
+
+def locate(state: Path) -> str | None:
+    """Where the house of a state folder serves; None: it does not. What a killed one left may be stale."""
+    try:
+        return (state / _NOTE).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
 
 
 def _refusal(host: str, port: int, fault: OSError) -> str:

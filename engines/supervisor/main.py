@@ -70,6 +70,7 @@ async def serve(
     with (
         locked(settings.state),
         address.bound(settings.host, settings.port) as listening,
+        address.noted(settings.state, listening),
         stop.on_signals(),
     ):
         await Supervisor(settings, parts, stop, announce, report).run(registry, listening)

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Final
 
+import httpx
 import pytest
 
 from registry.snapshot import ModelView, Snapshot, decode
@@ -163,6 +164,25 @@ def test_serve_greets_when_a_model_is_ready_and_ends_on_ctrl_c(folder):
             assert command.ctrl_c() == 0
     assert "nothing is left running" in command.text
     assert not [pid for pid in left if alive(pid)]
+
+
+def test_explain_finds_the_house_and_the_request_whichever_process_had_it(folder):
+    """By the state folder; with several gateways each knows its own requests, and one more connection may reach it."""
+    with fake_worker(key="") as worker:
+        state = str(folder / "state")
+        registry = external(folder, worker.url)
+        serving = ("serve", "--registry", registry, "--port", "0", "--state", state, "--processes", "2")
+        with started(*serving) as command:
+            command.says("ready: small at http://127.0.0.1:")
+            url = (folder / "state/url").read_text()
+            body = {"model": "small", "prompt": "x"}
+            for _ in range(4):
+                answer = httpx.post(f"{url}/v1/completions", json=body, trust_env=False, timeout=10)
+                name = answer.headers["x-request-id"]
+                told = ended("explain", name, "--state", state)
+                assert (f"request  {name}" in told.stdout) if told.returncode == 0 else (f" id={name} " in told.stderr)
+            assert ended("explain", "nobody", "--state", state).returncode == 1
+    assert not (folder / "state/url").exists()
 
 
 def test_ctrl_c_before_a_model_is_ready_is_an_interruption(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +42,10 @@ def test_a_taken_port_says_what_to_do() -> None:
 def test_the_url_is_one_that_a_client_can_use() -> None:
     with address.bound("0.0.0.0", 0) as listening:
         assert address.url(listening) == f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_the_state_folder_says_where_the_house_is_while_it_serves(tmp_path: Path) -> None:
+    with address.bound("127.0.0.1", 0) as listening:
+        with address.noted(tmp_path, listening):
+            assert address.locate(tmp_path) == address.url(listening)
+        assert address.locate(tmp_path) is None
