@@ -1,38 +1,85 @@
-"""`enginehouse check`: every fault of a registry file, each with its line."""
+"""`enginehouse check`: every fault of a registry file, each with its line, and the memory that its models need."""
 
 from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import typer
+from rich.console import Console
 
-from cli.folders import REGISTRY, JsonOption
-from cli.registry import impossible, unsuited
+from cli.folders import REGISTRY, STATE, CacheOption, JsonOption, StateOption, cache_folder
+from cli.memory import Here, MemoryPlan, as_notes, as_table, planned
+from cli.memory import as_data as memory_data
+from cli.registry import impossible, located, unsuited
 from engines.environments.hardware import detect
+from engines.supervisor.memory import read as measures
 from registry.load import Fault, RegistryRefused, load
-from registry.spec import Registry
+
+_WIDE: Final = 160
+"""Columns where no terminal says how many there are."""
 
 
 def check(
     registry: Path = typer.Argument(REGISTRY, help="The registry file."),
+    state: StateOption = STATE,
+    cache: CacheOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Report every fault of a registry file with its line; exit 1 if there is any."""
-    loaded: Registry | None = None
-    faults: tuple[Fault, ...] = ()
-    try:
-        loaded = load(registry, os.environ)
-        faults = impossible(loaded, registry, os.environ)
-    except RegistryRefused as refused:
-        faults = refused.faults
-    notes = unsuited(loaded, detect()) if loaded else ()
-    typer.echo(as_data(faults, notes) if as_json else as_text(registry, faults, len(loaded.models) if loaded else 0))
-    for note in () if as_json else notes:
-        typer.echo(f"note: {note}")
-    if faults:
+    """Report every fault of a registry file with its line, and the memory plan; exit 1 if there is any fault."""
+    here = Here(
+        cache=cache_folder(cache, os.environ),
+        folder=registry.absolute().parent,
+        env=os.environ,
+        measures=measures(state / "memory.json"),
+    )
+    found = examine(registry, here)
+    if as_json:
+        typer.echo(as_data(found))
+    else:
+        typer.echo(as_text(registry, found.faults, found.models))
+        for note in found.notes:
+            typer.echo(f"note: {note}")
+        show(found.memory)
+    if found.faults:
         raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All that there is to say of a registry. `memory` is None where it could not even be read."""
+
+    faults: tuple[Fault, ...]
+    notes: tuple[str, ...] = ()
+    models: int = 0
+    memory: MemoryPlan | None = None
+
+
+def examine(path: Path, here: Here) -> Found:
+    """The registry at `path`, held against its rules, the engines', and this machine."""
+    try:
+        registry = load(path, here.env)
+        faults = impossible(registry, path, here.env)
+    except RegistryRefused as refused:
+        return Found(refused.faults)
+    notes, models = unsuited(registry, detect()), len(registry.models)
+    if faults:
+        return Found(faults, notes, models)
+    memory = planned(registry, here)
+    return Found(located(memory.refusals(), path, here.env), notes, models, memory)
+
+
+def show(memory: MemoryPlan | None) -> None:
+    """The table, as wide as it needs to be, and what is not in it."""
+    for note in as_notes(memory) if memory else ():
+        typer.echo(f"note: {note}")
+    table = as_table(memory) if memory else None
+    if table is not None and table.row_count:
+        console = Console()
+        (console if console.is_terminal else Console(width=_WIDE)).print(table)
 
 
 def as_text(path: Path, faults: tuple[Fault, ...], models: int) -> str:
@@ -43,7 +90,8 @@ def as_text(path: Path, faults: tuple[Fault, ...], models: int) -> str:
     return f"{path}: no faults in {models} model{'s' if models != 1 else ''}"
 
 
-def as_data(faults: tuple[Fault, ...], notes: tuple[str, ...] = ()) -> str:
+def as_data(found: Found) -> str:
     """The same for programs."""
-    listed = [{"path": str(fault.path), "line": fault.line, "message": fault.message} for fault in faults]
-    return json.dumps({"ok": not faults, "faults": listed, "notes": notes}, indent=2)
+    listed = [{"path": str(fault.path), "line": fault.line, "message": fault.message} for fault in found.faults]
+    memory = memory_data(found.memory) if found.memory else []
+    return json.dumps({"ok": not found.faults, "faults": listed, "notes": found.notes, "memory": memory}, indent=2)

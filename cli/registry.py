@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cli.mistake import Mistake
@@ -54,10 +54,15 @@ def _unsuited(name: str, spec: ModelSpec, hardware: Hardware) -> Iterator[str]:
 def impossible(registry: Registry, path: Path, env: Mapping[str, str]) -> tuple[Fault, ...]:
     """What is written rightly and yet cannot work: each fault with its line in the file, and what there is instead."""
     found = [fault for name, spec in registry.models.items() for fault in _impossible(name, spec)]
+    return located([(("models", name, *place), said) for name, place, said in found], path, env)
+
+
+def located(found: Sequence[tuple[tuple[str, ...], str]], path: Path, env: Mapping[str, str]) -> tuple[Fault, ...]:
+    """What was found at places of the file at `path`, each with its line."""
     if not found:
         return ()
     document = read_document(decode(read(path), path), env)
-    return tuple(Fault(path, document.line(("models", name, *place)), said) for name, place, said in found)
+    return tuple(Fault(path, document.line(place), said) for place, said in found)
 
 
 def _impossible(name: str, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, ...], str]]:

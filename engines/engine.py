@@ -62,6 +62,8 @@ class LaunchPlan:
     device: str = "cpu"
     """`cpu` or `cuda`."""
     context: int | None = None
+    kv_cache: int | None = None
+    """Bytes for the KV cache, as the memory planner decided; None: as the engine does it."""
     adapter_slots: int = 0
     """How many adapters stay resident at once; 0: adapters are off."""
     adapter_max_rank: int = 16

@@ -22,8 +22,8 @@ _DEFAULT_SEQUENCES: Final = 256
 """Requests that run at once where the registry does not say. vLLM's own default differs by hardware (128 on CPU,
 256, 1024), so it is always passed: the gateway's bound and the engine's must agree."""
 
-_KV_CACHE_GIB: Final = "1"
-"""vLLM's CPU build takes half the machine's memory if it is not told."""
+_KV_CACHE: Final = 1024**3
+"""Bytes where nobody decided: vLLM's CPU build takes nearly all of the machine if it is not told."""
 
 _QUIET_PATHS: Final = "/health,/metrics"
 """Probed for ever; without this they drown the log whose tail we show."""
@@ -158,6 +158,8 @@ def _defaults(plan: LaunchPlan) -> dict[str, object]:
         "max-num-seqs": _DEFAULT_SEQUENCES,
         "disable-access-log-for-endpoints": _QUIET_PATHS,
     }
+    if plan.device == "cpu":
+        flags["kv-cache-memory-bytes"] = plan.kv_cache or _KV_CACHE
     if given.get("enable-auto-tool-choice", True):
         # Without a parser vLLM refuses every request with tools and `tool_choice: auto`, which is the openai
         # client's default. Hermes' <tool_call> JSON is what most small instruct models are trained on.
@@ -183,7 +185,7 @@ def _variables(plan: LaunchPlan) -> dict[str, str]:
         variables["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "1"
     if plan.device == "cpu":
         # Even with --enforce-eager the logprobs code is compiled at its first use: a stall of many seconds.
-        variables |= {"TORCH_COMPILE_DISABLE": "1", "VLLM_CPU_KVCACHE_SPACE": _KV_CACHE_GIB}
+        variables["TORCH_COMPILE_DISABLE"] = "1"
     return variables
 
 

@@ -20,6 +20,8 @@ class Prepared:
     weights: Path
     layout: str
     device: str = "cpu"
+    kv_cache: int | None = None
+    """Bytes of each worker's KV cache; None: the engine decides."""
 
 
 @dataclass(frozen=True, slots=True)

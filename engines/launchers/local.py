@@ -90,6 +90,7 @@ def _plan(seat: Seat, port: int, key: str) -> LaunchPlan:
         layout=prepared.layout,
         device=prepared.device,
         context=spec.context,
+        kv_cache=prepared.kv_cache,
         adapter_slots=spec.adapters.slots,
         adapter_max_rank=spec.adapters.max_rank,
         options=spec.engine_options,

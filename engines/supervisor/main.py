@@ -27,6 +27,7 @@ from engines.supervisor.control import Control
 from engines.supervisor.events import Announce, Draining, Listening, Stopped, unheard
 from engines.supervisor.gateways import GATEWAY, Gateways
 from engines.supervisor.leftovers import Leftovers
+from engines.supervisor.memory import Memory, Senses
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.pool import House, Prepare
 from engines.supervisor.preparation import preparing
@@ -155,6 +156,7 @@ class Supervisor:
             pacing=self._parts.pacing,
             clock=self._clock,
             starts=StartTimes(self._settings.state / "starts.json"),
+            memory=Memory(self._settings.state / "memory.json", Senses(env=self._settings.env)),
             announce=self._announce,
             report=self._report,
         )

@@ -12,6 +12,7 @@ from engines.launchers.launcher import Launcher, Prepared, Seat
 from engines.progress import Progress, Report
 from engines.supervisor.board import Board
 from engines.supervisor.events import Announce, ModelFailed, ModelReady
+from engines.supervisor.memory import Memory, MemoryShort
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.probe import Prober
 from engines.supervisor.starts import StartTimes
@@ -38,6 +39,7 @@ class House:
     pacing: Pacing
     clock: Clock
     starts: StartTimes
+    memory: Memory
     announce: Announce
     report: Report
 
@@ -80,9 +82,12 @@ class Pool:
             for number in range(self._launcher.seats(self._spec))
         ]
         self._workers.extend(self._worker(seat) for seat in seats)
-        async with asyncio.TaskGroup() as group:
-            for worker in self._workers:
-                group.create_task(worker.run())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for worker in self._workers:
+                    group.create_task(worker.run())
+        finally:
+            self._house.memory.release(self._name)
 
     def suspect(self, worker_id: str) -> None:
         """Passed on to the worker of this id, if it is one of ours."""
@@ -90,12 +95,13 @@ class Pool:
             worker.suspect(worker_id)
 
     async def _prepared(self) -> Prepared:
-        """Tries until it succeeds: a network comes back, a disk is cleared, a file is put right."""
+        """Tries until it succeeds: a network comes back, a disk is cleared, a file is put right, memory is free."""
         failures = 0
         while True:
             try:
-                return await self._house.prepare(self._name, self._spec, self._preparing)
-            except PreparationFailed as failed:
+                prepared = await self._house.prepare(self._name, self._spec, self._preparing)
+                return await self._house.memory.admit(self._name, self._spec, self._engine, prepared)
+            except (PreparationFailed, MemoryShort) as failed:
                 failures += 1
                 wait = self._house.pacing.prepare_again(failures)
                 again = Loading("preparation failed, trying again", eta=wait, reason=str(failed))
@@ -116,6 +122,7 @@ class Pool:
             loading=lambda loading: self._starting(seat, loading),
             served_as=lambda name: house.board.served_as(self._name, name),
             started_in=lambda seconds: house.starts.record(self._name, seconds),
+            settled=lambda pid: house.memory.settled(self._name, pid),
             announce=house.announce,
         )
         expected = house.starts.expected(self._name)

@@ -26,6 +26,12 @@ def session(leader: int) -> list[int]:
     return [pid for pid in members if (fields := _stat(pid)) and int(fields[3]) == leader and fields[0] != "Z"]
 
 
+def leader(pid: int) -> int | None:
+    """Who leads the session of `pid`. None: there is no such process."""
+    fields = _stat(pid)
+    return int(fields[3]) if fields else None
+
+
 def kill_session(leader: int) -> int:
     """SIGKILL to every process of the session. Returns how many there were."""
     members = session(leader)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -33,6 +33,8 @@ class Outlets:
     served_as: Callable[[str], None]
     started_in: Callable[[float], None]
     """Seconds from start to proof; the next start is expected to take as long."""
+    settled: Callable[[int | None], Awaitable[None]]
+    """The worker with this pid has been proved: what it takes can be measured."""
     announce: Announce
 
 
@@ -137,6 +139,7 @@ class Worker:
             await asyncio.sleep(self._pacing.ready_every)
         self._outlets.started_in(self._clock.now() - begun)
         self._happen(Event.PROVED)
+        await self._outlets.settled(placed.pid)
         self._stall, self._doubted = Stall(), False
         pause = self._pacing.probe_every
         while True:

@@ -105,8 +105,13 @@ def test_the_engine_and_the_balancer_agree_on_capacity(options: dict[str, object
 
 
 def test_the_cpu_build_is_told_its_memory() -> None:
-    assert VLLM.launch(PLAN).env["VLLM_CPU_KVCACHE_SPACE"] == "1"
-    assert "VLLM_CPU_KVCACHE_SPACE" not in VLLM.launch(replace(PLAN, device="cuda")).env
+    """The planner's figure, or 1 GiB; the registry's own figure comes first. A GPU is filled by vLLM itself."""
+    spoken = {name: [word for word in words if "kv-cache" in word] for name, words in {
+        "told": flags(kv_cache=5), "untold": flags(), "fixed": flags(options={"kv_cache_memory_bytes": "2G"}),
+        "cuda": flags(device="cuda"),
+    }.items()}  # fmt: skip
+    told, untold, fixed = (f"--kv-cache-memory-bytes={figure}" for figure in ("5", 1024**3, "2G"))
+    assert spoken == {"told": [told], "untold": [untold], "fixed": [fixed], "cuda": []}
 
 
 def test_an_unchanged_body_is_the_same_object() -> None:

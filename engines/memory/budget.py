@@ -1,0 +1,60 @@
+"""Several models on one machine: each is planned beside what the others need at least. Pure. Called by `check`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from engines.memory.calibration import Measure, learned
+from engines.memory.checkpoint import Facts
+from engines.memory.estimate import Wish
+from engines.memory.plan import Place, Plan, plan, size, smallest
+from engines.memory.wish import overhead
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One model of a registry."""
+
+    name: str
+    facts: Facts
+    wish: Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """All models of one device against it. `reason` is empty where they fit."""
+
+    device: str
+    total: int
+    room: int
+    reason: str = ""
+
+
+def share(asked: Sequence[Asked], place: Place, measures: Mapping[str, Measure]) -> tuple[tuple[Plan, ...], Sum]:
+    """A plan for each model of one device, in the registry's order, and their sum.
+
+    A model is planned with what the ones before it were given, and what the ones after it need at least, taken away;
+    where those that fit alone do not fit together, the sum says so.
+    """
+    own = [learned(measures, each.name, each.wish, overhead(each.wish.engine, each.wish.device)) for each in asked]
+    least = [smallest(each.facts, each.wish, extra) for each, extra in zip(asked, own, strict=True)]
+    room = place.room * place.devices
+    together = sum(least) <= room
+    given: list[Plan] = []
+    for index, (each, extra) in enumerate(zip(asked, own, strict=True)):
+        others = sum(before.total for before in given) + sum(least[index + 1 :])
+        # GPUs are taken by shares, not by bytes: who sits where is the launcher's to decide.
+        left = place.room - others if together and each.wish.device == "cpu" else place.room
+        given.append(plan(each.facts, each.wish, replace(place, room=left), extra))
+    return tuple(given), _sum(given, sum(least), room, place)
+
+
+def _sum(given: Sequence[Plan], least: int, room: int, place: Place) -> Sum:
+    device = given[0].wish.device if given else "cpu"
+    fitting = [each for each in given if each.fits]
+    total = sum(each.total for each in given)
+    if len(fitting) < 2 or least <= room:
+        return Sum(device, total, room)
+    reason = f"together the models need at least {size(least)}, and there are {size(room)}"
+    return Sum(device, total, place.room * place.devices, f"{reason}: serve fewer, or with fewer replicas")

@@ -1,0 +1,145 @@
+"""Whether workers fit, with how much KV cache, and if not, what would. Pure. Called by `budget` and the supervisor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from engines.memory.checkpoint import Facts
+from engines.memory.estimate import BLOCK, Estimate, Wish, estimate, for_context
+from engines.memory.habits import GIB
+
+_MIB: Final = 1024**2
+_SHARE_OF_CACHE: Final = 4
+"""A model's KV caches take at most this part of the machine, unless one request needs more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where workers are to go."""
+
+    room: int
+    """Bytes: on CPU for all workers of the model, on GPUs free on each."""
+    whole: int
+    """Bytes of the machine, or of one GPU."""
+    devices: int = 1
+    """GPUs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One model's workers, as predicted. `reason` is empty where they fit."""
+
+    estimate: Estimate
+    wish: Wish
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        return not self.reason
+
+    @property
+    def total(self) -> int:
+        """Bytes of all workers, on all devices."""
+        return self.estimate.total * self.wish.replicas * self.wish.parallel
+
+
+def plan(facts: Facts, wish: Wish, place: Place, overhead: int) -> Plan:
+    """The workers that `wish` asks for, in `place`."""
+    least = estimate(facts, wish, _least(facts, wish), overhead)
+    cache = _cache(facts, wish, place, least.rest)
+    if cache is not None:
+        return Plan(estimate(facts, wish, cache, overhead), wish, notes=facts.architecture.notes)
+    instead = " or ".join(_instead(facts, wish, place, overhead))
+    offer = f"it would fit with {instead}" if instead else "no smaller context, slots or replicas would make it fit"
+    return Plan(least, wish, f"{_shortage(least, wish, place)}; {offer}", facts.architecture.notes)
+
+
+def smallest(facts: Facts, wish: Wish, overhead: int) -> int:
+    """Bytes that all workers take with a cache for one request each."""
+    return estimate(facts, wish, _least(facts, wish), overhead).total * wish.replicas
+
+
+def size(octets: float) -> str:
+    """Bytes for people."""
+    return f"{octets / GIB:.1f} GiB" if octets >= GIB else f"{octets / _MIB:.0f} MiB"
+
+
+def _least(facts: Facts, wish: Wish) -> int:
+    return for_context(facts.architecture, wish) if wish.cache is None else wish.cache
+
+
+def _cache(facts: Facts, wish: Wish, place: Place, rest: int) -> int | None:
+    """Bytes of the KV cache of each worker; None: there is no room for one that is of use."""
+    one = for_context(facts.architecture, wish)
+    if wish.cache is not None and wish.cache < one:
+        return None
+    if wish.device != "cpu":
+        return _on_gpus(wish, place, rest, one)
+    left = place.room // wish.replicas - rest
+    if wish.cache is not None:
+        return wish.cache if wish.cache <= left else None
+    limit = place.whole // _SHARE_OF_CACHE // wish.replicas
+    usual = max(GIB, min(_gib(one * wish.sequences), limit // GIB * GIB), _gib(one))
+    if usual <= left:
+        return usual
+    return left // _MIB * _MIB if _mib(one) <= left else None
+
+
+def _on_gpus(wish: Wish, place: Place, rest: int, one: int) -> int | None:
+    """GPU engines take their share of a device whole and make a cache of what is left of it."""
+    share = wish.share or 1.0
+    taken = int(place.whole * share)
+    seats = place.devices // wish.parallel * int(1 / share)
+    if taken > place.room or wish.replicas > seats:
+        return None
+    left = taken - rest if wish.cache is None else wish.cache
+    return left if one <= left <= taken - rest else None
+
+
+def _shortage(least: Estimate, wish: Wish, place: Place) -> str:
+    """What is missing, in a sentence."""
+    if wish.cache is not None and wish.cache < least.cache:
+        return f"a KV cache of {size(wish.cache)} holds no request of {wish.context} tokens"
+    count = f"{wish.replicas} workers need" if wish.replicas > 1 else "it needs"
+    if wish.device == "cpu":
+        needed = f"{count} at least {size(least.total * wish.replicas)}, and there are {size(place.room)}"
+    else:
+        each = f" each on {wish.parallel} GPU{'s' if wish.parallel > 1 else ''}"
+        taken = f"a share of {wish.share or 1:.2f} of {size(place.whole)}, {size(place.room)} free"
+        needed = f"{count}{each} at least {size(least.total)}, and there are {place.devices}, {taken}"
+    return f"{needed} (weights {size(least.weights)}, one request's KV cache {size(least.cache)})"
+
+
+def _instead(facts: Facts, wish: Wish, place: Place, overhead: int) -> Iterator[str]:
+    """Single changes that would make it fit, each as the registry spells it."""
+
+    def fits(changed: Wish) -> bool:
+        rest = estimate(facts, changed, 0, overhead).rest
+        return _cache(facts, changed, place, rest) is not None
+
+    if context := _largest(wish.context, BLOCK, lambda count: fits(replace(wish, context=count))):
+        yield f"context: {context}"
+    if wish.slots and fits(replace(wish, slots=0)):
+        yield f"adapters.slots: {_largest(wish.slots, 1, lambda count: fits(replace(wish, slots=count)))}"
+    if replicas := _largest(wish.replicas, 1, lambda count: fits(replace(wish, replicas=count))):
+        yield f"replicas: {replicas}"
+
+
+def _largest(below: int, step: int, good: Callable[[int], bool]) -> int:
+    """The largest multiple of `step` below `below` that is good, 0 if none is; what is good stays so downwards."""
+    low, high = 0, (below - 1) // step
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if good(middle * step) else (low, middle - 1)
+    return low * step
+
+
+def _gib(octets: int) -> int:
+    return -(-octets // GIB) * GIB
+
+
+def _mib(octets: int) -> int:
+    return -(-octets // _MIB) * _MIB

@@ -1,0 +1,105 @@
+"""Nothing is started that this machine's memory cannot hold. Called by `pool`; `engines.memory` decides.
+
+What workers really took is kept in `STATE/memory.json`, so that the next prediction is better. Losing it loses no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from engines.engine import Engine
+from engines.launchers.launcher import Prepared
+from engines.memory import machine
+from engines.memory.calibration import Measure, corrected, key, learned
+from engines.memory.checkpoint import FactsUnknown, facts
+from engines.memory.machine import Machine
+from engines.memory.plan import Plan, plan
+from engines.memory.wish import overhead, wish
+from engines.supervisor import footprint
+from registry.spec import ModelSpec
+
+
+class MemoryShort(Exception):
+    """The workers of a model do not fit beside what runs now; the message says what would."""
+
+
+@dataclass(frozen=True, slots=True)
+class Senses:
+    """How the world is looked at; tests bring their own."""
+
+    machine: Callable[[], Machine] = machine.look
+    taken: Callable[[int, str], int | None] = footprint.taken
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+class Memory:
+    """Invariant: `_promised` counts the workers that were let in and have not been measured yet."""
+
+    def __init__(self, path: Path, senses: Senses) -> None:
+        self._path: Final = path
+        self._senses: Final = senses
+        self._measures = read(path)
+        self._plans: Final[dict[str, Plan]] = {}
+        self._promised: Final[dict[str, int]] = {}
+
+    async def admit(self, name: str, spec: ModelSpec, engine: Engine, prepared: Prepared) -> Prepared:
+        """What to start the workers of `name` with, once there is room. Raises `MemoryShort`.
+
+        Weights that nothing is known about are let in as they are: their engine will judge.
+        """
+        try:
+            found = await asyncio.to_thread(facts, prepared.weights)
+        except FactsUnknown:
+            return prepared
+        place = (await asyncio.to_thread(self._senses.machine)).now(prepared.device)
+        if place is None:
+            return prepared
+        asked = wish(spec, engine, found, layout=prepared.layout, device=prepared.device, env=self._senses.env)
+        own = learned(self._measures, name, asked, overhead(asked.engine, asked.device))
+        planned = plan(found, asked, replace(place, room=place.room - self._claimed(name, asked.device)), own)
+        if not planned.fits:
+            raise MemoryShort(f"not enough memory: {planned.reason}")
+        self._plans[name], self._promised[name] = planned, spec.replicas
+        return replace(prepared, kv_cache=planned.estimate.cache) if asked.device == "cpu" else prepared
+
+    async def settled(self, name: str, pid: int | None) -> None:
+        """A worker of `name` has just made its first token: what it takes is measured and remembered."""
+        planned = self._plans.get(name)
+        if planned is None or pid is None:
+            return
+        self._promised[name] = max(0, self._promised[name] - 1)
+        measured = await asyncio.to_thread(self._senses.taken, pid, planned.wish.device)
+        if measured is None:
+            return
+        place = key(name, planned.wish)
+        known = corrected(self._measures.get(place), planned.estimate, planned.wish, measured)
+        self._measures = {**self._measures, place: known}
+        fresh = self._path.with_suffix(".new")
+        with suppress(OSError):  # what cannot be kept is measured again
+            fresh.write_bytes(msgspec.json.format(msgspec.json.encode(self._measures)))
+            fresh.replace(self._path)
+
+    def release(self, name: str) -> None:
+        """The pool of `name` has ended."""
+        self._plans.pop(name, None)
+        self._promised.pop(name, None)
+
+    def _claimed(self, name: str, device: str) -> int:
+        """Bytes that other models' workers will still take: they were let in and are loading."""
+        others = ((self._plans[other], count) for other, count in self._promised.items() if other != name)
+        return sum(each.estimate.total * count for each, count in others if each.wish.device == device)
+
+
+def read(path: Path) -> dict[str, Measure]:
+    """What the file at `path` knows; nothing where there is none, or where it is damaged."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Measure])
+    except (OSError, msgspec.DecodeError):
+        return {}

@@ -1,0 +1,88 @@
+"""What the supervisor lets in, and what it remembers of what workers took."""
+
+from pathlib import Path
+
+import pytest
+
+from engines.launchers.launcher import Prepared
+from engines.memory.habits import GIB
+from engines.memory.machine import Machine
+from engines.supervisor.memory import Memory, MemoryShort, Senses, read
+from engines.vllm import VLLM
+from registry.spec import ModelSpec
+from tests.unit.engines.memory.models import write
+
+SPEC = ModelSpec(engine="vllm", source="./w", context=2048, options={"vllm": {"max_num_seqs": 16}})
+
+
+class World:
+    """A machine with so much left, whose workers take so much."""
+
+    def __init__(self, folder, available=16 * GIB, taken=4 * GIB):
+        self.available, self.taken, self.path = available, taken, folder / "memory.json"
+        self.prepared = Prepared(Path("/py"), write(folder / "w", a=("BF16", [50_000_000], 100_000_000)), "none")
+        self.memory = self.anew()
+
+    def anew(self):
+        senses = Senses(lambda: Machine(24 * GIB, self.available), lambda _pid, _device: self.taken)
+        return Memory(self.path, senses)
+
+    async def admit(self, name="m", spec=SPEC):
+        return await self.memory.admit(name, spec, VLLM, self.prepared)
+
+
+async def test_a_worker_is_started_with_the_planned_cache(tmp_path):
+    assert (await World(tmp_path).admit()).kv_cache == GIB
+
+
+async def test_what_does_not_fit_is_not_let_in(tmp_path):
+    with pytest.raises(MemoryShort, match=r"not enough memory: it needs at least .* and there are 1.0 GiB"):
+        await World(tmp_path, available=GIB).admit()
+
+
+async def test_weights_that_nothing_is_known_about_are_let_in(tmp_path):
+    world = World(tmp_path, available=0)
+    (world.prepared.weights / "config.json").unlink()
+    assert await world.admit() == world.prepared
+
+
+async def test_what_was_promised_to_a_loading_model_is_not_given_to_another(tmp_path):
+    """Its memory is not yet taken, and still it is not free; once measured it shows by itself."""
+    world = World(tmp_path, available=4 * GIB)
+    await world.admit("first")
+    with pytest.raises(MemoryShort):
+        await world.admit("second")
+    await world.memory.settled("first", 1)
+    assert await world.admit("second")
+
+
+async def test_a_pool_that_has_ended_needs_no_promise(tmp_path):
+    world = World(tmp_path, available=4 * GIB)
+    await world.admit("first")
+    world.memory.release("first")
+    assert await world.admit("second")
+
+
+async def test_a_measurement_outlives_the_supervisor_and_corrects_the_next_plan(tmp_path):
+    world = World(tmp_path, taken=4 * GIB)
+    await world.admit()
+    await world.memory.settled("m", 1)
+    (kept,) = read(world.path).values()
+    assert kept.measured == 4 * GIB
+    world.memory, world.available = world.anew(), 3 * GIB - 1
+    with pytest.raises(MemoryShort):
+        await world.admit()
+
+
+@pytest.mark.parametrize("pid", [None, 7])
+async def test_what_was_never_planned_is_not_measured(tmp_path, pid):
+    """Workers of somebody else, and those whose weights nothing is known about."""
+    world = World(tmp_path)
+    await world.memory.settled("m", pid)
+    assert not world.path.exists()
+
+
+def test_a_damaged_file_is_an_empty_one(tmp_path):
+    path = tmp_path / "memory.json"
+    path.write_text('{"m": 5}')
+    assert read(path) == {}
