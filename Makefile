@@ -50,6 +50,7 @@ unit: develop
 prepare: develop
 	@$(BIN)/python -m loadtests.drive --install
 	@$(BIN)/enginehouse pull --registry model_registry.yaml
+	@$(BIN)/enginehouse engines install fetcher
 
 bench: develop ## the gateway benchmark; PEERS=1 measures other gateways too
 	PEERS=$(PEERS) $(BIN)/python -m loadtests.gateway_bench

@@ -19,8 +19,8 @@ from cli.registry import environment_of, read_registry
 from cli.show import size
 from engines.quantize.layout import resolve
 from engines.quantize.quality import Quality
-from engines.weights.failures import SourceRefused
-from engines.weights.prepare import WeightsRequest
+from engines.weights.failures import WeightsFailed
+from engines.weights.prepare import requested
 from engines.weights.shelf import Found, Shelved, look
 from engines.weights.workshop import Quantizer
 from registry.spec import ModelSpec, Registry
@@ -42,7 +42,7 @@ def models(registry: RegistryOption = REGISTRY, cache: CacheOption = None, as_js
     loaded, folder = read_registry(registry, os.environ), cache_folder(cache, os.environ)
     try:
         found = list(rows(loaded, registry.absolute().parent, folder, os.environ))
-    except SourceRefused as refused:
+    except WeightsFailed as refused:
         raise Mistake(str(refused)) from None
     if as_json:
         typer.echo(json.dumps([as_data(row) for row in found], indent=2))
@@ -58,7 +58,7 @@ def rows(registry: Registry, folder: Path, cache: Path, env: Mapping[str, str]) 
             yield Row(name, spec)
             continue
         layout = resolve(spec.quantization, spec.engine, environment_of(spec), adapters=spec.adapters.slots > 0)
-        found = look(WeightsRequest(name, spec.source, layout, spec.sha256, folder), cache, tools)
+        found = look(requested(name, spec, layout, folder), cache, tools)
         yield Row(name, spec, layout.name, found, _taken(found.path))
 
 

@@ -26,10 +26,12 @@ def pull(
     models: Annotated[list[str] | None, typer.Argument(help="Which models; all if none is named.")] = None,
     registry: RegistryOption = REGISTRY,
     cache: CacheOption = None,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Ask hubs again whether a revision has moved.")] = False,
 ) -> None:
     """Fetch, convert and quantize weights and install engines, so that serving starts at once."""
     wanted = chosen(read_registry(registry, os.environ), models or [], registry)
-    prepare = preparing(ServeSettings(registry, cache=cache_folder(cache, os.environ), env=dict(os.environ)))
+    settings = ServeSettings(registry, cache=cache_folder(cache, os.environ), env=dict(os.environ))
+    prepare = preparing(settings, refresh=refresh)
     with showing(Console()) as report:
         failures = asyncio.run(fetch(wanted, prepare, report))
     if failures:

@@ -13,7 +13,8 @@ from engines.weights.failures import SourceRefused
 from engines.weights.original import packed_layout
 from registry.document import read_document
 from registry.load import Fault, RegistryRefused, decode, load, read
-from registry.spec import ModelSpec, Registry, is_path
+from registry.sources import is_path
+from registry.spec import ModelSpec, Registry
 
 
 def read_registry(path: Path, env: Mapping[str, str]) -> Registry:

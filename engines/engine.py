@@ -69,6 +69,8 @@ class LaunchPlan:
     adapter_max_rank: int = 16
     adapters: Mapping[str, Path] = field(default_factory=dict)
     """Adapters by engine-side name that are resident from the start: all that an engine without hot ones ever has."""
+    trust_remote_code: bool = False
+    """Whether the engine may run Python code that lies with the weights; only where the registry says so."""
     options: Mapping[str, object] = field(default_factory=dict)
     """The engine's own flags, as the registry's `options.<engine>` gives them."""
 

@@ -146,6 +146,8 @@ def _own_flags(plan: LaunchPlan) -> dict[str, object]:
     }
     if plan.layout in _FORMATS:
         flags["model-format"] = _FORMATS[plan.layout]
+    if plan.trust_remote_code:
+        flags["trust-remote-code"] = True
     if plan.context is not None:
         flags["session-len"] = plan.context
     if plan.adapters:

@@ -156,6 +156,8 @@ def _own_flags(plan: LaunchPlan) -> dict[str, object]:
         "port": plan.port,
         "enable-metrics": True,
     }
+    if plan.trust_remote_code:
+        flags["trust-remote-code"] = True
     if plan.context is not None:
         flags["context-length"] = plan.context
     if plan.adapter_slots > 0:

@@ -137,6 +137,8 @@ def _own_flags(plan: LaunchPlan) -> dict[str, object]:
         "host": plan.host,
         "port": plan.port,
     }
+    if plan.trust_remote_code:
+        flags["trust-remote-code"] = True
     if plan.context is not None:
         flags["max-model-len"] = plan.context
     if plan.adapter_slots > 0:

@@ -10,8 +10,8 @@ from registry.spec import ModelSpec, Registry
 EMPTY: Final = Registry(models={})
 """No models: what there is before the first file is read."""
 
-_PUBLIC: Final = frozenset({"aliases", "timeouts", "queue", "balance", "allow"})
-"""Fields that only gateways read: a change of these asks nothing of a worker."""
+_PUBLIC: Final = frozenset({"aliases", "timeouts", "queue", "balance", "allow", "token"})
+"""A change of these asks nothing of a worker: gateways read them, or a fetch that is over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,17 +16,14 @@ LATER: Final[Mapping[str, frozenset[str]]] = {
     "models.*": frozenset(
         {
             "access",
-            "allow_pickle",
             "fallbacks",
             "limits",
             "parity",
             "split",
             "strategy",
-            "trust_remote_code",
             "watch",
         }
     ),
-    "models.*.source": frozenset({"hf://", "modelscope://", "s3://", "https://"}),
     "models.*.quantization": frozenset({"fp8", "int8", "w4a16", "w8a8"}),
     "models.*.launcher": frozenset({"ray"}),
     "models.*.urls": frozenset({"dns://"}),

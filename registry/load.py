@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -14,11 +15,13 @@ from pydantic import ValidationError
 from registry import names, options, sentences
 from registry.document import Document, dotted, read_document
 from registry.faults import Fault, Flaw, Place, RegistryRefused
-from registry.spec import ModelSpec, Registry, is_path, misplaced
+from registry.sources import TOKEN_SCHEMES, is_path, scheme
+from registry.spec import ModelSpec, Registry, misplaced
 from registry.syntax import Unreadable
 
 __all__ = ["Fault", "RegistryRefused", "decode", "load", "parse", "read"]
 
+_FROM_ENVIRONMENT: Final = re.compile(r"\$\{env:[A-Za-z_][A-Za-z0-9_]*\}")
 LARGEST_FILE: Final = 1024 * 1024
 """Bytes."""
 
@@ -99,8 +102,17 @@ def _entangled(document: Document) -> Iterator[Flaw]:
             for field, rule in misplaced(launcher, frozenset(fields)):
                 yield _flaw(document, ("models", name, field), f" {rule}")
         yield from _optional(document, ("models", name, "options"), fields.get("options"))
+        yield from _secret(document, ("models", name, "token"), fields)
     for clash in names.clashes({name: _texts(name, fields.get("aliases")) for name, fields in models.items()}):
         yield _flaw(document, ("models", clash.model, "aliases", clash.position), f": {clash.message}")
+
+
+def _secret(document: Document, place: Place, fields: Mapping[str, object]) -> Iterator[Flaw]:
+    token, source = fields.get("token"), fields.get("source")
+    if isinstance(token, str) and not _FROM_ENVIRONMENT.fullmatch(document.originals.get(place, "")):
+        yield _flaw(document, place, " must be ${env:NAME}: a secret does not belong in a file")
+    elif token is not None and isinstance(source, str) and scheme(source) not in TOKEN_SCHEMES:
+        yield _flaw(document, place, f" is only for {', '.join(f'{each}://' for each in sorted(TOKEN_SCHEMES))}")
 
 
 def _optional(document: Document, place: Place, chosen: object) -> Iterator[Flaw]:

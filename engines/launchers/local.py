@@ -93,6 +93,7 @@ def _plan(seat: Seat, port: int, key: str) -> LaunchPlan:
         kv_cache=prepared.kv_cache,
         adapter_slots=spec.adapters.slots,
         adapter_max_rank=spec.adapters.max_rank,
+        trust_remote_code=spec.trust_remote_code,
         options=spec.engine_options,
     )
 

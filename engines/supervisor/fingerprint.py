@@ -20,7 +20,7 @@ def fingerprint(seat: Seat) -> str:
     spec, prepared = seat.spec, seat.prepared
     if not seat.engine.continues(spec.engine_options):
         return ""
-    weights = [str(spec.source), spec.sha256, spec.quantization]
+    weights = [str(spec.source), spec.sha256, spec.quantization, str(spec.trust_remote_code)]
     if prepared is not None:
         environment = prepared.python.parent.parent.name
         weights += [prepared.weights.name, prepared.layout, prepared.device, environment]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from engines.quantize.layout import LayoutRefused, resolve
 from engines.supervisor.pool import PreparationFailed, Prepare
 from engines.supervisor.settings import ServeSettings
 from engines.weights.failures import WeightsFailed
-from engines.weights.prepare import Checkpoint, WeightsRequest
+from engines.weights.prepare import Checkpoint, WeightsRequest, requested
 from engines.weights.prepare import prepare as prepare_weights
 from registry.spec import ModelSpec
 
@@ -43,13 +44,15 @@ def preparing(
     install: Install = ensure,
     weigh: Weigh = prepare_weights,
     hardware: Callable[[], Hardware] = detect,
+    *,
+    refresh: bool = False,
 ) -> Prepare:
-    """A `Prepare` that works in the cache of these settings."""
+    """A `Prepare` that works in the cache of these settings. `refresh`: hubs are asked again whatever is in it."""
 
     async def prepare(name: str, spec: ModelSpec, report: Report) -> Prepared:
         machine = hardware()
         environment = spec.environment or environment_for(spec.engine, machine)
-        request = _request(name, spec, environment, settings)
+        request = replace(_request(name, spec, environment, settings), refresh=refresh)
         try:
             require(environment, machine)
         except Unsuited as unsuited:
@@ -76,4 +79,4 @@ def _request(name: str, spec: ModelSpec, environment: str, settings: ServeSettin
         layout = resolve(spec.quantization, spec.engine, environment, adapters=spec.adapters.slots > 0)
     except LayoutRefused as refused:
         raise PreparationFailed(str(refused)) from refused
-    return WeightsRequest(name, spec.source, layout, spec.sha256, settings.registry_path.absolute().parent)
+    return requested(name, spec, layout, settings.registry_path.absolute().parent)

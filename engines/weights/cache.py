@@ -1,6 +1,8 @@
 """The part of the cache that holds weights: content-addressed, published whole or not at all, safe to delete.
 
-    files/<sha256>/<name>      what was fetched
+    files/<sha256>/<name>      a file that was fetched
+    folders/<sha256>/          a checkpoint that was fetched, by the sum of its manifest
+    partial/<key>/             what is being fetched: kept if it is cut, taken up by the next who wants it
     checkpoints/<digest>/      what workers load
     known/<digest>.json        which bytes a source or a local path was found to be
 
@@ -57,6 +59,10 @@ class Cache:
         """Where the checkpoint with this digest belongs."""
         return self._root / "checkpoints" / digest
 
+    def folder(self, sha256: str) -> Path:
+        """Where the fetched checkpoint with this manifest belongs."""
+        return self._root / "folders" / sha256
+
     def require(self, needed: int, what: str) -> None:
         """Raises `NoSpace` unless `needed` more bytes fit."""
         self._root.mkdir(parents=True, exist_ok=True)
@@ -84,6 +90,15 @@ class Cache:
                 yield work
             finally:
                 shutil.rmtree(work, ignore_errors=True)
+
+    @asynccontextmanager
+    async def fetching(self, key: str, waiting: Callable[[], None]) -> AsyncIterator[Path]:
+        """The folder where what `key` names is put together, under its lock. It stays: the caller removes it."""
+        place = self._root / "partial" / hashlib.sha256(key.encode()).hexdigest()[:32]
+        async with locked(place.with_name(place.name + _LOCK), waiting):
+            with disk_full(str(place.parent)):
+                place.mkdir(parents=True, exist_ok=True)
+            yield place
 
     async def publish(self, made: Path, place: Path, move: Callable[[Path, Path], object] = os.rename) -> None:
         """Give `made`, a file or folder of this cache, its final name, once it is safely on disk."""

@@ -3,7 +3,9 @@
 WeightsFailed
 ├── SourceRefused      the registry's `source` cannot be what was meant
 ├── FetchFailed        the source was not reached, or does not hold the file
-├── ChecksumMismatch   the file is another one than the registry says
+│   └── Offline        it would have to be fetched, and this machine is told to stay offline
+├── ChecksumMismatch   the file is another one than the registry or the hub says
+├── Damaged            a checkpoint's files contradict each other or themselves
 ├── NoSpace            the disk is full, or would be
 └── ConversionFailed   a tool failed: converting, quantizing or measuring
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 
 class WeightsFailed(Exception):
-    """Weights could not be prepared; nothing half-made is left in the cache."""
+    """Weights could not be prepared; nothing half-made is taken for whole."""
 
 
 class SourceRefused(WeightsFailed):
@@ -23,8 +25,16 @@ class FetchFailed(WeightsFailed):
     """The source was not reached, or does not hold what it should."""
 
 
+class Offline(FetchFailed):
+    """The source is not in the cache, and nothing may be fetched."""
+
+
 class ChecksumMismatch(WeightsFailed):
-    """The bytes are not the ones that the registry names."""
+    """The bytes are not the ones that the registry or the hub names."""
+
+
+class Damaged(WeightsFailed):
+    """A checkpoint cannot be what it says it is."""
 
 
 class NoSpace(WeightsFailed):

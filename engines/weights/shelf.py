@@ -11,7 +11,8 @@ from engines.quantize.quality import Quality
 from engines.weights import digests
 from engines.weights.cache import Cache
 from engines.weights.original import content_key, packed_layout
-from engines.weights.prepare import WeightsRequest
+from engines.weights.remote import kept
+from engines.weights.request import WeightsRequest, wish_of
 from engines.weights.source import Source, parse
 
 
@@ -34,7 +35,7 @@ class Found:
 
 
 def look(request: WeightsRequest, cache: Path, tools: str) -> Found:
-    """What there is for `request`. `tools` is the workshop's digest. Raises `SourceRefused`."""
+    """What there is for `request`. `tools` is the workshop's digest. Raises `WeightsFailed`."""
     source = parse(request.source, request.folder)
     if source.path is not None and source.path.is_dir() and not _must_be_packed(source.path, request):
         return Found(Shelved.READY, source.path)
@@ -48,8 +49,17 @@ def look(request: WeightsRequest, cache: Path, tools: str) -> Found:
         return Found(Shelved.READY, packed, quality.read(packed))
     if plain.exists():
         return Found(Shelved.CONVERTED, plain)
-    original = source.path or store.file(content, Path(source.wheel.member if source.wheel else "").name)
+    original = source.path or _fetched(source, request, store, content)
+    if original.is_dir() and not _must_be_packed(original, request):
+        return Found(Shelved.READY, original)
     return Found(Shelved.FETCHED, original) if original.exists() else Found(Shelved.MISSING)
+
+
+def _fetched(source: Source, request: WeightsRequest, store: Cache, content: str) -> Path:
+    """Where what was fetched lies."""
+    if source.address is not None and (found := kept(wish_of(request, source.address), store)):
+        return found[0]
+    return store.file(content, Path(source.wheel.member if source.wheel else "").name)
 
 
 def _must_be_packed(checkpoint: Path, request: WeightsRequest) -> bool:
@@ -60,6 +70,9 @@ def _content(source: Source, request: WeightsRequest, store: Cache) -> str | Non
     """The SHA-256 of the source's content, as the cache or the registry knows it."""
     if source.wheel is not None:
         return store.known(source.wheel.key) or request.sha256
+    if source.address is not None:
+        found = kept(wish_of(request, source.address), store)
+        return found[1] if found else None
     if source.path is None or not source.path.exists():
         return None
     return store.known(content_key(source.path)) or request.sha256

@@ -24,7 +24,11 @@ def test_a_refused_registry_is_one_mistake_with_every_fault(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "line", "said"),
     [
-        ("environments: {vllm: nowhere}", 5, "there is no nowhere; known: lmdeploy, lmdeploy-parser, quantizer"),
+        (
+            "environments: {vllm: nowhere}",
+            5,
+            "there is no nowhere; known: fetcher, lmdeploy, lmdeploy-parser",
+        ),
         ("quantization: int4\n    environments: {vllm: quantizer}", 5, "nothing is known about weights for vllm"),
     ],
 )

@@ -126,7 +126,7 @@ def test_a_mistake_is_named_in_a_sentence(fields, message):
 @pytest.mark.parametrize(
     "fields",
     ["strategy: replace", "parity: x", "split: {}", "watch: x", "fallbacks: []", "access: {}", "limits: {}",
-     "allow_pickle: true", "trust_remote_code: true", "replicas: {min: 0}", "quantization: fp8", "quantization: w4a16",
+     "replicas: {min: 0}", "quantization: fp8", "quantization: w4a16",
      "launcher: ray", "adapters: {pinned: []}", "adapters: {declared: {}}", "adapters: {watch: x}"],
 )  # fmt: skip
 def test_what_comes_later_is_not_supported_yet(fields):
@@ -136,13 +136,50 @@ def test_what_comes_later_is_not_supported_yet(fields):
 
 @pytest.mark.parametrize(
     "fields",
-    ["engine: vllm, source: 'hf://o/n'", "engine: vllm, source: 'modelscope://o/n'",
-     "engine: vllm, source: 's3://b/k'", "engine: vllm, source: 'https://h/f'",
-     "engine: vllm, launcher: external, urls: dns://x", "engine: vllm, launcher: external, urls: ['dns://x']"],
+    ["engine: vllm, launcher: external, urls: dns://x", "engine: vllm, launcher: external, urls: ['dns://x']"],
 )  # fmt: skip
-def test_sources_that_come_later_are_not_supported_yet(fields):
+def test_addresses_that_come_later_are_not_supported_yet(fields):
     [(_, message)] = _faults(f"models: {{a: {{{fields}}}}}")
     assert "not supported yet" in message
+
+
+SOURCES = [
+    "hf://o/n@main",
+    "modelscope://o/n@v1/m.gguf",
+    "s3://bucket/a/b",
+    "https://h/f.gguf",
+    "http://127.0.0.1:1/f/",
+]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_weights_come_from_hubs(source):
+    assert _parse(f"models: {{a: {{engine: vllm, source: '{source}'}}}}").models["a"].source == source
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["hf://o/n", "hf://o/n@", "hf://o/../n@main", "hf://o/n@main/../x.gguf", "hf://o/n@main?x=1", "modelscope://n",
+     "s3://B", "s3://bucket/../x", "https://user:secret@h/f.gguf", "https://h/f.gguf?sig=secret", "http://h/f.gguf",
+     "ftp://h/f"],
+)  # fmt: skip
+def test_a_source_that_is_no_address_is_refused_and_not_shown(source):
+    """It may hold a password or a signature."""
+    [(_, message)] = _faults(f"models: {{a: {{engine: vllm, source: '{source}'}}}}")
+    assert "must" in message
+    assert source not in message
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [("token: hf_secret, source: 'hf://o/n@main'", "must be ${env:NAME}: a secret does not belong in a file"),
+     ("token: 'x${env:T}', source: 'hf://o/n@main'", "must be ${env:NAME}"),
+     ("token: '${env:T}', source: 's3://bucket/x'", "is only for hf://, https://, modelscope://")],
+)  # fmt: skip
+def test_a_token_comes_from_the_environment_and_fits_its_source(fields, said):
+    [(_, message)] = _faults(f"models: {{a: {{engine: vllm, {fields}}}}}", env={"T": "hf_secret"})
+    assert said in message
+    assert "hf_secret" not in message
 
 
 @pytest.mark.parametrize("name", ["a:b", "a@b", "ft:x", "'a b'", "../a", "-a"])

@@ -8,6 +8,7 @@ from engines.progress import silent
 from engines.quantize.layout import resolve
 from engines.weights.failures import ChecksumMismatch, ConversionFailed, NoSpace, SourceRefused
 from engines.weights.prepare import WeightsRequest, prepare
+from tests.unit.engines.weights.checkpoints import safetensors
 from tests.unit.engines.weights.scripted import ScriptedWorkshop
 
 INT4 = resolve("int4", "vllm", "vllm-cpu")
@@ -25,8 +26,8 @@ def gguf(tmp_path):
 
 def checkpoint(folder, config):
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(config))
-    (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", **config}))
+    (folder / "model.safetensors").write_bytes(safetensors())
     return str(folder)
 
 

@@ -47,7 +47,40 @@ def test_a_malformed_or_dangerous_source_is_refused(text):
         parse(text, HERE)
 
 
-def test_a_scheme_that_does_not_work_yet_is_refused_with_those_that_do():
-    """They come with a later issue."""
-    with pytest.raises(SourceRefused, match=r"hf:// are not supported; supported: pypi://, a path"):
-        parse("hf://org/model", HERE)
+def test_an_unknown_scheme_is_refused_with_those_that_work():
+    """So that one need not look them up."""
+    with pytest.raises(SourceRefused, match=r"ftp:// are not supported; supported: pypi://, hf://, .*, a path"):
+        parse("ftp://host/model", HERE)
+
+
+@pytest.mark.parametrize(
+    ("text", "repository", "revision", "folder", "member"),
+    [
+        ("hf://org/name@main", "org/name", "main", "", ""),
+        ("hf://gpt2@v1.0/sub/m.gguf", "gpt2", "v1.0", "", "sub/m.gguf"),
+        ("modelscope://org/name@master", "org/name", "master", "", ""),
+        ("s3://bucket/models/qwen/", "bucket", "", "models/qwen", ""),
+        ("s3://bucket/m.gguf", "bucket", "", "", "m.gguf"),
+        ("https://host:8443/a/m.gguf", "host:8443", "", "a", "m.gguf"),
+        ("https://host/a b/", "host", "", "a b", ""),
+    ],
+)
+def test_a_place_on_a_hub(text, repository, revision, folder, member):
+    """A whole repository or folder, or one file of it."""
+    address = parse(text, HERE).address
+    parts = (address.repository, address.revision, address.folder, address.member)
+    assert parts == (repository, revision, folder, member)
+
+
+def test_the_address_of_a_web_server_is_put_together_again():
+    """Quoted where it must be."""
+    assert parse("https://host/a b/m.gguf", HERE).address.url == "https://host/a%20b/m.gguf"
+    assert parse("https://host/a/", HERE).address.url == "https://host/a/"
+    assert parse("https://host/", HERE).address.url == "https://host/"
+
+
+@pytest.mark.parametrize("text", ["https://host/model", "https://host/m.zip", "hf://o/n@main/pytorch_model.bin"])
+def test_a_single_file_is_a_gguf(text):
+    """Everything else is a folder."""
+    with pytest.raises(SourceRefused, match=r"must be a \.gguf"):
+        parse(text, HERE)

@@ -1,0 +1,41 @@
+"""What a model asks for as weights. Made by the supervisor and the CLI, read by `prepare` and `shelf`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engines.quantize.layout import NONE, Layout
+from engines.weights.hubs.hub import Wish
+from engines.weights.source import Address
+from registry.spec import ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsRequest:
+    """What a model of the registry asks for."""
+
+    name: str
+    """The model's, for progress and messages."""
+    source: str
+    layout: Layout = NONE
+    sha256: str | None = None
+    folder: Path = field(default_factory=Path)
+    """Where a relative path in `source` starts: the registry file's folder."""
+    token: str | None = field(default=None, repr=False)
+    allow_pickle: bool = False
+    trust_remote_code: bool = False
+    refresh: bool = False
+    """Whether to ask the hub again although the cache has what the source was once found to be."""
+
+
+def requested(name: str, spec: ModelSpec, layout: Layout, folder: Path) -> WeightsRequest:
+    """What `spec`, whose quantization means `layout`, asks for."""
+    return WeightsRequest(
+        name, spec.source or "", layout, spec.sha256, folder, spec.token, spec.allow_pickle, spec.trust_remote_code
+    )
+
+
+def wish_of(request: WeightsRequest, address: Address) -> Wish:
+    """The same, as a hub is asked for it."""
+    return Wish(address, request.sha256, request.token, request.allow_pickle, request.trust_remote_code)
