@@ -39,22 +39,22 @@ def share(asked: Sequence[Asked], place: Place, measures: Mapping[str, Measure])
     """
     own = [learned(measures, each.name, each.wish, overhead(each.wish.engine, each.wish.device)) for each in asked]
     least = [smallest(each.facts, each.wish, extra) for each, extra in zip(asked, own, strict=True)]
-    room = place.room * place.devices
-    together = sum(least) <= room
+    together = sum(least) <= place.room
     given: list[Plan] = []
     for index, (each, extra) in enumerate(zip(asked, own, strict=True)):
         others = sum(before.total for before in given) + sum(least[index + 1 :])
-        # GPUs are taken by shares, not by bytes: who sits where is the launcher's to decide.
+        # On GPUs shares are taken, whatever is needed: there each is planned by itself, and the sum judges.
         left = place.room - others if together and each.wish.device == "cpu" else place.room
         given.append(plan(each.facts, each.wish, replace(place, room=left), extra))
-    return tuple(given), _sum(given, sum(least), room, place)
+    return tuple(given), _sum(given, sum(least), place)
 
 
-def _sum(given: Sequence[Plan], least: int, room: int, place: Place) -> Sum:
-    device = given[0].wish.device if given else "cpu"
-    fitting = [each for each in given if each.fits]
+def _sum(given: Sequence[Plan], least: int, place: Place) -> Sum:
     total = sum(each.total for each in given)
-    if len(fitting) < 2 or least <= room:
-        return Sum(device, total, room)
-    reason = f"together the models need at least {size(least)}, and there are {size(room)}"
-    return Sum(device, total, place.room * place.devices, f"{reason}: serve fewer, or with fewer replicas")
+    device = given[0].wish.device if given else "cpu"
+    needed = least if device == "cpu" else total
+    alone = sum(each.fits for each in given)
+    if alone < 2 or needed <= place.room:
+        return Sum(device, total, place.room)
+    reason = f"together the models need at least {size(needed)}, and there are {size(place.room)}"
+    return Sum(device, total, place.room, f"{reason}: serve fewer, or with fewer replicas")

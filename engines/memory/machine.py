@@ -44,17 +44,16 @@ class Machine:
         """Where workers can go now, beside all that runs; None: there is no such device."""
         if device == "cpu":
             return Place(self.available, self.total)
-        return self._gpus(min((gpu.free for gpu in self.gpus), default=0))
+        return self._on_gpus(tuple(gpu.free for gpu in self.gpus))
 
     def empty(self, device: str) -> Place | None:
         """Where workers could go if nothing else of size ran here."""
         if device == "cpu":
             return Place(self.total - self.total // _KEPT_BACK, self.total)
-        return self._gpus(min((gpu.total for gpu in self.gpus), default=0))
+        return self._on_gpus(tuple(gpu.total for gpu in self.gpus))
 
-    def _gpus(self, room: int) -> Place | None:
-        whole = min((gpu.total for gpu in self.gpus), default=0)
-        return Place(room, whole, len(self.gpus)) if self.gpus else None
+    def _on_gpus(self, free: tuple[int, ...]) -> Place | None:
+        return Place(sum(free), min(gpu.total for gpu in self.gpus), free) if free else None
 
 
 def look(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> Machine:

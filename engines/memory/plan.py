@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -20,11 +20,18 @@ class Place:
     """Where workers are to go."""
 
     room: int
-    """Bytes: on CPU for all workers of the model, on GPUs free on each."""
+    """Bytes for all workers of the model: of the machine, or of all its GPUs together."""
     whole: int
     """Bytes of the machine, or of one GPU."""
-    devices: int = 1
-    """GPUs."""
+    gpus: tuple[int, ...] = ()
+    """What is free on each of them."""
+
+    def without(self, shares: Iterable[int]) -> Place:
+        """The same once somebody has taken so many bytes at a time: on GPUs, from the emptiest."""
+        taken, gpus = list(shares), list(self.gpus)
+        for each in taken if gpus else ():
+            gpus[gpus.index(max(gpus))] -= each
+        return Place(self.room - sum(taken), self.whole, tuple(gpus))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +99,15 @@ def _on_gpus(wish: Wish, place: Place, rest: int, one: int) -> int | None:
     """GPU engines take their share of a device whole and make a cache of what is left of it."""
     share = wish.share or 1.0
     taken = int(place.whole * share)
-    seats = place.devices // wish.parallel * int(1 / share)
-    if taken > place.room or wish.replicas > seats:
+    if wish.parallel > len(place.gpus) or wish.replicas * wish.parallel > _seats(place, taken):
         return None
     left = taken - rest if wish.cache is None else wish.cache
     return left if one <= left <= taken - rest else None
+
+
+def _seats(place: Place, taken: int) -> int:
+    """How many times so many bytes go onto the GPUs, each time on one."""
+    return sum(max(0, free) // taken for free in place.gpus)
 
 
 def _shortage(least: Estimate, wish: Wish, place: Place) -> str:
@@ -107,9 +118,9 @@ def _shortage(least: Estimate, wish: Wish, place: Place) -> str:
     if wish.device == "cpu":
         needed = f"{count} at least {size(least.total * wish.replicas)}, and there are {size(place.room)}"
     else:
-        each = f" each on {wish.parallel} GPU{'s' if wish.parallel > 1 else ''}"
-        taken = f"a share of {wish.share or 1:.2f} of {size(place.whole)}, {size(place.room)} free"
-        needed = f"{count}{each} at least {size(least.total)}, and there are {place.devices}, {taken}"
+        share = f"{wish.share or 1:.2f} of {size(place.whole)}, of {wish.parallel} GPU{'s' * (wish.parallel > 1)} each"
+        free = ", ".join(map(size, place.gpus))
+        needed = f"{count} at least {size(least.total)} of a share of {share}, and the GPUs have {free}"
     return f"{needed} (weights {size(least.weights)}, one request's KV cache {size(least.cache)})"
 
 

@@ -63,7 +63,7 @@ class Memory:
             return prepared
         asked = wish(spec, engine, found, layout=prepared.layout, device=prepared.device, env=self._senses.env)
         own = learned(self._measures, name, asked, overhead(asked.engine, asked.device))
-        planned = plan(found, asked, replace(place, room=place.room - self._claimed(name, asked.device)), own)
+        planned = plan(found, asked, place.without(self._claimed(name, asked.device)), own)
         if not planned.fits:
             raise MemoryShort(f"not enough memory: {planned.reason}")
         self._plans[name], self._promised[name] = planned, spec.replicas
@@ -74,7 +74,7 @@ class Memory:
         planned = self._plans.get(name)
         if planned is None or pid is None:
             return
-        self._promised[name] = max(0, self._promised[name] - 1)
+        self.spare(name)
         measured = await asyncio.to_thread(self._senses.taken, pid, planned.wish.device)
         if measured is None:
             return
@@ -86,15 +86,21 @@ class Memory:
             fresh.write_bytes(msgspec.json.format(msgspec.json.encode(self._measures)))
             fresh.replace(self._path)
 
+    def spare(self, name: str) -> None:
+        """One worker of `name` has all that it will take, or will not be started again."""
+        if self._promised.get(name):
+            self._promised[name] -= 1
+
     def release(self, name: str) -> None:
         """The pool of `name` has ended."""
         self._plans.pop(name, None)
         self._promised.pop(name, None)
 
-    def _claimed(self, name: str, device: str) -> int:
-        """Bytes that other models' workers will still take: they were let in and are loading."""
+    def _claimed(self, name: str, device: str) -> list[int]:
+        """Bytes that other models' workers will still take, on each device: they were let in and are loading."""
         others = ((self._plans[other], count) for other, count in self._promised.items() if other != name)
-        return sum(each.estimate.total * count for each, count in others if each.wish.device == device)
+        loading = ((each, count * each.wish.parallel) for each, count in others if each.wish.device == device)
+        return [each.estimate.total for each, count in loading for _ in range(count)]
 
 
 def read(path: Path) -> dict[str, Measure]:

@@ -137,6 +137,8 @@ class Pool:
         self._house.board.worker(self._name, seat.number, worker)
         if worker.state is WorkerState.CRASH_LOOP and not self._was_ready:
             self._house.board.loading(self._name, None)  # it is held down: nothing is being loaded any more
+        if worker.state is WorkerState.CRASH_LOOP:
+            self._house.memory.spare(self._name)
         if worker.state is not WorkerState.READY:
             return
         self._house.report(Progress(f"worker {seat.name}", "ready", 1.0))

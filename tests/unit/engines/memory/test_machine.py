@@ -51,10 +51,10 @@ def test_gpus_are_as_the_driver_tells():
     )
 
 
-def test_a_place_on_gpus_is_that_of_the_fullest():
+def test_a_place_on_gpus_knows_each_of_them():
     machine = Machine(1, 1, (Gpu(80, 70), Gpu(80, 10)))
-    assert machine.now("cuda") == Place(10, 80, 2)
-    assert machine.empty("cuda") == Place(80, 80, 2)
+    assert machine.now("cuda") == Place(80, 80, (70, 10))
+    assert machine.empty("cuda") == Place(160, 80, (80, 80))
     assert Machine(100, 50).now("cuda") is None
 
 

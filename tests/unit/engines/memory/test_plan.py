@@ -13,7 +13,7 @@ OVERHEAD = 1_780_000_000
 REST = estimate(FACTS, WISH, 0, OVERHEAD).rest
 ONE = for_context(FACTS.architecture, WISH)
 ROOMY = Place(room=16 * GIB, whole=24 * GIB)
-GPU = Place(room=80 * GIB, whole=80 * GIB, devices=2)
+GPU = Place(room=160 * GIB, whole=80 * GIB, gpus=(80 * GIB, 80 * GIB))
 ON_GPU = replace(WISH, device="cuda", share=0.9)
 
 
@@ -85,7 +85,7 @@ def test_a_gpus_share_beyond_the_model_is_its_cache():
         ({"replicas": 3}, GPU),
         ({"parallel": 4}, GPU),
         ({"share": 0.6, "replicas": 3}, GPU),
-        ({}, replace(GPU, room=60 * GIB)),
+        ({}, replace(GPU, gpus=(60 * GIB, 60 * GIB))),
         ({"context": 4_000_000}, GPU),
     ],
 )
@@ -93,6 +93,14 @@ def test_gpus_are_taken_whole_by_shares(wished, place):
     """More workers than places, a share that is in use already, a context that no share holds."""
     found = plan(FACTS, replace(ON_GPU, **wished), place, OVERHEAD)
     assert "GPU" in found.reason
+
+
+def test_what_is_taken_of_gpus_is_taken_from_the_emptiest():
+    assert Place(10, 8, (6, 4)).without([3, 2]) == Place(5, 8, (3, 2))
+
+
+def test_one_full_gpu_leaves_the_other_one():
+    assert plan(FACTS, ON_GPU, GPU.without([70 * GIB]), OVERHEAD).fits
 
 
 def test_a_small_share_seats_several_workers_on_a_gpu():

@@ -56,6 +56,14 @@ async def test_what_was_promised_to_a_loading_model_is_not_given_to_another(tmp_
     assert await world.admit("second")
 
 
+async def test_a_worker_that_is_held_down_needs_no_promise(tmp_path):
+    world = World(tmp_path, available=4 * GIB)
+    await world.admit("first")
+    for name in ("first", "first", "unplanned"):
+        world.memory.spare(name)
+    assert await world.admit("second")
+
+
 async def test_a_pool_that_has_ended_needs_no_promise(tmp_path):
     world = World(tmp_path, available=4 * GIB)
     await world.admit("first")
