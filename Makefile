@@ -49,6 +49,7 @@ unit: develop
 # Environments are installed side by side with fetching and quantizing the weights; the tests then find all of it.
 prepare: develop
 	@$(BIN)/python -m loadtests.drive --install
+	@$(BIN)/enginehouse engines install sglang-parser lmdeploy-parser
 	@$(BIN)/enginehouse pull --registry model_registry.yaml
 	@$(BIN)/enginehouse engines install fetcher
 

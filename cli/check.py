@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.console import Console
 from cli.folders import REGISTRY, STATE, CacheOption, JsonOption, StateOption, cache_folder
 from cli.memory import Here, MemoryPlan, as_notes, as_table, planned
 from cli.memory import as_data as memory_data
+from cli.parsing import misread
 from cli.registry import impossible, located, unsuited
 from engines.environments.hardware import detect
 from engines.supervisor.memory import read as measures
@@ -28,6 +29,7 @@ def check(
     state: StateOption = STATE,
     cache: CacheOption = None,
     as_json: JsonOption = False,
+    parser: Annotated[bool, typer.Option("--parser/--no-parser", help="Ask the engines' own parsers: seconds.")] = True,
 ) -> None:
     """Report every fault of a registry file with its line, and the memory plan; exit 1 if there is any fault."""
     here = Here(
@@ -36,7 +38,7 @@ def check(
         env=os.environ,
         measures=measures(state / "memory.json"),
     )
-    found = examine(registry, here)
+    found = examine(registry, here, parser=parser)
     if as_json:
         typer.echo(as_data(found))
     else:
@@ -58,7 +60,7 @@ class Found:
     memory: MemoryPlan | None = None
 
 
-def examine(path: Path, here: Here) -> Found:
+def examine(path: Path, here: Here, *, parser: bool = False) -> Found:
     """The registry at `path`, held against its rules, the engines', and this machine."""
     try:
         registry = load(path, here.env)
@@ -69,7 +71,8 @@ def examine(path: Path, here: Here) -> Found:
     if faults:
         return Found(faults, notes, models)
     memory = planned(registry, here)
-    return Found(located(memory.refusals(), path, here.env), notes, models, memory)
+    misreadings, unasked = misread(registry, path, here.env, here.cache) if parser else ((), ())
+    return Found((*misreadings, *located(memory.refusals(), path, here.env)), (*unasked, *notes), models, memory)
 
 
 def show(memory: MemoryPlan | None) -> None:

@@ -85,6 +85,13 @@ class Launch:
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
+    starter: int = 0
+    """How many words of `argv` start the engine, before its own parser reads the rest."""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What the engine's own parser reads."""
+        return self.argv[self.starter :]
 
 
 @dataclass(frozen=True, slots=True)

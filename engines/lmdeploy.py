@@ -78,7 +78,8 @@ class LMDeployEngine:
         given = spelled(plan.options)
         flags = _own_flags(plan) | _defaults(plan) | given
         start = keys.keyed(plan, _MODULE, "--api-keys")
-        return Launch((*start, *_VERBS, str(plan.weights), *_SPELLING.argv(flags)), _variables(plan))
+        words = (*_VERBS, str(plan.weights), *_SPELLING.argv(flags))
+        return Launch((*start, *words), _variables(plan), starter=len(start))
 
     def capacity(self, options: Mapping[str, object]) -> int:
         """`max_batch_size`."""

@@ -84,7 +84,8 @@ class SGLangEngine:
     def launch(self, plan: LaunchPlan) -> Launch:
         """Started by `keyed.py`, because the key is a flag. The module is what `sglang serve` runs."""
         flags = _own_flags(plan) | _defaults(plan) | spelled(plan.options)
-        return Launch((*keys.keyed(plan, _MODULE, "--api-key"), *_SPELLING.argv(flags)), _variables(plan))
+        start = keys.keyed(plan, _MODULE, "--api-key")
+        return Launch((*start, *_SPELLING.argv(flags)), _variables(plan), starter=len(start))
 
     def capacity(self, options: Mapping[str, object]) -> int:
         """`max_running_requests`; the engine takes fewer where its memory holds fewer, and queues the rest."""

@@ -71,7 +71,8 @@ class VLLMEngine:
         """The module is started, not the `vllm` script: that one fails in the CPU build (MODELS.md)."""
         flags = _own_flags(plan) | _defaults(plan) | spelled(plan.options)
         words = _SPELLING.argv(flags)
-        return Launch((str(plan.python), "-m", "vllm.entrypoints.openai.api_server", *words), _variables(plan))
+        start = (str(plan.python), "-m", "vllm.entrypoints.openai.api_server")
+        return Launch((*start, *words), _variables(plan), starter=len(start))
 
     def capacity(self, options: Mapping[str, object]) -> int:
         """`max_num_seqs`; what comes beyond it would wait inside the engine, out of the balancer's sight."""

@@ -18,10 +18,27 @@ from tests.sources import PACKAGES, ROOT, Function, Module, arrows, cycles, modu
 
 FILE_LINES: Final = 300
 FUNCTION_LINES: Final = 40
-PROGRAMS: Final = ("engines/quantize/tools/", "engines/weights/tools/", "engines/launchers/tools/")
+PROGRAMS: Final = (
+    "engines/quantize/tools/",
+    "engines/weights/tools/",
+    "engines/launchers/tools/",
+    "engines/parsers/tools/",
+)
 """Stand-alone programs that run inside an environment: the only places where heavy packages are imported."""
 HEAVY: Final = frozenset(
-    {"torch", "transformers", "vllm", "ray", "huggingface_hub", "modelscope", "botocore", "auto_round", "gguf"}
+    {
+        "torch",
+        "transformers",
+        "vllm",
+        "sglang",
+        "lmdeploy",
+        "ray",
+        "huggingface_hub",
+        "modelscope",
+        "botocore",
+        "auto_round",
+        "gguf",
+    }
 )
 DRAWERS: Final = frozenset(
     {"utils", "util", "helpers", "helper", "common", "manager", "handler", "service", "core", "base"}

