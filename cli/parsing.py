@@ -43,7 +43,9 @@ class Refusal:
     sentence: str
 
 
-def misread(registry: Registry, path: Path, env: Mapping[str, str], cache: Path) -> tuple[tuple[Fault, ...], tuple[str, ...]]:
+def misread(
+    registry: Registry, path: Path, env: Mapping[str, str], cache: Path
+) -> tuple[tuple[Fault, ...], tuple[str, ...]]:
     """What the installed parsers refuse of the file at `path`, and a note for each engine that could not be asked."""
     refusals: list[Refusal] = []
     notes: list[str] = []
