@@ -109,6 +109,23 @@ async def test_a_worker_that_broke_off_a_stream(gateway: Gateway):
     assert (told["status"], told["ended_by"], told["attempts"][0]["error"]) == (200, "worker", "worker_failed")
 
 
+async def test_a_stream_that_another_worker_went_on_with(gateway: Gateway, worker: FakeWorker):
+    """Each worker's decoding is told apart; the failed one says why it was left."""
+    with processes.fake_worker() as second:
+        worker.script(tokens=12, itl=0.02, truncate_at=6)
+        second.script(tokens=12, itl=0.02)
+        gateway.publish(model(worker.view(id="a", fingerprint="f"), second.view(id="b", fingerprint="f")))
+        body = {"model": "small", "prompt": "hi", "stream": True, "temperature": 0, "max_tokens": 12}
+        await ask(gateway.port, post("/v1/completions", body, {"x-request-id": "resumed"}))
+    told = explained(gateway, "resumed")
+    assert (told["ended_by"], told["retries"], told["resumes"]) == ("complete", 0, 1)
+    assert [(each["worker"], each["continues"], each["error"]) for each in told["attempts"]] == [
+        ("a", False, "worker_failed"),
+        ("b", True, None),
+    ]
+    assert [each["attempt"] for each in told["timeline"] if each["phase"] == "decode"] == [1, 2]
+
+
 async def test_a_model_that_nobody_knows(gateway: Gateway):
     await ask(gateway.port, chat("unknown", to="gpt-9"))
     told = explained(gateway, "unknown")
