@@ -15,7 +15,7 @@ from engines import ENGINES
 from engines.environments.hardware import device_of
 from engines.memory.budget import Asked, Sum, share
 from engines.memory.calibration import Measure
-from engines.memory.checkpoint import Facts, FactsUnknown, facts
+from engines.memory.checkpoint import Damaged, Facts, FactsUnknown, facts
 from engines.memory.machine import Machine, look
 from engines.memory.plan import Plan, size
 from engines.memory.wish import wish
@@ -35,6 +35,8 @@ class Line:
     name: str
     plan: Plan | None = None
     why_not: str = ""
+    damage: str = ""
+    """What is wrong with its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ class MemoryPlan:
         """What cannot be: where in the file, and why."""
         models = [(line.name, line.plan) for line in self.lines if line.plan and not line.plan.fits]
         short = [(("models", name), f"models.{name}: not enough memory: {plan.reason}") for name, plan in models]
-        return (*short, *((("models",), f"models: {each.reason}") for each in self.sums if each.reason))
+        files = ((line.name, line.damage) for line in self.lines if line.damage)
+        damaged = ((("models", name, "source"), f"models.{name}.source: {damage}") for name, damage in files)
+        return (*damaged, *short, *((("models",), f"models: {each.reason}") for each in self.sums if each.reason))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class Here:
 
 def planned(registry: Registry, here: Here) -> MemoryPlan:
     """The plan for `registry` on this machine if nothing else ran on it. Nothing is fetched or started."""
-    asked: dict[str, Asked | str] = {name: _asked(name, spec, here) for name, spec in registry.models.items()}
+    asked: dict[str, Asked | str | Damaged] = {name: _asked(name, spec, here) for name, spec in registry.models.items()}
     machine = here.machine()
     plans: dict[str, Plan] = {}
     sums: list[Sum] = []
@@ -102,13 +106,15 @@ def as_data(plan: MemoryPlan) -> list[dict[str, Any]]:
     return [{"model": line.name} | _figures(line) for line in plan.lines]
 
 
-def _asked(name: str, spec: ModelSpec, here: Here) -> Asked | str:
+def _asked(name: str, spec: ModelSpec, here: Here) -> Asked | str | Damaged:
     """The model in numbers; or why they are not to be had."""
     if spec.source is None:
         return ELSEWHERE
     try:
         (row,) = rows(Registry(models={name: spec}), here.folder, here.cache, here.env)
         found = _facts(row)
+    except Damaged as damaged:
+        return damaged
     except (WeightsFailed, OSError) as refused:
         return f"not known: {refused}"
     if isinstance(found, str):
@@ -127,11 +133,15 @@ def _facts(row: Row) -> Facts | str:
             return facts(row.found.path)
         packing = resolve(row.spec.quantization, row.spec.engine, environment_of(row.spec))
         return facts(row.found.path, packing.bits, packing.group_size)
+    except Damaged:
+        raise
     except FactsUnknown as unknown:
         return f"not known: {unknown}"
 
 
-def _line(name: str, asked: Asked | str, plan: Plan | None) -> Line:
+def _line(name: str, asked: Asked | str | Damaged, plan: Plan | None) -> Line:
+    if isinstance(asked, Damaged):
+        return Line(name, why_not="not known: its files are damaged", damage=str(asked))
     if isinstance(asked, str):
         return Line(name, why_not=asked)
     return Line(name, plan, "" if plan else f"not planned: there is no {asked.wish.device} device here")

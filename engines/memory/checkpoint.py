@@ -23,6 +23,10 @@ class FactsUnknown(ValueError):
     """No figures can be had from these files; the message says why."""
 
 
+class Damaged(FactsUnknown):
+    """A file of the checkpoint is not what it claims to be: no engine would load it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """A checkpoint in numbers."""
@@ -43,7 +47,7 @@ class Facts:
 def facts(path: Path, bits: int = 16, group: int = 0) -> Facts:
     """Of a checkpoint folder (from its headers) or a GGUF file, an unquantized source of weights of `bits`.
 
-    `bits` and `group` say what will be made of it, if that is not what it is. Raises `FactsUnknown`.
+    `bits` and `group` say what will be made of it, if that is not what it is. Raises `FactsUnknown`, `Damaged`.
     """
     try:
         if path.is_dir():
@@ -53,7 +57,9 @@ def facts(path: Path, bits: int = 16, group: int = 0) -> Facts:
             found = by_formula(from_config(config), "float16")
         if bits < 16 and not found.packed:
             found = by_formula(found.architecture, found.dtype, bits, group)
-    except (OSError, ArchitectureUnknown, headers.HeaderRefused, gguf.GgufRefused) as fault:
+    except headers.HeaderRefused as damage:
+        raise Damaged(str(damage)) from None
+    except (OSError, ArchitectureUnknown, gguf.GgufRefused) as fault:
         raise FactsUnknown(str(fault)) from None
     return found
 

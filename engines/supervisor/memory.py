@@ -18,7 +18,7 @@ from engines.engine import Engine
 from engines.launchers.launcher import Prepared
 from engines.memory import machine
 from engines.memory.calibration import Measure, corrected, key, learned
-from engines.memory.checkpoint import FactsUnknown, facts
+from engines.memory.checkpoint import Damaged, FactsUnknown, facts
 from engines.memory.machine import Machine
 from engines.memory.plan import Plan, plan
 from engines.memory.wish import overhead, wish
@@ -26,8 +26,8 @@ from engines.supervisor import footprint
 from registry.spec import ModelSpec
 
 
-class MemoryShort(Exception):
-    """The workers of a model do not fit beside what runs now; the message says what would."""
+class NotAdmitted(Exception):
+    """The workers of a model do not fit beside what runs now, or would not load; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,14 @@ class Memory:
         self._promised: Final[dict[str, int]] = {}
 
     async def admit(self, name: str, spec: ModelSpec, engine: Engine, prepared: Prepared) -> Prepared:
-        """What to start the workers of `name` with, once there is room. Raises `MemoryShort`.
+        """What to start the workers of `name` with, once there is room. Raises `NotAdmitted`.
 
         Weights that nothing is known about are let in as they are: their engine will judge.
         """
         try:
             found = await asyncio.to_thread(facts, prepared.weights)
+        except Damaged as damaged:
+            raise NotAdmitted(str(damaged)) from None
         except FactsUnknown:
             return prepared
         place = (await asyncio.to_thread(self._senses.machine)).now(prepared.device)
@@ -65,7 +67,7 @@ class Memory:
         own = learned(self._measures, name, asked, overhead(asked.engine, asked.device))
         planned = plan(found, asked, place.without(self._claimed(name, asked.device)), own)
         if not planned.fits:
-            raise MemoryShort(f"not enough memory: {planned.reason}")
+            raise NotAdmitted(f"not enough memory: {planned.reason}")
         self._plans[name], self._promised[name] = planned, spec.replicas
         return replace(prepared, kv_cache=planned.estimate.cache) if asked.device == "cpu" else prepared
 

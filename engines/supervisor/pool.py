@@ -12,7 +12,7 @@ from engines.launchers.launcher import Launcher, Prepared, Seat
 from engines.progress import Progress, Report
 from engines.supervisor.board import Board
 from engines.supervisor.events import Announce, ModelFailed, ModelReady
-from engines.supervisor.memory import Memory, MemoryShort
+from engines.supervisor.memory import Memory, NotAdmitted
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.probe import Prober
 from engines.supervisor.starts import StartTimes
@@ -101,7 +101,7 @@ class Pool:
             try:
                 prepared = await self._house.prepare(self._name, self._spec, self._preparing)
                 return await self._house.memory.admit(self._name, self._spec, self._engine, prepared)
-            except (PreparationFailed, MemoryShort) as failed:
+            except (PreparationFailed, NotAdmitted) as failed:
                 failures += 1
                 wait = self._house.pacing.prepare_again(failures)
                 again = Loading("preparation failed, trying again", eta=wait, reason=str(failed))

@@ -50,6 +50,16 @@ def test_what_is_not_there_is_not_known(tmp_path):
     assert "config.json" in strange["reason"]
 
 
+def test_a_damaged_checkpoint_is_a_fault_of_its_source(tmp_path):
+    text = "models:\n  x: {source: ./w, engine: vllm, environments: {vllm: vllm-cpu}}\n"
+    plan_of(tmp_path, text)
+    (tmp_path / "w/model.safetensors").write_bytes(b"\xff" * 100)
+    here = Here(tmp_path / "cache", tmp_path, {}, machine=lambda: Machine(GIB, GIB))
+    ((place, said),) = planned(parse(text, tmp_path / "r.yaml", {}), here).refusals()
+    assert place == ("models", "x", "source")
+    assert "header claims" in said
+
+
 def test_models_for_hardware_that_is_not_here_are_not_judged(tmp_path):
     text = "models:\n  g: {source: ./w, engine: vllm, environments: {vllm: vllm}}\n"
     plan = plan_of(tmp_path, text)

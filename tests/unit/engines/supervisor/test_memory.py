@@ -7,7 +7,7 @@ import pytest
 from engines.launchers.launcher import Prepared
 from engines.memory.habits import GIB
 from engines.memory.machine import Machine
-from engines.supervisor.memory import Memory, MemoryShort, Senses, read
+from engines.supervisor.memory import Memory, NotAdmitted, Senses, read
 from engines.vllm import VLLM
 from registry.spec import ModelSpec
 from tests.unit.engines.memory.models import write
@@ -36,7 +36,7 @@ async def test_a_worker_is_started_with_the_planned_cache(tmp_path):
 
 
 async def test_what_does_not_fit_is_not_let_in(tmp_path):
-    with pytest.raises(MemoryShort, match=r"not enough memory: it needs at least .* and there are 1.0 GiB"):
+    with pytest.raises(NotAdmitted, match=r"not enough memory: it needs at least .* and there are 1.0 GiB"):
         await World(tmp_path, available=GIB).admit()
 
 
@@ -46,11 +46,19 @@ async def test_weights_that_nothing_is_known_about_are_let_in(tmp_path):
     assert await world.admit() == world.prepared
 
 
+async def test_a_damaged_checkpoint_is_not_let_in(tmp_path):
+    """Its engine would crash, and crash again."""
+    world = World(tmp_path)
+    (world.prepared.weights / "model.safetensors").write_bytes(b"\xff" * 100)
+    with pytest.raises(NotAdmitted, match="header claims"):
+        await world.admit()
+
+
 async def test_what_was_promised_to_a_loading_model_is_not_given_to_another(tmp_path):
     """Its memory is not yet taken, and still it is not free; once measured it shows by itself."""
     world = World(tmp_path, available=4 * GIB)
     await world.admit("first")
-    with pytest.raises(MemoryShort):
+    with pytest.raises(NotAdmitted):
         await world.admit("second")
     await world.memory.settled("first", 1)
     assert await world.admit("second")
@@ -78,7 +86,7 @@ async def test_a_measurement_outlives_the_supervisor_and_corrects_the_next_plan(
     (kept,) = read(world.path).values()
     assert kept.measured == 4 * GIB
     world.memory, world.available = world.anew(), 3 * GIB - 1
-    with pytest.raises(MemoryShort):
+    with pytest.raises(NotAdmitted):
         await world.admit()
 
 
