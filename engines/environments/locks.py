@@ -17,8 +17,6 @@ from typing import Final
 _HERE: Final = Path(__file__).parent / "locks"
 _SEPARATORS: Final = re.compile(r"[-_.]+")
 
-_PARSERS: Final = ("sglang-parser", "lmdeploy-parser")
-
 CATALOGUE: Final[Mapping[str, Path]] = MappingProxyType(
     {
         name: _HERE / f"{name}.txt"

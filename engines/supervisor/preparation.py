@@ -20,6 +20,7 @@ from engines.quantize.layout import LayoutRefused, resolve
 from engines.supervisor.pool import PreparationFailed, Prepare
 from engines.supervisor.settings import ServeSettings
 from engines.weights.failures import WeightsFailed
+from engines.weights.leases import Leases
 from engines.weights.prepare import Checkpoint, WeightsRequest, requested
 from engines.weights.prepare import prepare as prepare_weights
 from registry.spec import ModelSpec
@@ -47,7 +48,11 @@ def preparing(
     *,
     refresh: bool = False,
 ) -> Prepare:
-    """A `Prepare` that works in the cache of these settings. `refresh`: hubs are asked again whatever is in it."""
+    """A `Prepare` that works in the cache of these settings. `refresh`: hubs are asked again whatever is in it.
+
+    What it prepared stays in the cache as long as this process lives: a pool that drains still reads it.
+    """
+    leases = Leases(settings.cache)
 
     async def prepare(name: str, spec: ModelSpec, report: Report) -> Prepared:
         machine = hardware()
@@ -67,6 +72,8 @@ def preparing(
         if faults:
             raise PreparationFailed("; ".join(faults))
         made, weights = installing.result(), weighing.result()
+        if not leases.take(weights.path):
+            raise PreparationFailed(f"{weights.path} was removed from the cache this moment: it is made again")
         return Prepared(made.python, weights.path, weights.layout, device_of(environment))
 
     return prepare

@@ -70,7 +70,8 @@ class Cache:
         if left < needed:
             raise NoSpace(
                 f"{what} needs about {needed / 1e9:.1f} GB, and {self._root} has {left / 1e9:.1f} GB left: free some "
-                "space, or point $ENGINEHOUSE_CACHE at another disk. Everything in the cache can be made again."
+                "space (`enginehouse pull --prune SIZE` removes what was not used for longest), or point "
+                "$ENGINEHOUSE_CACHE at another disk. Everything in the cache can be made again."
             )
 
     @asynccontextmanager

