@@ -15,6 +15,7 @@ from engines.fake.counts import Counts
 from engines.fake.dialects import DIALECTS
 from engines.fake.generate import Generation
 from engines.fake.job import Job, Refused, Worker, plan, prompt_ids
+from engines.fake.management import Management
 from engines.fake.pace import Pace
 from engines.fake.wire import Call, Exchange, Gone
 from engines.fake.words import Vocabulary
@@ -50,24 +51,26 @@ class App:
         self._dialect: Final = DIALECTS[settings.dialect]
         self._worker: Final = Worker(settings.served_name, settings.context, Vocabulary(), self._dialect.too_long)
         self._slots: Final = asyncio.Semaphore(settings.max_num_seqs)
-        self._adapters: Final[dict[str, str]] = {}
+        self._management: Final = Management(self._dialect, self.script, self.pace, self.counts)
         self._created: Final = int(time.time())  # noqa: TID251 (shown to people)
         self._last: dict[str, Any] = {}
-        generations: dict[tuple[str, str], Route] = {("POST", path): self._generate for path in self._dialect.shapes}
-        self._routes: Final[Mapping[tuple[str, str], Route]] = generations | {
-            ("GET", "/health"): self._health,
-            ("GET", "/metrics"): self._metrics,
-            ("GET", "/version"): self._version,
-            ("GET", "/v1/models"): self._models,
-            ("POST", "/tokenize"): self._tokenize,
-            ("POST", "/detokenize"): self._detokenize,
-            ("POST", "/v1/messages/count_tokens"): self._count_tokens,
-            ("POST", "/v1/load_lora_adapter"): self._load_adapter,
-            ("POST", "/v1/unload_lora_adapter"): self._unload_adapter,
-            ("GET", "/fake/counts"): self._counts,
-            ("GET", "/fake/last"): self._show_last,
-            ("POST", "/fake/script"): self._rewrite,
-        }
+        served: dict[tuple[str, str], Route] = {("POST", path): self._generate for path in self._dialect.shapes}
+        self._routes: Final[Mapping[tuple[str, str], Route]] = (
+            served
+            | dict(self._management.routes())
+            | {
+                ("GET", "/health"): self._health,
+                ("GET", "/metrics"): self._metrics,
+                ("GET", "/version"): self._version,
+                ("GET", "/v1/models"): self._models,
+                ("POST", "/tokenize"): self._tokenize,
+                ("POST", "/detokenize"): self._detokenize,
+                ("POST", "/v1/messages/count_tokens"): self._count_tokens,
+                ("GET", "/fake/counts"): self._counts,
+                ("GET", "/fake/last"): self._show_last,
+                ("POST", "/fake/script"): self._rewrite,
+            }
+        )
 
     async def answer(self, call: Call, exchange: Exchange) -> None:
         """One request. What is refused becomes the engine's own error; a bug of ours becomes a 500."""
@@ -104,6 +107,8 @@ class App:
 
     async def _generate(self, call: Call, exchange: Exchange) -> None:
         body = _object(call.body)
+        if self._management.sleeping:
+            raise Refused(503, "Engine is sleeping", "ServiceUnavailable")
         self.counts.requests += 1
         self._last = _shown(call)
         behaviour = self.script.take(header_overrides(call.headers) | body.pop("x_fake", {}))
@@ -140,15 +145,13 @@ class App:
         self.counts.finished += 1
 
     def _check_model(self, model: str | None) -> None:
-        if model not in {None, "", self.settings.served_name, *self._adapters}:
+        if model not in {None, "", self.settings.served_name, *self._management.adapters}:
             refused = self._dialect.unknown(model or "")
             if refused is not None:
                 raise refused
 
     async def _health(self, call: Call, exchange: Exchange) -> None:  # noqa: ARG002 (one signature for all routes)
-        healthy = not self.script.standing.unhealthy
-        body = self._dialect.health(healthy=healthy)
-        await exchange.plain(200 if healthy else 503, body, None if body else _TEXT)
+        await self._management.health(exchange)
 
     async def _metrics(self, call: Call, exchange: Exchange) -> None:  # noqa: ARG002
         # While a prompt is read, chunk by chunk, the engine takes one block after the other.
@@ -163,7 +166,9 @@ class App:
 
     async def _models(self, call: Call, exchange: Exchange) -> None:  # noqa: ARG002
         settings = self.settings
-        cards = self._dialect.models(settings.served_name, list(self._adapters), settings.context, self._created)
+        cards = self._dialect.models(
+            settings.served_name, list(self._management.adapters), settings.context, self._created
+        )
         await exchange.plain(200, _encode(cards))
 
     async def _tokenize(self, call: Call, exchange: Exchange) -> None:
@@ -182,25 +187,6 @@ class App:
     async def _count_tokens(self, call: Call, exchange: Exchange) -> None:
         ids = prompt_ids(_object(call.body), self._worker.vocabulary)
         await exchange.plain(200, _encode({"input_tokens": len(ids)}))
-
-    async def _load_adapter(self, call: Call, exchange: Exchange) -> None:
-        behaviour = self.script.standing
-        name = _object(call.body)["lora_name"]
-        await self.pace.wait(behaviour.adapter_delay)
-        self.counts.adapter_loads += 1
-        if behaviour.adapter_status:
-            raise Refused(behaviour.adapter_status, f"LoRA adapter {name} does not exist", "NotFoundError")
-        if name in self._adapters:
-            raise Refused(400, f"The lora adapter '{name}' has already been loaded.", "InvalidUserInput")
-        self._adapters[name] = _object(call.body)["lora_path"]
-        await exchange.plain(200, f"Success: LoRA adapter '{name}' added successfully.".encode(), _TEXT)
-
-    async def _unload_adapter(self, call: Call, exchange: Exchange) -> None:
-        name = _object(call.body)["lora_name"]
-        if self._adapters.pop(name, None) is None:
-            raise Refused(404, f"The lora adapter '{name}' cannot be found.", "NotFoundError")
-        self.counts.adapter_unloads += 1
-        await exchange.plain(200, f"Success: LoRA adapter '{name}' removed successfully.".encode(), _TEXT)
 
     async def _counts(self, call: Call, exchange: Exchange) -> None:  # noqa: ARG002
         await exchange.plain(200, _encode(self.counts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from engines.fake.job import Job, Refused
@@ -28,6 +29,16 @@ class Shape(Protocol):
         """What ends a good stream; empty: nothing does."""
 
 
+@dataclass(frozen=True, slots=True)
+class Verbs:
+    """The paths by which an engine is managed; empty: it has none."""
+
+    load: str = ""
+    unload: str = ""
+    sleep: str = ""
+    wake: str = ""
+
+
 class Dialect(Protocol):
     """One engine's endpoints and the wording of its errors."""
 
@@ -50,8 +61,22 @@ class Dialect(Protocol):
     def guards(self, path: str) -> bool:
         """Whether `path` needs the key, where the worker has one."""
 
-    def health(self, *, healthy: bool) -> bytes:
+    @property
+    def verbs(self) -> Verbs: ...
+
+    @property
+    def health_takes(self) -> float:
+        """Seconds of a good `GET /health`."""
+
+    @property
+    def sleeping_status(self) -> int:
+        """Of `GET /health` while it sleeps."""
+
+    def health(self, *, healthy: bool, sleeping: bool = False) -> bytes:
         """The body of `GET /health`."""
+
+    def adapter_answer(self, status: int, message: str, kind: str, adapters: Mapping[str, str]) -> tuple[int, bytes]:
+        """Status and body of an adapter's loading or unloading; `adapters` are those there now, by name."""
 
     def models(self, served_name: str, adapters: Sequence[str], context: int, created: int) -> dict[str, Any]:
         """The body of `GET /v1/models`."""

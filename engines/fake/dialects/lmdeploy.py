@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import msgspec
 
-from engines.fake.dialects.dialect import Shape
+from engines.fake.dialects.dialect import Shape, Verbs
 from engines.fake.job import Job, Refused
 from engines.fake.words import Vocabulary
 
@@ -133,6 +133,9 @@ class LMDeployDialect:
     """The endpoints of LMDeploy that the fake worker has."""
 
     shapes: Final[Mapping[str, Shape]] = {"/v1/chat/completions": Chat(), "/v1/completions": Completion()}
+    verbs: Final = Verbs(sleep="/sleep", wake="/wakeup")
+    health_takes: Final = 0.0
+    sleeping_status: Final = 200
 
     def error(self, refused: Refused) -> dict[str, Any]:
         message = _FIXED.get(refused.status, refused.message)
@@ -155,11 +158,15 @@ class LMDeployDialect:
     def guards(self, path: str) -> bool:
         return not path.startswith(_OPEN)
 
-    def health(self, *, healthy: bool) -> bytes:
+    def health(self, *, healthy: bool, sleeping: bool = False) -> bytes:
         """A sleeping engine's is 200 too: the body tells them apart."""
-        well, ill = ("healthy", "Engine is healthy."), ("unhealthy", "Backend reported unhealthy.")
-        status, message = well if healthy else ill
+        well = ("sleeping", "Engine is sleeping.") if sleeping else ("healthy", "Engine is healthy.")
+        status, message = well if healthy else ("unhealthy", "Backend reported unhealthy.")
         return _encode({"status": status, "message": message})
+
+    def adapter_answer(self, status: int, message: str, kind: str, adapters: Mapping[str, str]) -> tuple[int, bytes]:  # noqa: ARG002 (not told)
+        """Never asked: it has no path for it."""
+        return status, message.encode()
 
     def models(self, served_name: str, adapters: Sequence[str], context: int, created: int) -> dict[str, Any]:  # noqa: ARG002 (not told)
         return {"object": "list", "data": [_card(name, created) for name in (served_name, *adapters)]}

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
-from engines.fake.dialects.dialect import Shape
+from engines.fake.dialects.dialect import Shape, Verbs
 from engines.fake.job import Job, Refused
 from engines.fake.words import Vocabulary
 
@@ -160,6 +160,13 @@ class SGLangDialect:
     """The endpoints of SGLang that the fake worker has."""
 
     shapes: Final[Mapping[str, Shape]] = _STREAMED
+    verbs: Final = Verbs(
+        "/load_lora_adapter", "/unload_lora_adapter", "/release_memory_occupation", "/resume_memory_occupation"
+    )
+    health_takes: Final = 1.0
+    """http_server.py `health_generate`: it looks once a second whether the token came."""
+    sleeping_status: Final = 503
+    """No token comes without memory; that it is this status is a guess."""
 
     def error(self, refused: Refused) -> dict[str, Any]:
         if refused.status == 401:
@@ -182,8 +189,13 @@ class SGLangDialect:
     def guards(self, path: str) -> bool:
         return not path.startswith(_OPEN)
 
-    def health(self, *, healthy: bool) -> bytes:  # noqa: ARG002 (the status says it)
+    def health(self, *, healthy: bool, sleeping: bool = False) -> bytes:  # noqa: ARG002 (the status says it)
         return b""
+
+    def adapter_answer(self, status: int, message: str, kind: str, adapters: Mapping[str, str]) -> tuple[int, bytes]:
+        """`LoRAUpdateOutput` (managers/io_struct.py); whatever goes wrong is 400 (http_server.py)."""
+        told = {"rid": None, "success": not kind, "error_message": message if kind else "", "loaded_adapters": adapters}
+        return 400 if kind else status, _encode(told)
 
     def models(self, served_name: str, adapters: Sequence[str], context: int, created: int) -> dict[str, Any]:
         own = _card(served_name, created) | {"parent": None, "max_model_len": context}

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from engines.fake.dialects.dialect import Shape
+from engines.fake.dialects.dialect import Shape, Verbs
 from engines.fake.dialects.vllm_typed import MESSAGES, RESPONSES
 from engines.fake.job import Job, Refused
 
@@ -138,6 +138,9 @@ class Completion:
 class VLLMDialect:
     """All of vLLM's endpoints that the fake worker has."""
 
+    verbs: Final = Verbs("/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/sleep", "/wake_up")
+    health_takes: Final = 0.0
+    sleeping_status: Final = 200
     shapes: Final[Mapping[str, Shape]] = {
         "/v1/chat/completions": Chat(),
         "/v1/completions": Completion(),
@@ -170,8 +173,12 @@ class VLLMDialect:
     def guards(self, path: str) -> bool:
         return path.startswith("/v1")
 
-    def health(self, *, healthy: bool) -> bytes:  # noqa: ARG002 (the status says it)
+    def health(self, *, healthy: bool, sleeping: bool = False) -> bytes:  # noqa: ARG002 (the status says it)
         return b""
+
+    def adapter_answer(self, status: int, message: str, kind: str, adapters: Mapping[str, str]) -> tuple[int, bytes]:  # noqa: ARG002 (not told)
+        """A text, or an error like any other (entrypoints/serve/lora/api_router.py)."""
+        return status, _encode(self.error(Refused(status, message, kind))) if kind else message.encode()
 
     def models(self, served_name: str, adapters: Sequence[str], context: int, created: int) -> dict[str, Any]:
         card = {"object": "model", "created": created, "owned_by": "vllm"}
