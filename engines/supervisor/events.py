@@ -39,7 +39,7 @@ class ModelReady:
 
 @dataclass(frozen=True, slots=True)
 class ModelFailed:
-    """A model's environment or weights could not be prepared; tried again in `retry_in` seconds (None: never)."""
+    """A model could not be prepared, or has no room in memory; tried again in `retry_in` seconds (None: never)."""
 
     model: str
     reason: str

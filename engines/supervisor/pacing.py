@@ -27,8 +27,14 @@ class Pacing:
     prepare_first: float = 10.0
     """Before environment and weights are tried again after a failure; doubled each time."""
     prepare_longest: float = 300.0
+    admit_longest: float = 30.0
+    """Between two looks whether there is memory for a model that did not fit: the look is cheap."""
     limits: Limits = field(default_factory=Limits)
 
     def prepare_again(self, failures: int) -> float:
         """The wait after so many failures in a row."""
         return min(self.prepare_first * 2.0 ** (failures - 1), self.prepare_longest)
+
+    def admit_again(self, failures: int) -> float:
+        """The same for a model that had no room."""
+        return min(self.prepare_again(failures), self.admit_longest)

@@ -101,13 +101,19 @@ class Pool:
             try:
                 prepared = await self._house.prepare(self._name, self._spec, self._preparing)
                 return await self._house.memory.admit(self._name, self._spec, self._engine, prepared)
-            except (PreparationFailed, NotAdmitted) as failed:
+            except PreparationFailed as failed:
                 failures += 1
                 wait = self._house.pacing.prepare_again(failures)
-                again = Loading("preparation failed, trying again", eta=wait, reason=str(failed))
-                self._house.board.loading(self._name, again)
-                self._house.announce(ModelFailed(self._name, str(failed), wait))
-                await asyncio.sleep(wait)
+                await self._put_off("preparation failed, trying again", str(failed), wait)
+            except NotAdmitted as refused:
+                failures += 1
+                wait = self._house.pacing.admit_again(failures)
+                await self._put_off("not started, trying again", str(refused), wait)
+
+    async def _put_off(self, step: str, reason: str, wait: float) -> None:
+        self._house.board.loading(self._name, Loading(step, eta=wait, reason=reason))
+        self._house.announce(ModelFailed(self._name, reason, wait))
+        await asyncio.sleep(wait)
 
     def _preparing(self, progress: Progress) -> None:
         fraction = None if progress.fraction is None else round(progress.fraction, 2)
