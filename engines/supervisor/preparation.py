@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from engines.progress import Report
 from engines.quantize.layout import LayoutRefused, resolve
 from engines.supervisor.pool import PreparationFailed, Prepare
 from engines.supervisor.settings import ServeSettings
+from engines.weights.architecture import unknown
 from engines.weights.failures import WeightsFailed
 from engines.weights.leases import Leases
 from engines.weights.prepare import Checkpoint, WeightsRequest, requested
@@ -74,6 +76,9 @@ def preparing(
         made, weights = installing.result(), weighing.result()
         if not leases.take(weights.path):
             raise PreparationFailed(f"{weights.path} was removed from the cache this moment: it is made again")
+        loads = partial(unknown, trust_remote_code=spec.trust_remote_code)
+        if fault := await asyncio.to_thread(loads, weights.path, spec.engine, made.root):
+            raise PreparationFailed(f"{spec.source}: {fault}")
         return Prepared(made.python, weights.path, weights.layout, device_of(environment))
 
     return prepare

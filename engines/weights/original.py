@@ -15,6 +15,7 @@ from engines.weights.failures import SourceRefused
 from engines.weights.fetch import fetch
 from engines.weights.remote import Fetching, fetch_remote
 from engines.weights.request import WeightsRequest, wish_of
+from engines.weights.roots import require_inside
 from engines.weights.source import Source
 from engines.weights.verify import check, manifest, sha256, signature, size_of
 
@@ -45,6 +46,7 @@ async def obtain(source: Source, request: WeightsRequest, cache: Cache, fetching
         path, found = await fetch_remote(wish, cache, fetching, told, refresh=request.refresh)
         return Original(path, found, packed_layout(path))
     path = source.path or Path()
+    require_inside(source.text, path, fetching.environ)
     _accept(request, path)
     loop = asyncio.get_running_loop()
     found = await asyncio.to_thread(

