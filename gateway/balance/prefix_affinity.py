@@ -57,6 +57,7 @@ class PrefixAffinity:
     def _by_match(self, loads: Mapping[str, float], blocks: tuple[int, ...], now: float) -> Choice:
         """From the longest match to the shortest that counts: the first whose holder may have one more request."""
         least = min(loads.values())
+        bound = least * PROPORTION
         enough = max(1, -(-len(blocks) // LEAST_SHARE))
         known, reason = 0, None
         for depth in range(len(blocks), 0, -1):
@@ -69,10 +70,10 @@ class PrefixAffinity:
             fit = [
                 worker
                 for worker, age in holders
-                if worker in loads and loads[worker] <= least * PROPORTION + slack(depth, age)
+                if worker in loads and (loads[worker] <= bound or loads[worker] <= bound + slack(depth, age))
             ]
             if fit:
-                favourite = min(fit, key=loads.__getitem__)
+                favourite = fit[0] if len(fit) == 1 else min(fit, key=loads.__getitem__)
                 return Choice(favourite, reason or Reason.LONGEST_PREFIX, len(loads), depth, len(blocks))
             reason = reason or _why_not(holders, loads)
         worker = _owner(loads, least, blocks[min(known, len(blocks) - 1)])
