@@ -117,3 +117,10 @@ def test_nothing_is_continued() -> None:
     """A list of ids would be read as many prompts."""
     assert not LMDEPLOY.continues({})
     assert LMDEPLOY.capabilities.token_ids == frozenset()
+
+
+def test_code_beside_the_weights_runs_only_where_the_registry_trusts_it():
+    """No flag, no code."""
+    trusting = replace(PLAN, trust_remote_code=True)
+    found = ["--trust-remote-code" in LMDEPLOY.launch(plan).argv for plan in (PLAN, trusting)]
+    assert found == [False, True]

@@ -120,3 +120,10 @@ def test_health_may_take_its_seconds() -> None:
     """`/health` generates a token and looks for it once a second."""
     assert SGLANG.health_takes > 1
     assert SGLANG.dead_statuses == frozenset()
+
+
+def test_code_beside_the_weights_runs_only_where_the_registry_trusts_it():
+    """No flag, no code."""
+    trusting = replace(PLAN, trust_remote_code=True)
+    found = ["--trust-remote-code" in SGLANG.launch(plan).argv for plan in (PLAN, trusting)]
+    assert found == [False, True]

@@ -128,3 +128,10 @@ def test_calls_are_vllms() -> None:
     assert (VLLM.health().path, VLLM.warm_up("m").path) == ("/health", "/v1/completions")
     assert VLLM.load_adapter("a", Path("/p")).body == b'{"lora_name":"a","lora_path":"/p"}'
     assert VLLM.unload_adapter("a").body == b'{"lora_name":"a"}'
+
+
+def test_code_beside_the_weights_runs_only_where_the_registry_trusts_it():
+    """No flag, no code."""
+    trusting = replace(PLAN, trust_remote_code=True)
+    found = ["--trust-remote-code" in VLLM.launch(plan).argv for plan in (PLAN, trusting)]
+    assert found == [False, True]
