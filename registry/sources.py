@@ -1,6 +1,7 @@
 """How the sources of weights are written: one grammar a scheme, with the parts that it names. Pure text.
 
-`registry.spec` refuses what does not fit; `engines.weights.source` reads the parts.
+`registry.spec` refuses what does not fit; `engines.weights.source` reads the parts, and the hubs hold the environment's
+tokens to the same rule as the registry's.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ FORMS: Final[Mapping[str, str]] = {
 
 TOKEN_SCHEMES: Final = frozenset({"hf", "modelscope", "https"})
 """Whose servers a `token` may be sent to; S3 has credentials of its own, and http:// would show it to the network."""
+
+
+def is_token(text: str) -> bool:
+    """Whether a header can hold `text` as a token: printable ASCII without blanks, and some of it."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
 def is_path(source: str) -> bool:

@@ -58,8 +58,7 @@ def _source(source: str) -> str:
 
 
 def _token(token: str) -> str:
-    # What a header cannot hold, or would end it.
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
+    if not sources.is_token(token):
         raise ValueError("must be a token without spaces; write ${env:NAME} and set that variable")
     return token
 

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from engines.weights.failures import FetchFailed
 from engines.weights.source import Address
 from engines.weights.transfer.listing import File, Listing, checked, needed, one
 from engines.weights.transfer.refusals import Refusal
 from engines.weights.transfer.web import Web
+from registry import sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,17 @@ class Hub(Protocol):
 
     async def listing(self, wish: Wish, web: Web) -> Listing:
         """Exactly what to fetch. Raises `WeightsFailed`, or `Broken` where another try may help."""
+
+
+def token_of(wish: Wish, environ: Mapping[str, str], variable: str) -> str:
+    """The registry's token, else that of `variable`; empty: none. Raises `FetchFailed`, which does not show it."""
+    token = wish.token or environ.get(variable, "").strip()
+    if token and not sources.is_token(token):
+        raise FetchFailed(
+            f"{wish.address.text}: ${variable} does not hold a token, which is printable ASCII without spaces: set it "
+            "again, or unset it"
+        )
+    return token
 
 
 def listing_of(wish: Wish, revision: str, files: list[File]) -> Listing:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from engines.weights.failures import FetchFailed
-from engines.weights.hubs.hub import Door, Wish, listing_of
+from engines.weights.hubs.hub import Door, Wish, listing_of, token_of
 from engines.weights.transfer.listing import File, Listing
 from engines.weights.transfer.refusals import Refusal
 from engines.weights.transfer.web import Web, shown
@@ -43,10 +43,10 @@ class HuggingFace:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._home: Final = (environ.get("HF_ENDPOINT") or _HOME).rstrip("/")
-        self._token: Final = environ.get("HF_TOKEN", "").strip()
+        self._environ: Final = environ
 
     def door(self, wish: Wish) -> Door:
-        token = wish.token or self._token
+        token = token_of(wish, self._environ, "HF_TOKEN")
         secrets = {"Authorization": f"Bearer {token}"} if token else {}
         page = f"{shown(self._home)}/{wish.address.repository}"
         return Door(self._home, secrets, Refusal(wish.address.text, bool(token), "HF_TOKEN", page))

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from engines.weights.failures import FetchFailed
-from engines.weights.hubs.hub import Door, Wish, listing_of
+from engines.weights.hubs.hub import Door, Wish, listing_of, token_of
 from engines.weights.transfer.listing import File, Listing
 from engines.weights.transfer.refusals import Refusal
 from engines.weights.transfer.web import Web, shown
@@ -47,10 +47,10 @@ class ModelScope:
         domain = environ.get("MODELSCOPE_DOMAIN", "")
         home = environ.get("MODELSCOPE_ENDPOINT") or (f"https://{domain}" if domain else _HOME)
         self._home: Final = home.rstrip("/")
-        self._token: Final = environ.get(_VARIABLE, "").strip()
+        self._environ: Final = environ
 
     def door(self, wish: Wish) -> Door:
-        token = wish.token or self._token
+        token = token_of(wish, self._environ, _VARIABLE)
         secrets = {"Authorization": f"Bearer {token}", "Cookie": f"m_session_id={token}"} if token else {}
         page = f"{shown(self._home)}/models/{wish.address.repository}"
         return Door(self._home, secrets, Refusal(wish.address.text, bool(token), _VARIABLE, page))

@@ -33,15 +33,22 @@ def client() -> httpx.AsyncClient:
 
 def shown(url: str) -> str:
     """`url` as a message may show it: without user, password, query and fragment."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that cannot be read"
+    port = parts.netloc.rpartition("@")[2].rpartition("]")[2].partition(":")[2]
+    return f"{parts.scheme}://{parts.hostname or ''}{f':{port}' if port.isdecimal() else ''}{parts.path}"
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port: who answers."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    """Scheme, host and port: who answers. Raises `FetchFailed` for what is no address."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as fault:
+        raise FetchFailed(f"{shown(url)}: not an address") from fault
+    return parts.scheme, parts.hostname or "", {"https": 443, "http": 80}.get(parts.scheme) if port is None else port
 
 
 class Web:
@@ -105,8 +112,8 @@ class Web:
 def _next(url: str, location: str) -> str:
     try:
         following = urljoin(url, location)
-        scheme = urlsplit(following).scheme
-    except ValueError:
+        scheme, _, _ = origin(following)
+    except (ValueError, FetchFailed):
         scheme = ""
     if not location or scheme not in {"http", "https"}:
         raise FetchFailed(f"{shown(url)}: redirected to nowhere: the server is broken, or this is not its address")
@@ -116,5 +123,10 @@ def _next(url: str, location: str) -> str:
 
 
 def _words(fault: httpx.HTTPError) -> str:
-    kind = type(fault).__name__
-    return f"{fault} ({kind})" if str(fault) else kind
+    """The kind of the fault, and what the system says of it. Its own text may quote a header, or a server."""
+    kind, cause = type(fault).__name__, fault.__cause__
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return f"{cause.strerror} ({kind})"
+        cause = cause.__cause__
+    return kind
