@@ -40,14 +40,14 @@ class Senses:
 
 
 class Memory:
-    """Invariant: `_promised` counts the workers that were let in and have not been measured yet."""
+    """Invariant: `_promised` holds the seats, by number, of workers that were let in and have no memory yet."""
 
     def __init__(self, path: Path, senses: Senses) -> None:
         self._path: Final = path
         self._senses: Final = senses
         self._measures = read(path)
         self._plans: Final[dict[str, Plan]] = {}
-        self._promised: Final[dict[str, int]] = {}
+        self._promised: Final[dict[str, set[int]]] = {}
 
     async def admit(self, name: str, spec: ModelSpec, engine: Engine, prepared: Prepared) -> Prepared:
         """What to start the workers of `name` with, once there is room. Raises `NotAdmitted`.
@@ -68,15 +68,15 @@ class Memory:
         planned = plan(found, asked, place.without(self._claimed(name, asked.device)), own)
         if not planned.fits:
             raise NotAdmitted(f"not enough memory: {planned.reason}")
-        self._plans[name], self._promised[name] = planned, spec.replicas
+        self._plans[name], self._promised[name] = planned, set(range(spec.replicas))
         return replace(prepared, kv_cache=planned.estimate.cache) if asked.device == "cpu" else prepared
 
-    async def settled(self, name: str, pid: int | None) -> None:
-        """A worker of `name` has just made its first token: what it takes is measured and remembered."""
+    async def settled(self, name: str, seat: int, pid: int | None) -> None:
+        """The worker in `seat` has just made its first token: what it takes is measured and remembered."""
+        self.spare(name, seat)
         planned = self._plans.get(name)
         if planned is None or pid is None:
             return
-        self.spare(name)
         measured = await asyncio.to_thread(self._senses.taken, pid, planned.wish.device)
         if measured is None:
             return
@@ -88,10 +88,14 @@ class Memory:
             fresh.write_bytes(msgspec.json.format(msgspec.json.encode(self._measures)))
             fresh.replace(self._path)
 
-    def spare(self, name: str) -> None:
-        """One worker of `name` has all that it will take, or will not be started again."""
-        if self._promised.get(name):
-            self._promised[name] -= 1
+    def owe(self, name: str, seat: int) -> None:
+        """The worker in `seat` is being started, or will be again: its memory is not taken, nor is it free."""
+        if name in self._promised:
+            self._promised[name].add(seat)
+
+    def spare(self, name: str, seat: int) -> None:
+        """The worker in `seat` has all that it will take, or will not be started again."""
+        self._promised.get(name, set()).discard(seat)
 
     def release(self, name: str) -> None:
         """The pool of `name` has ended."""
@@ -100,7 +104,7 @@ class Memory:
 
     def _claimed(self, name: str, device: str) -> list[int]:
         """Bytes that other models' workers will still take, on each device: they were let in and are loading."""
-        others = ((self._plans[other], count) for other, count in self._promised.items() if other != name)
+        others = ((self._plans[other], len(seats)) for other, seats in self._promised.items() if other != name)
         loading = ((each, count * each.wish.parallel) for each, count in others if each.wish.device == device)
         return [each.estimate.total for each, count in loading for _ in range(count)]
 

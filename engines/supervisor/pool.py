@@ -128,7 +128,7 @@ class Pool:
             loading=lambda loading: self._starting(seat, loading),
             served_as=lambda name: house.board.served_as(self._name, name),
             started_in=lambda seconds: house.starts.record(self._name, seconds),
-            settled=lambda pid: house.memory.settled(self._name, pid),
+            settled=lambda pid: house.memory.settled(self._name, seat.number, pid),
             announce=house.announce,
         )
         expected = house.starts.expected(self._name)
@@ -143,8 +143,10 @@ class Pool:
         self._house.board.worker(self._name, seat.number, worker)
         if worker.state is WorkerState.CRASH_LOOP and not self._was_ready:
             self._house.board.loading(self._name, None)  # it is held down: nothing is being loaded any more
+        if worker.state in {WorkerState.STARTING, WorkerState.BACKOFF}:
+            self._house.memory.owe(self._name, seat.number)
         if worker.state is WorkerState.CRASH_LOOP:
-            self._house.memory.spare(self._name)
+            self._house.memory.spare(self._name, seat.number)
         if worker.state is not WorkerState.READY:
             return
         self._house.report(Progress(f"worker {seat.name}", "ready", 1.0))

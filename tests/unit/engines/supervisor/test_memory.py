@@ -60,7 +60,7 @@ async def test_what_was_promised_to_a_loading_model_is_not_given_to_another(tmp_
     await world.admit("first")
     with pytest.raises(NotAdmitted):
         await world.admit("second")
-    await world.memory.settled("first", 1)
+    await world.memory.settled("first", 0, 1)
     assert await world.admit("second")
 
 
@@ -68,7 +68,36 @@ async def test_a_worker_that_is_held_down_needs_no_promise(tmp_path):
     world = World(tmp_path, available=4 * GIB)
     await world.admit("first")
     for name in ("first", "first", "unplanned"):
-        world.memory.spare(name)
+        world.memory.spare(name, 0)
+    assert await world.admit("second")
+
+
+async def test_a_worker_cannot_spare_the_promise_of_another(tmp_path):
+    """It proves itself, crashes, proves itself again, and is held down at last; its neighbour still loads."""
+    world = World(tmp_path, available=7 * GIB)
+    await world.admit("first", SPEC.model_copy(update={"replicas": 2}))
+    for _ in range(2):
+        await world.memory.settled("first", 0, 1)
+    world.memory.spare("first", 0)
+    world.available = 4 * GIB
+    with pytest.raises(NotAdmitted):
+        await world.admit("second")
+    await world.memory.settled("first", 1, 2)
+    assert await world.admit("second")
+
+
+async def test_a_worker_that_starts_again_is_promised_its_memory_again(tmp_path):
+    """What it had is free until it has loaded, and must not be given away meanwhile; told twice it counts once."""
+    world = World(tmp_path, available=7 * GIB)
+    await world.admit("first")
+    await world.memory.settled("first", 0, 1)
+    world.available = 4 * GIB
+    for _ in range(2):
+        world.memory.owe("first", 0)
+    world.memory.owe("unplanned", 0)
+    with pytest.raises(NotAdmitted):
+        await world.admit("second")
+    world.memory.spare("first", 0)
     assert await world.admit("second")
 
 
@@ -82,7 +111,7 @@ async def test_a_pool_that_has_ended_needs_no_promise(tmp_path):
 async def test_a_measurement_outlives_the_supervisor_and_corrects_the_next_plan(tmp_path):
     world = World(tmp_path, taken=4 * GIB)
     await world.admit()
-    await world.memory.settled("m", 1)
+    await world.memory.settled("m", 0, 1)
     (kept,) = read(world.path).values()
     assert kept.measured == 4 * GIB
     world.memory, world.available = world.anew(), 3 * GIB - 1
@@ -94,7 +123,7 @@ async def test_a_measurement_outlives_the_supervisor_and_corrects_the_next_plan(
 async def test_what_was_never_planned_is_not_measured(tmp_path, pid):
     """Workers of somebody else, and those whose weights nothing is known about."""
     world = World(tmp_path)
-    await world.memory.settled("m", pid)
+    await world.memory.settled("m", 0, pid)
     assert not world.path.exists()
 
 
