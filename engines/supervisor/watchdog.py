@@ -8,7 +8,8 @@ looks like a hang.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Final
 
 from engines.engine import MetricNames
@@ -53,16 +54,18 @@ def figures(text: str, names: MetricNames) -> Figures | None:
     return Figures(found[names.running], tuple(found[name] for name in marking))
 
 
-def observe(before: Stall, marks: tuple[float, ...] | None, now: float, *, longest_step: float) -> Stall:
-    """The stall after another look. `marks` None: nothing is in work, or nothing is known.
+def observe(before: Stall, seen: Figures | None, now: float, *, longest_step: float) -> Stall:
+    """The stall after another look. `seen` None: nothing was learnt, so no stall ends, and none grows by that time.
 
     A look that is late counts for `longest_step` seconds at most: if the whole machine stood still, so did the engine.
     """
-    if marks is None:
+    if seen is None:
+        return replace(before, at=now)
+    if seen.running <= 0:
         return Stall()
-    if marks != before.marks:
-        return Stall(marks, now)
-    return Stall(marks, now, before.lasted + min(now - before.at, longest_step))
+    if seen.marks != before.marks:
+        return Stall(seen.marks, now)
+    return Stall(seen.marks, now, before.lasted + min(now - before.at, longest_step))
 
 
 def patience(idle: float | None) -> float | None:
@@ -71,7 +74,9 @@ def patience(idle: float | None) -> float | None:
 
 
 def _number(line: str) -> float:
+    """0 for what is no number: NaN would differ from itself, and so pass for movement."""
     try:
-        return float(line.rpartition(" ")[2])
+        number = float(line.rpartition(" ")[2])
     except ValueError:
         return 0.0
+    return number if math.isfinite(number) else 0.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -69,9 +69,9 @@ class Worker:
         self._life = Life()
         self._placed: Placed | None = None
         self._name = seat.model
+        """What the worker calls the model."""
         self._context = seat.spec.context
         self._fingerprint: Final = fingerprint(seat)
-        """What the worker calls the model."""
         self._since = clock.wall()
         self._changed = clock.now()
         """The same moment, for durations."""
@@ -200,10 +200,10 @@ class Worker:
             return Verdict(good=True)
         text = await self._prober.metrics(placed.url, placed.key, within=within)
         figures = watchdog.figures(text, self._seat.engine.metrics)
-        busy = figures is not None and (figures.running > 0 or await self._owes_a_token(placed))
-        marks = figures.marks if figures and busy else None
+        if figures is not None and figures.running <= 0 and await self._owes_a_token(placed):
+            figures = replace(figures, running=1.0)
         longest_step = 2 * self._pacing.probe_every
-        self._stall = watchdog.observe(self._stall, marks, self._clock.now(), longest_step=longest_step)
+        self._stall = watchdog.observe(self._stall, figures, self._clock.now(), longest_step=longest_step)
         if self._stall.lasted < patience or (await self._token(placed, within=within)).good:
             return Verdict(good=True)
         return Verdict(good=False, reason=f"it hangs: no progress for {self._stall.lasted:.0f} s", dead=True)

@@ -18,11 +18,15 @@ vllm:generation_tokens_total 4.0
 """
 
 
-def watched(*looks: tuple[float, tuple[float, ...] | None]) -> float:
-    """How long nothing has moved after these looks: their times, and what was read."""
+IDLE = Figures(0.0, (1, 1))
+
+
+def watched(*looks: tuple[float, tuple[float, ...] | Figures | None]) -> float:
+    """How long nothing has moved after these looks: their times, and what a busy engine had counted, or was read."""
     stall = Stall()
-    for now, marks in looks:
-        stall = observe(stall, marks, now, longest_step=10.0)
+    for now, seen in looks:
+        read = Figures(1.0, seen) if isinstance(seen, tuple) else seen
+        stall = observe(stall, read, now, longest_step=10.0)
     return stall.lasted
 
 
@@ -41,6 +45,13 @@ def test_a_line_that_is_no_number_is_nothing() -> None:
     assert figures(EXPOSED + "vllm:generation_tokens_total{x} lots\n", VLLM.metrics) == figures(EXPOSED, VLLM.metrics)
 
 
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])
+def test_what_cannot_be_counted_with_is_nothing(value: str) -> None:
+    """NaN differs from itself: a counter that stands on it would seem to move for ever."""
+    text = EXPOSED + f'vllm:generation_tokens_total{{engine="1"}} {value}\n'
+    assert figures(text, VLLM.metrics) == figures(EXPOSED, VLLM.metrics)
+
+
 def test_a_stall_lasts_as_long_as_nothing_moves() -> None:
     assert watched((0, (1, 1)), (5, (1, 1)), (10, (1, 1))) == 10
 
@@ -52,7 +63,15 @@ def test_any_movement_ends_a_stall() -> None:
 
 def test_idleness_is_no_stall() -> None:
     """Counters stand still for hours; the time before the first request counts for nothing."""
-    assert watched((0, (1, 1)), (5, None), (3600, (1, 1)), (3605, (1, 1))) == 5
+    assert watched((0, (1, 1)), (5, IDLE), (3600, (1, 1)), (3605, (1, 1))) == 5
+
+
+def test_a_failed_look_does_not_forget_a_stall() -> None:
+    """An engine that hangs may not answer every time; the seconds up to that look are known by nobody, and dropped."""
+    assert watched((0, (1, 1)), (8, (1, 1)), (13, None)) == 8
+    assert watched((0, (1, 1)), (8, (1, 1)), (13, None), (18, (1, 1))) == 13
+    assert watched((0, (1, 1)), (8, (1, 1)), (13, None), (18, (1, 2))) == 0
+    assert watched((0, None), (5, None), (10, (1, 1)), (15, (1, 1))) == 5
 
 
 def test_time_in_which_nobody_looked_is_not_held_against_the_engine() -> None:
