@@ -1,8 +1,8 @@
 """The way back to a client, behind one seam with two implementations that behave alike.
 
 `AsgiClient` is the portable truth: ASGI's `receive` and `send`. `gateway.wire.WireClient` writes to the connection's
-transport where our uvicorn protocol offers it, and saves a task and an awaited call for every chunk. `api` picks one
-per request; `answers` and `heartbeats` use it.
+transport where our uvicorn protocol offers it, and saves a task and an awaited call for every chunk. `shortcut`
+makes the one, `api.inference` the other; `answers` and `heartbeats` use it.
 """
 
 from __future__ import annotations

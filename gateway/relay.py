@@ -1,7 +1,7 @@
 """THE FLOW: one call → a worker → an answer. The one retry loop of the program lives here.
 
 `api.inference` gives a `Call`; `begin` leases a worker, sends, and waits for the first bytes that may be shown to
-the client; what it returns is an ASGI response that owns the rest. Until then, and only until then, another
+the client; what it returns is an `Answer` that owns the rest. Until then, and only until then, another
 worker may be tried.
 """
 

@@ -52,11 +52,6 @@ class Framer:
         """Whether any byte is held back."""
         return bool(self._pending)
 
-    @property
-    def pending(self) -> bool:
-        """Whether half an event is held back."""
-        return bool(self._pending.strip())
-
 
 def payload(event: bytes) -> bytes:
     """The data of one whole event; empty for a comment or an event without data."""

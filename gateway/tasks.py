@@ -1,6 +1,6 @@
 """The one place that starts a task outside a TaskGroup: a child that a context owns and always ends.
 
-A TaskGroup would do the same at three times the cost, on every request. Used by `api.presence`, `api.heartbeats`.
+A TaskGroup would do the same at three times the cost, on every request. Used by `client` and `heartbeats`.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class Wish(NamedTuple):
 
 
 class Pool:
-    """Invariant: a request waits here only while every worker that it may use is full."""
+    """Invariant: a request waits here only while every worker that it may use is full, or behind others that do."""
 
     def __init__(
         self, model: ModelView, clock: Callable[[], float], chance: Callable[[], float] = random.random

@@ -55,18 +55,6 @@ def test_arbitrary_bytes_are_kept_whole(chunk):
     assert not re.search(rb"\n\n|\r\n\r\n", bytes(framer._pending))
 
 
-def test_half_an_event_is_pending():
-    framer = Framer()
-    framer.feed(b"data: 1\n\ndata")
-    assert framer.pending
-
-
-def test_blank_lines_between_events_are_not_pending():
-    framer = Framer()
-    framer.feed(b"data: 1\n\n\n")
-    assert not framer.pending
-
-
 def test_an_event_without_an_end_is_refused():
     """A worker cannot fill the gateway's memory."""
     framer = Framer()
