@@ -29,7 +29,7 @@ from engines.supervisor.gateways import GATEWAY, Gateways
 from engines.supervisor.leftovers import Leftovers
 from engines.supervisor.memory import Memory, Senses
 from engines.supervisor.pacing import Pacing
-from engines.supervisor.pool import House, Prepare
+from engines.supervisor.pool import Prepare, Shared
 from engines.supervisor.preparation import preparing
 from engines.supervisor.reconcile import Reconciler
 from engines.supervisor.settings import ServeSettings
@@ -123,8 +123,8 @@ class Supervisor:
         self._left.clear()
         async with probe.client() as client:
             control = Control(lambda worker, reason: reconciler.suspect(worker, reason))  # noqa: PLW0108 (bound late)
-            house = self._house(control, probe.Prober(client))
-            reconciler = Reconciler(self._parts.engines, self._launchers(), house, int(self._clock.wall()))
+            shared = self._shared(control, probe.Prober(client))
+            reconciler = Reconciler(self._parts.engines, self._launchers(), shared, int(self._clock.wall()))
             async with control.listening(settings.state) as path:
                 gateways = Gateways(
                     listening,
@@ -148,8 +148,8 @@ class Supervisor:
             await gateways.stop(self._stop.haste)
             pools.cancel()
 
-    def _house(self, control: Control, prober: probe.Prober) -> House:
-        return House(
+    def _shared(self, control: Control, prober: probe.Prober) -> Shared:
+        return Shared(
             board=Board(control.publish),
             prepare=self._parts.prepare(self._settings),
             prober=prober,

@@ -30,7 +30,7 @@ Prepare = Callable[[str, ModelSpec, Report], Awaitable[Prepared]]
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Shared:
     """What all pools share."""
 
     board: Board
@@ -64,13 +64,13 @@ def view(name: str, spec: ModelSpec, created: int) -> ModelView:
 class Pool:
     """Invariant: the board's `loading` is set until the first worker has been ready, and never again."""
 
-    def __init__(self, name: str, spec: ModelSpec, engine: Engine, launcher: Launcher, house: House) -> None:
+    def __init__(self, name: str, spec: ModelSpec, engine: Engine, launcher: Launcher, shared: Shared) -> None:
         self._name: Final = name
         self._spec: Final = spec
         self._engine: Final = engine
         self._launcher: Final = launcher
-        self._house: Final = house
-        self._begun: Final = house.clock.now()
+        self._shared: Final = shared
+        self._begun: Final = shared.clock.now()
         self._was_ready = False
         self._workers: Final[list[Worker]] = []
 
@@ -87,7 +87,7 @@ class Pool:
                 for worker in self._workers:
                     group.create_task(worker.run())
         finally:
-            self._house.memory.release(self._name)
+            self._shared.memory.release(self._name)
 
     def suspect(self, worker_id: str) -> None:
         """Passed on to the worker of this id, if it is one of ours."""
@@ -99,58 +99,58 @@ class Pool:
         failures = 0
         while True:
             try:
-                prepared = await self._house.prepare(self._name, self._spec, self._preparing)
-                return await self._house.memory.admit(self._name, self._spec, self._engine, prepared)
+                prepared = await self._shared.prepare(self._name, self._spec, self._preparing)
+                return await self._shared.memory.admit(self._name, self._spec, self._engine, prepared)
             except PreparationFailed as failed:
                 failures += 1
-                wait = self._house.pacing.prepare_again(failures)
+                wait = self._shared.pacing.prepare_again(failures)
                 await self._put_off("preparation failed, trying again", str(failed), wait)
             except NotAdmitted as refused:
                 failures += 1
-                wait = self._house.pacing.admit_again(failures)
+                wait = self._shared.pacing.admit_again(failures)
                 await self._put_off("not started, trying again", str(refused), wait)
 
     async def _put_off(self, step: str, reason: str, wait: float) -> None:
-        self._house.board.loading(self._name, Loading(step, eta=wait, reason=reason))
-        self._house.announce(ModelFailed(self._name, reason, wait))
+        self._shared.board.loading(self._name, Loading(step, eta=wait, reason=reason))
+        self._shared.announce(ModelFailed(self._name, reason, wait))
         await asyncio.sleep(wait)
 
     def _preparing(self, progress: Progress) -> None:
         fraction = None if progress.fraction is None else round(progress.fraction, 2)
         eta = None if progress.eta is None else round(progress.eta)
-        self._house.board.loading(self._name, Loading(f"{progress.task}: {progress.step}", fraction, eta))
-        self._house.report(progress)
+        self._shared.board.loading(self._name, Loading(f"{progress.task}: {progress.step}", fraction, eta))
+        self._shared.report(progress)
 
     def _worker(self, seat: Seat) -> Worker:
-        house = self._house
+        shared = self._shared
         outlets = Outlets(
             show=lambda worker: self._show(seat, worker),
             loading=lambda loading: self._starting(seat, loading),
-            served_as=lambda name: house.board.served_as(self._name, name),
-            started_in=lambda seconds: house.starts.record(self._name, seconds),
-            settled=lambda pid: house.memory.settled(self._name, seat.number, pid),
-            announce=house.announce,
+            served_as=lambda name: shared.board.served_as(self._name, name),
+            started_in=lambda seconds: shared.starts.record(self._name, seconds),
+            settled=lambda pid: shared.memory.settled(self._name, seat.number, pid),
+            announce=shared.announce,
         )
-        expected = house.starts.expected(self._name)
-        return Worker(seat, self._launcher, house.prober, house.pacing, outlets, house.clock, expected)
+        expected = shared.starts.expected(self._name)
+        return Worker(seat, self._launcher, shared.prober, shared.pacing, outlets, shared.clock, expected)
 
     def _starting(self, seat: Seat, loading: Loading) -> None:
         if not self._was_ready:
-            self._house.board.loading(self._name, loading)
-        self._house.report(Progress(f"worker {seat.name}", loading.step, loading.fraction, loading.eta))
+            self._shared.board.loading(self._name, loading)
+        self._shared.report(Progress(f"worker {seat.name}", loading.step, loading.fraction, loading.eta))
 
     def _show(self, seat: Seat, worker: WorkerView) -> None:
-        self._house.board.worker(self._name, seat.number, worker)
+        self._shared.board.worker(self._name, seat.number, worker)
         if worker.state is WorkerState.CRASH_LOOP and not self._was_ready:
-            self._house.board.loading(self._name, None)  # it is held down: nothing is being loaded any more
+            self._shared.board.loading(self._name, None)  # it is held down: nothing is being loaded any more
         if worker.state in {WorkerState.STARTING, WorkerState.BACKOFF}:
-            self._house.memory.owe(self._name, seat.number)
+            self._shared.memory.owe(self._name, seat.number)
         if worker.state is WorkerState.CRASH_LOOP:
-            self._house.memory.spare(self._name, seat.number)
+            self._shared.memory.spare(self._name, seat.number)
         if worker.state is not WorkerState.READY:
             return
-        self._house.report(Progress(f"worker {seat.name}", "ready", 1.0))
+        self._shared.report(Progress(f"worker {seat.name}", "ready", 1.0))
         if not self._was_ready:
             self._was_ready = True
-            self._house.board.loading(self._name, None)
-            self._house.announce(ModelReady(self._name, self._house.clock.now() - self._begun))
+            self._shared.board.loading(self._name, None)
+            self._shared.announce(ModelReady(self._name, self._shared.clock.now() - self._begun))

@@ -22,9 +22,9 @@ from engines.supervisor.pool import PreparationFailed, Prepare
 from engines.supervisor.settings import ServeSettings
 from engines.weights.architecture import unknown
 from engines.weights.failures import WeightsFailed
-from engines.weights.leases import Leases
 from engines.weights.prepare import Checkpoint, WeightsRequest, requested
 from engines.weights.prepare import prepare as prepare_weights
+from engines.weights.uses import Uses
 from registry.spec import ModelSpec
 
 
@@ -54,7 +54,7 @@ def preparing(
 
     What it prepared stays in the cache as long as this process lives: a pool that drains still reads it.
     """
-    leases = Leases(settings.cache)
+    uses = Uses(settings.cache)
 
     async def prepare(name: str, spec: ModelSpec, report: Report) -> Prepared:
         machine = hardware()
@@ -74,7 +74,7 @@ def preparing(
         if faults:
             raise PreparationFailed("; ".join(faults))
         made, weights = installing.result(), weighing.result()
-        if not leases.take(weights.path):
+        if not uses.take(weights.path):
             raise PreparationFailed(f"{weights.path} was removed from the cache this moment: it is made again")
         loads = partial(unknown, trust_remote_code=spec.trust_remote_code)
         if fault := await asyncio.to_thread(loads, weights.path, spec.engine, made.root):

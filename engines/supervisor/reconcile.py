@@ -9,7 +9,7 @@ from typing import Final
 from engines.engine import Engine
 from engines.launchers.launcher import Launcher
 from engines.supervisor.events import ModelFailed
-from engines.supervisor.pool import House, Pool, view
+from engines.supervisor.pool import Pool, Shared, view
 from registry.changes import AmendPool, Change, RetirePool, StartPool
 from registry.snapshot import Loading
 from registry.spec import ModelSpec
@@ -19,11 +19,11 @@ class Reconciler:
     """Invariant: every name on the board has exactly one pool that runs, or is being started after its predecessor."""
 
     def __init__(
-        self, engines: Mapping[str, Engine], launchers: Mapping[str, Launcher], house: House, created: int
+        self, engines: Mapping[str, Engine], launchers: Mapping[str, Launcher], shared: Shared, created: int
     ) -> None:
         self._engines: Final = engines
         self._launchers: Final = launchers
-        self._house: Final = house
+        self._shared: Final = shared
         self._created: Final = created
         self._pools: Final[dict[str, tuple[Pool, asyncio.Task[None]]]] = {}
 
@@ -38,7 +38,7 @@ class Reconciler:
         retired = {change.name: self._retire(change.name) for change in changes if isinstance(change, RetirePool)}
         for change in changes:
             if isinstance(change, StartPool | AmendPool):
-                self._house.board.put(view(change.name, change.spec, self._created))
+                self._shared.board.put(view(change.name, change.spec, self._created))
             if isinstance(change, StartPool):
                 self._start(change.name, change.spec, retired.get(change.name), group)
 
@@ -50,11 +50,11 @@ class Reconciler:
     def _retire(self, name: str) -> asyncio.Task[None]:
         _, task = self._pools.pop(name)
         task.cancel()
-        self._house.board.drop(name)
+        self._shared.board.drop(name)
         return task
 
     def _start(self, name: str, spec: ModelSpec, before: asyncio.Task[None] | None, group: asyncio.TaskGroup) -> None:
-        pool = Pool(name, spec, self._engines[spec.engine], self._launchers[spec.launcher], self._house)
+        pool = Pool(name, spec, self._engines[spec.engine], self._launchers[spec.launcher], self._shared)
         self._pools[name] = (pool, group.create_task(self._keep(name, pool, before)))
 
     async def _keep(self, name: str, pool: Pool, before: asyncio.Task[None] | None) -> None:
@@ -64,5 +64,5 @@ class Reconciler:
         try:
             await pool.run()
         except Exception as bug:  # noqa: BLE001 (the outermost loop of one model)
-            self._house.board.loading(name, Loading("stopped by a bug of ours", reason=repr(bug)))
-            self._house.announce(ModelFailed(name, f"stopped by a bug of ours: {bug!r}", None))
+            self._shared.board.loading(name, Loading("stopped by a bug of ours", reason=repr(bug)))
+            self._shared.announce(ModelFailed(name, f"stopped by a bug of ours: {bug!r}", None))

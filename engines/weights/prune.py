@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from engines.locking import unless_taken
-from engines.weights.leases import KINDS, use_of
+from engines.weights.uses import KINDS, use_of
 from engines.weights.verify import size_of
 
 _PARTIAL: Final = "partial"
@@ -44,7 +44,7 @@ class Pruned:
     removed: tuple[Entry, ...]
     left: int
     in_use: int
-    """Entries that would have gone, and are leased."""
+    """Entries that would have gone, and are in use."""
 
 
 def octets_in(text: str) -> int:

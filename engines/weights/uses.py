@@ -1,7 +1,7 @@
 """What of the cache is in use: shared locks on `<entry>.use`, which the kernel frees with the process that holds them.
 
-Taken by `prepare` for what it reads and returns; `prune` removes only what nobody has leased. The lock file's time is
-that of the last use.
+Taken by `prepare` for what it reads and returns; `prune` removes only what nobody uses. The lock file's time is that
+of the last use.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Final, Self
 
 KINDS: Final = ("files", "folders", "checkpoints")
-"""Folders of the cache whose entries are leased; `partial` has locks of its own."""
+"""Folders of the cache whose uses are noted here; `partial` has locks of its own."""
 _USE: Final = ".use"
 
 
@@ -30,7 +30,7 @@ def use_of(entry: Path) -> Path:
     return entry.with_name(entry.name + _USE)
 
 
-class Leases:
+class Uses:
     """Invariant: what was taken here is removed by no process of this machine until this is closed."""
 
     def __init__(self, root: Path) -> None:

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from engines.weights.cache import Cache
-from engines.weights.leases import Leases, use_of
 from engines.weights.prune import octets_in, prune
+from engines.weights.uses import Uses, use_of
 
 
 def entry(root, kind, name, used):
@@ -14,8 +14,8 @@ def entry(root, kind, name, used):
     folder = root / kind / name
     folder.mkdir(parents=True)
     (folder / "x").write_bytes(b"x" * 1000)
-    with Leases(root) as leases:
-        leases.take(folder)
+    with Uses(root) as uses:
+        uses.take(folder)
     for path in (folder, use_of(folder)):
         if path.exists():
             os.utime(path, (used, used))
@@ -51,8 +51,8 @@ def test_the_least_recently_used_goes_first_and_no_more_than_must(tmp_path, thre
 
 def test_what_is_in_use_is_never_removed(tmp_path, three):
     """Not even if the limit is missed by it."""
-    with Leases(tmp_path) as leases:
-        assert leases.take(three[0] / "x")
+    with Uses(tmp_path) as uses:
+        assert uses.take(three[0] / "x")
         done = prune(tmp_path, 0)
     assert (done.left, done.in_use) == (1000, 1)
     assert there(three) == [True, False, False]
@@ -60,15 +60,15 @@ def test_what_is_in_use_is_never_removed(tmp_path, three):
 
 def test_a_use_is_a_use_only_while_it_lasts(tmp_path, three):
     """Closed, and it may go."""
-    with Leases(tmp_path) as leases:
-        leases.take(three[0])
+    with Uses(tmp_path) as uses:
+        uses.take(three[0])
     assert prune(tmp_path, 0).left == 0
 
 
 def test_using_a_thing_makes_it_young(tmp_path, three):
     """So that the other one goes."""
-    with Leases(tmp_path) as leases:
-        leases.take(three[0])
+    with Uses(tmp_path) as uses:
+        uses.take(three[0])
     prune(tmp_path, 2000)
     assert there(three) == [True, False, True]
 
@@ -85,9 +85,9 @@ async def test_a_transfer_that_goes_on_is_in_use(tmp_path):
 def test_what_was_removed_a_moment_ago_is_told(tmp_path, three):
     """Whoever found it a moment before must look again."""
     prune(tmp_path, 0)
-    with Leases(tmp_path) as leases:
-        assert not leases.take(three[0])
-        assert leases.take(tmp_path.parent)
+    with Uses(tmp_path) as uses:
+        assert not uses.take(three[0])
+        assert uses.take(tmp_path.parent)
 
 
 def test_what_a_killed_prune_left_goes(tmp_path, three):
