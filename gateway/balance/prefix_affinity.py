@@ -3,7 +3,8 @@
 A worker that has just read a prompt answers the next one that begins like it sooner: its engine kept the keys and
 values. Engines do not tell a gateway what they keep; `PrefixTable` remembers what was sent where, which is nearly the
 same. How much more load the favourite may have is `slack`. A prompt that nobody knows goes to the worker to which its
-first unknown block belongs by rendezvous hashing, among those with little to do: gateways that never talk agree.
+first unknown block belongs by rendezvous hashing, among those that are not busier than others and were not given more
+to read than others: their caches fill alike, and gateways that never talk mostly agree.
 """
 
 from __future__ import annotations
@@ -20,17 +21,22 @@ from gateway.balance.prefix_table import PrefixTable
 
 WORTH: Final = 512
 """Bytes of cached prompt that are worth waiting behind one more request."""
-MOST_SLACK: Final = 4.0
+MOST_SLACK: Final = 8.0
 """Requests more than the least loaded that a favourite may have, whatever it has cached …"""
-PROPORTION: Final = 1.25
+PROPORTION: Final = 1.5
 """… on top of this many times the least load."""
 HALF_LIFE: Final = 300.0
 """Seconds after which what was sent to a worker counts half: by then much else has passed through its cache."""
 LEAST_SHARE: Final = 4
 """A match of less than one part in so many is a common opening, not a common prompt: it decides nothing, else every
 request would run after the one worker that saw the first."""
-NEARLY: Final = 1.0
-"""Requests more than the least loaded that the owner of an unknown prompt may have."""
+NEARLY: Final = 4.0
+"""Requests more than the least loaded that a worker may have to be given an unknown prompt."""
+MARGIN: Final = 0.5
+"""How much more than others it may have been given to read before, as a share of this prompt: what is new has to be
+spread over all caches, and spread alike by gateways that never talk."""
+RECENT: Final = 1024.0
+"""Blocks that a worker was given, above which all that was given counts half."""
 _ODD: Final = 0x9E3779B97F4A7C15
 _WORD: Final = (1 << 64) - 1
 
@@ -41,6 +47,8 @@ class PrefixAffinity:
     def __init__(self, chance: Callable[[], float]) -> None:
         self._table: Final = PrefixTable()
         self._least: Final = LeastLoaded(chance)
+        self._given: Final[dict[str, float]] = {}
+        """Blocks that each worker was given to read anew, the older ones for less."""
 
     def choose(self, loads: Mapping[str, float], prefix: Prefix, now: float) -> Choice:
         """The worker with the longest fresh match that is not too loaded, else one with little to do."""
@@ -49,10 +57,20 @@ class PrefixAffinity:
             return self._least.choose(loads, prefix, now)
         choice = self._by_match(loads, blocks, now)
         self._table.sent(blocks, choice.worker, now)
+        if choice.matched < len(blocks):
+            self._gave(choice.worker, len(blocks) - choice.matched)
         return choice
 
     def gone(self, worker: str) -> None:
         self._table.gone(worker)
+        self._given.pop(worker, None)
+
+    def _gave(self, worker: str, blocks: int) -> None:
+        given = self._given
+        given[worker] = given.get(worker, 0.0) + blocks
+        if given[worker] > RECENT:
+            for each in given:
+                given[each] /= 2
 
     def _by_match(self, loads: Mapping[str, float], blocks: tuple[int, ...], now: float) -> Choice:
         """From the longest match to the shortest that counts: the first whose holder may have one more request."""
@@ -76,8 +94,18 @@ class PrefixAffinity:
                 favourite = fit[0] if len(fit) == 1 else min(fit, key=loads.__getitem__)
                 return Choice(favourite, reason or Reason.LONGEST_PREFIX, len(loads), depth, len(blocks))
             reason = reason or _why_not(holders, loads)
-        worker = _owner(loads, least, blocks[min(known, len(blocks) - 1)])
+        worker = self._owner(loads, least, blocks, blocks[min(known, len(blocks) - 1)])
         return Choice(worker, reason or Reason.NEW_PREFIX, len(loads), 0, len(blocks))
+
+    def _owner(self, loads: Mapping[str, float], least: float, blocks: tuple[int, ...], block: int) -> str:
+        """Rendezvous hashing with bounds: the same for the same block in every gateway, and for most blocks when
+        workers come or go, but nobody who is busy or has been given more than others.
+        """
+        near = [worker for worker, load in loads.items() if load <= least + NEARLY]
+        given = self._given
+        enough = min(given.get(worker, 0.0) for worker in near) + MARGIN * len(blocks)
+        near = [worker for worker in near if given.get(worker, 0.0) <= enough]
+        return near[0] if len(near) == 1 else max(near, key=lambda worker: _lot(worker, block))
 
 
 def _why_not(holders: list[tuple[str, float]], loads: Mapping[str, float]) -> Reason:
@@ -88,12 +116,6 @@ def _why_not(holders: list[tuple[str, float]], loads: Mapping[str, float]) -> Re
 def slack(depth: int, age: float) -> float:
     """Requests that a worker may have more than the least loaded, if it got `depth` blocks `age` seconds ago."""
     return min(MOST_SLACK, BOUNDS[depth] / WORTH) * exp2(-age / HALF_LIFE)
-
-
-def _owner(loads: Mapping[str, float], least: float, block: int) -> str:
-    """Rendezvous hashing: the same for the same block in every gateway, and for most blocks when workers come or go."""
-    near = [worker for worker, load in loads.items() if load <= least + NEARLY]
-    return near[0] if len(near) == 1 else max(near, key=lambda worker: _lot(worker, block))
 
 
 def _lot(worker: str, block: int) -> int:

@@ -10,7 +10,7 @@ import pytest
 from gateway.balance.policies import POLICIES
 from gateway.balance.policy import Reason
 from gateway.balance.prefix import BOUNDS, NO_PREFIX, Prefix
-from gateway.balance.prefix_affinity import HALF_LIFE, MOST_SLACK, slack
+from gateway.balance.prefix_affinity import HALF_LIFE, MOST_SLACK, PROPORTION, slack
 from gateway.balance.prefix_table import CAP, EXPIRES
 
 IDLE = {"a": 1.0, "b": 1.0}
@@ -65,7 +65,7 @@ def test_a_short_common_opening_decides_nothing():
 
 def test_a_longer_match_may_wait_longer_and_an_old_one_less():
     fresh = [slack(depth, 0.0) for depth in range(len(BOUNDS))]
-    assert (fresh, max(fresh), slack(8, HALF_LIFE)) == (sorted(fresh), MOST_SLACK, MOST_SLACK / 2)
+    assert (fresh, max(fresh), slack(32, HALF_LIFE)) == (sorted(fresh), MOST_SLACK, MOST_SLACK / 2)
 
 
 def test_what_is_too_old_draws_nobody():
@@ -90,6 +90,22 @@ def test_gateways_that_never_talk_agree_on_prompts_that_none_has_seen():
     loads = {f"w{number}": 1.0 for number in range(7)}
     where = [[affinity().choose(loads, prompt(f"{text}" * 2000), 0.0).worker for text in range(200)] for _ in range(2)]
     assert (where[0] == where[1], min(Counter(where[0]).values()) >= 10) == (True, True)
+
+
+def test_new_prompts_are_spread_over_all_caches():
+    """Hashing alone would give one of two workers five of eight prompts, and its cache would hold them no more."""
+    policy, went = affinity(), Counter()
+    for number in range(8):
+        went[policy.choose(IDLE, prompt(f"{number}" * 3000), 0.0).worker] += 1
+    assert went == {"a": 4, "b": 4}
+
+
+def test_a_newcomer_is_given_new_prompts_until_it_has_as_many():
+    policy = affinity()
+    for number in range(20):
+        policy.choose(IDLE, prompt(f"{number} " * 1000), 0.0)
+    went = [policy.choose(IDLE | {"c": 1.0}, prompt(f"{number} " * 1000), 0.0).worker for number in range(20, 30)]
+    assert went.count("c") >= 9
 
 
 def test_most_prompts_stay_where_they_belong_when_a_worker_leaves():
@@ -120,7 +136,7 @@ def test_nobody_starves_behind_a_prefix_that_everyone_shares():
     policy, loads = affinity(), {f"w{number}": 1.0 for number in range(4)}
     for _ in range(100):
         loads[policy.choose(loads, prompt("x" * 9000), 0.0).worker] += 1
-    assert max(loads.values()) <= min(loads.values()) * 1.25 + MOST_SLACK + 1
+    assert max(loads.values()) <= min(loads.values()) * PROPORTION + MOST_SLACK + 1
 
 
 def test_adversarial_prompts_cost_bounded_memory():
