@@ -94,6 +94,8 @@ class PrefixAffinity:
                 favourite = fit[0] if len(fit) == 1 else min(fit, key=loads.__getitem__)
                 return Choice(favourite, reason or Reason.LONGEST_PREFIX, len(loads), depth, len(blocks))
             reason = reason or _why_not(holders, loads)
+        if reason is Reason.FAVOURITE_OVERLOADED:
+            return Choice(min(loads, key=loads.__getitem__), reason, len(loads), 0, len(blocks))
         worker = self._owner(loads, least, blocks, blocks[min(known, len(blocks) - 1)])
         return Choice(worker, reason or Reason.NEW_PREFIX, len(loads), 0, len(blocks))
 

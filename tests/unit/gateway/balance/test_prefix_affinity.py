@@ -49,6 +49,14 @@ def test_a_favourite_with_too_much_to_do_is_passed_over_and_the_next_prompt_has_
     assert (back.worker, back.reason) == (first, Reason.LONGEST_PREFIX)
 
 
+def test_a_favourite_that_was_passed_over_is_not_taken_after_all():
+    """A short match is worth little waiting, but more load than that would still make an owner of a new prompt."""
+    policy = affinity()
+    first = policy.choose(IDLE, prompt("x" * 270), 0.0).worker
+    passed = policy.choose(busy(first, 4.0), prompt("x" * 270), 0.0)
+    assert (passed.worker, passed.reason) == (other(first), Reason.FAVOURITE_OVERLOADED)
+
+
 def test_a_favourite_that_cannot_take_it_is_named_as_the_reason():
     policy = affinity()
     first = policy.choose(IDLE, prompt("x" * 3000), 0.0).worker
