@@ -117,6 +117,3 @@ class Cycle:
         if not self.keep_alive:
             self._transport.close()
         self._line.on_response_complete()
-
-    def cut(self) -> None:
-        self._transport.abort()

@@ -15,7 +15,9 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from gateway.client import WRITE_STALL
 from gateway.cycle import Cycle
+from gateway.deadline import Deadline
 from gateway.errors import GatewayError, HeadersTooLarge, InvalidRequest
 from gateway.shortcut import Shortcut
 
@@ -52,12 +54,8 @@ class Protocol(HttpToolsProtocol):
     """Whether a body is being received."""
     _body_began = 0.0
     _body_bytes = 0
-    _due: float | None = None
-    """When what is incomplete must be complete, or an idle connection is closed."""
-    _alarm: asyncio.TimerHandle | None = None
-    """One timer, moved by an assignment to `_due`: a request costs none."""
-    _rings = 0.0
-    """When it rings."""
+    _stall: asyncio.TimerHandle | None = None
+    """Set while the client takes less than it was sent."""
     _idle = False
     """Whether the connection waits for its next request."""
     _ahead: Sequence[RequestResponseCycle | Cycle] = ()
@@ -68,10 +66,12 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, shortcut: Shortcut | None, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self._shortcut: Final = shortcut if _KNOWN else None
+        self._deadline: Final = Deadline(self.loop, self._too_late)
+        """When what is incomplete must be complete, or an idle connection is closed."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        self._expect_within(HEADER_SECONDS)
+        self._deadline.within(HEADER_SECONDS)
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family in _TCP:
             # Without it a slow reader's socket takes megabytes before it says that it is full.
@@ -84,7 +84,7 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes += self._fresh
         if self._idle:
             self._idle = False
-            self._due = None
+            self._deadline.at = None
         self._parse(data)
         if (self._head_bytes or self._in_body) and not self.transport.is_closing():
             self._incomplete()
@@ -116,13 +116,13 @@ class Protocol(HttpToolsProtocol):
         if self._in_body:
             self._body_bytes += self._fresh
             self._head_bytes = 0
-            if self._due is None:
+            if self._deadline.at is None:
                 self._body_began, self._body_bytes = self.loop.time(), 0
-                self._expect_within(BODY_SECONDS)
+                self._deadline.within(BODY_SECONDS)
         elif self._head_bytes > HEADER_BYTES:
             self._refuse(HeadersTooLarge(f"The headers are longer than {HEADER_BYTES} bytes."))
-        elif self._due is None and not self._owes:
-            self._expect_within(HEADER_SECONDS)
+        elif self._deadline.at is None and not self._owes:
+            self._deadline.within(HEADER_SECONDS)
 
     @property
     def _owes(self) -> bool:
@@ -130,24 +130,8 @@ class Protocol(HttpToolsProtocol):
         cycle: RequestResponseCycle | Cycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
 
-    def _expect_within(self, seconds: float) -> None:
-        self._due = due = self.loop.time() + seconds
-        if self._alarm is None or self._rings > due:
-            self._set_alarm(due)
-
-    def _set_alarm(self, due: float) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._rings = due
-        self._alarm = self.loop.call_at(due, self._ring)
-
-    def _ring(self) -> None:
-        self._alarm = None
-        if self._due is None:
-            return
-        if self.loop.time() < self._due:
-            self._set_alarm(self._due)
-        elif self._idle:
+    def _too_late(self) -> None:
+        if self._idle:
             self.timeout_keep_alive_handler()
         else:
             self._too_slow()
@@ -156,9 +140,9 @@ class Protocol(HttpToolsProtocol):
         if self._in_body:
             if self.flow.read_paused:  # it is we who make it wait
                 self._body_began = self.loop.time()
-            self._due = due = self._body_began + BODY_SECONDS + self._body_bytes / BODY_RATE
-            if self.loop.time() < due:
-                self._set_alarm(due)
+            left = self._body_began + BODY_SECONDS + self._body_bytes / BODY_RATE - self.loop.time()
+            if left > 0:
+                self._deadline.within(left)
                 return
         elif self._owes:
             return
@@ -172,7 +156,7 @@ class Protocol(HttpToolsProtocol):
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        self._due = None
+        self._deadline.at = None
         if len(self.headers) > HEADER_COUNT or self._headers_too_long():
             self._refuse(HeadersTooLarge(f"At most {HEADER_COUNT} headers of {HEADER_BYTES} bytes in all are read."))
             raise ValueError  # for the parser, which must not go on to the body
@@ -225,7 +209,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if self.parser.should_upgrade():
             return
-        self._due = None
+        self._deadline.at = None
         self._in_body = False
         self._head_bytes = 0
         cycle: RequestResponseCycle | Cycle = self.cycle
@@ -245,29 +229,43 @@ class Protocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         self.flow.resume_reading()
         self._idle = True
-        self._expect_within(self.timeout_keep_alive)
+        self._deadline.within(self.timeout_keep_alive)
 
     def connection_lost(self, exc: Exception | None) -> None:
         for ahead in self._ahead:  # uvicorn tells only the last one
             ahead.disconnected = not ahead.response_complete
             ahead.message_event.set()
         super().connection_lost(exc)
-        self._due = None
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._deadline.close()
+        self._unstall()
         for cycle in (*self._ahead, self.cycle):
-            if isinstance(cycle, Cycle) and cycle.lost is not None:
-                cycle.lost()
+            if isinstance(cycle, Cycle):
+                self._leave(cycle)
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        if self._stall is None:
+            self._stall = self.loop.call_later(WRITE_STALL, self.transport.abort)
         if self.full is not None:
             self.full()
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._unstall()
         if self.drained is not None:
             self.drained()
+
+    def _leave(self, cycle: Cycle) -> None:
+        """The client is gone: whoever works for it hears of it; what was never whole is settled here."""
+        if cycle.lost is not None:
+            cycle.lost()
+        elif cycle.more_body and self._shortcut is not None:
+            self._shortcut.abandon(cycle.scope)
+
+    def _unstall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     def send_400_response(self, msg: str) -> None:
         if not self._deaf:  # else it was refused with a better word already
@@ -276,7 +274,7 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, error: GatewayError) -> None:
         """Answer what is no request, once everything that was one is answered."""
         self._deaf = True
-        self._due = None
+        self._deadline.at = None
         cycle: RequestResponseCycle | Cycle | None = self.cycle
         if cycle is not None and not cycle.response_complete:
             if not cycle.more_body:

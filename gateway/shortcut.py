@@ -40,6 +40,10 @@ class Shortcut:
         self._door.open(scope).operation = operation.name
         return operation
 
+    def abandon(self, scope: Scope) -> None:
+        """Its client left before it was whole: nobody will serve it."""
+        self._door.abandon(scope["exchange"])
+
     def serve(self, operation: Operation, scope: Scope, body: bytes, wire: Wire) -> Coroutine[Any, Any, None]:
         """The work of answering it. Raises nothing."""
         exchange = scope["exchange"]

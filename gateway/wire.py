@@ -11,8 +11,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from gateway.asgi import Headers
-from gateway.client import WRITE_STALL, Source, Step, chunk_of
-from gateway.errors import ClientGone
+from gateway.client import Source, Step, chunk_of
 from gateway.exchange import Exchange
 
 
@@ -44,9 +43,6 @@ class Wire(Protocol):
 
     def close(self) -> None:
         """The response is complete: the connection serves its next request."""
-
-    def cut(self) -> None:
-        """Give the connection up."""
 
 
 class WireClient:
@@ -108,14 +104,14 @@ class _Pouring:
         self._step: Final = step
         self._reframed: Final = step.reframed
         self._write: Final = wire.write
-        self._loop: Final = asyncio.get_running_loop()
-        self._stall: asyncio.TimerHandle | None = None
+        self._held = False
         self._over = False
-        self.done: Final[asyncio.Future[None]] = self._loop.create_future()
+        self.done: Final[asyncio.Future[None]] = asyncio.get_running_loop().create_future()
         if step.over:
             self._finish(None)
             return
         wire.on_full(self._full)
+        wire.on_drained(self._drained)
         source.flow(self)
         if wire.full:
             self._full()
@@ -144,30 +140,20 @@ class _Pouring:
         self._finish(fault)
 
     def _full(self) -> None:
-        if self._stall is None and not self._over:
+        if not self._held and not self._over:
+            self._held = True
             self._source.hold()
-            self._stall = self._loop.call_later(WRITE_STALL, self._stalled)
-            self._wire.on_drained(self._drained)
 
     def _drained(self) -> None:
-        self._unstall()
-        self._source.go_on()
-
-    def _stalled(self) -> None:
-        self._wire.cut()
-        self._finish(ClientGone("The client stopped reading."))
-
-    def _unstall(self) -> None:
-        if self._stall is not None:
-            self._stall.cancel()
-            self._stall = None
-            self._wire.on_drained(None)
+        if self._held and not self._over:
+            self._held = False
+            self._source.go_on()
 
     def stop(self) -> None:
         """Want nothing more of the wire, whose next request has its own wishes."""
         self._over = True
-        self._unstall()
         self._wire.on_full(None)
+        self._wire.on_drained(None)
 
     def _finish(self, fault: Exception | None) -> None:
         self.stop()

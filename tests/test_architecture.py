@@ -91,7 +91,15 @@ LAYERS: Final = (
     ("gateway.exchange",),
     ("gateway.reading",),
     ("gateway.operations",),
-    ("gateway.errors", "gateway.settings", "gateway.sse", "gateway.asgi", "gateway.tasks", "gateway.lines"),
+    (
+        "gateway.errors",
+        "gateway.settings",
+        "gateway.sse",
+        "gateway.asgi",
+        "gateway.tasks",
+        "gateway.lines",
+        "gateway.deadline",
+    ),
 )
 """A gateway module imports only from layers below its own, or from its own folder."""
 

@@ -22,6 +22,8 @@ from gateway.passages import Passages
 
 _LOG: Final = logging.getLogger("enginehouse.gateway")
 
+_GONE: Final = (499, "client_gone")
+
 Check = Callable[[Scope], None]
 """Raises `GatewayError` for a request that must not come in; looks at its path and headers only."""
 
@@ -45,13 +47,18 @@ class Door:
         for check in self._checks:
             check(scope)
 
+    def abandon(self, exchange: Exchange) -> None:
+        """Settle a request whose client left before anybody attended to it."""
+        exchange.status, exchange.code = _GONE
+        self._log.settle(exchange)
+
     async def attend(self, exchange: Exchange, client: Client, work: Awaitable[None]) -> None:
         """`work`, and what is left to say to `client` if it fails. Raises nothing: a broken answer stays broken."""
         self._passages.begin(exchange)
         try:
             await work
         except ClientGone:
-            exchange.status, exchange.code = 499, "client_gone"
+            exchange.status, exchange.code = _GONE
         except GatewayError as error:
             await _tell(error, exchange, client)
         except asyncio.CancelledError:  # the drain's deadline: the task ends here anyway

@@ -233,9 +233,12 @@ class Pool:
 
     def _return_of(self, candidates: tuple[Worker, ...]) -> None:
         """Look at the queue again when the first of the workers that are out may be tried."""
-        returns = [worker.breaker.out_until for worker in candidates if worker.breaker.out_until is not None]
+        now = self._clock()
+        # Who may be tried already and is full is waited for like any other: its next release serves the queue.
+        outs = (worker.breaker.out_until for worker in candidates)
+        returns = [out for out in outs if out is not None and out > now]
         if returns and (self._alarm is None or self._alarm.cancelled()):
-            self._alarm = asyncio.get_running_loop().call_later(max(0.0, min(returns) - self._clock()), self._ring)
+            self._alarm = asyncio.get_running_loop().call_later(min(returns) - now, self._ring)
 
     def _ring(self) -> None:
         self._alarm = None

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, cast
 
+from gateway.deadline import Deadline
 from gateway.upstream.faults import PeerClosed, ProtocolBroken, Silent, UpstreamError
 from gateway.upstream.response import BadResponse, Response, whole_chunk
 
@@ -54,8 +55,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._fault: UpstreamError | None = None
         self._paused = False
-        self._deadline: float | None = None
-        self._alarm: asyncio.TimerHandle | None = None
+        self._deadline: Final = Deadline(loop, self._too_late)
         self._flow: Flow | None = None
         self._last: float = math.inf
         """When a flow must have ended."""
@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
             if self._paused:
                 self._resume()
             await self._arrival()
-        self._deadline = None  # until the next read, it is the client who is waited for
+        self._deadline.at = None  # until the next read, it is the client who is waited for
         taken = response.take()
         if self._paused:
             self._resume()
@@ -98,22 +98,20 @@ class Connection(asyncio.Protocol):
     def flow(self, flow: Flow) -> None:
         """Push the rest of the body to `flow`."""
         self._flow = flow
-        response = cast("Response", self._response)
-        if response.chunks or response.complete:
-            self._push(response, flow)
-        if self._flow is not flow:
-            return
-        if self._fault is not None:
-            flow.broke(self._fault)
-            return
         self._last = math.inf if flow.left is None else self._loop.time() + flow.left
         self._expect_more(flow)
         if self._paused:
             self._resume()
+        # Last, since whoever takes it may hold the flow, or leave it.
+        response = cast("Response", self._response)
+        if response.chunks or response.complete:
+            self._push(response, flow)
+        if self._flow is flow and self._fault is not None:
+            flow.broke(self._fault)
 
     def hold(self) -> None:
         """Pause the worker's socket, without a limit on its silence."""
-        self._deadline = None
+        self._deadline.at = None
         if not self._paused and self._transport is not None:
             self._transport.pause_reading()
             self._paused = True
@@ -162,7 +160,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close now, whatever is under way."""
-        self._silence()
+        self._deadline.close()
         if self._transport is not None:
             self._transport.abort()
             self._transport = None
@@ -181,7 +179,7 @@ class Connection(asyncio.Protocol):
             # Nearly every read of a stream: the parser stands between two chunks before it, and would after it.
             if flow.idle is not None and not self._paused:
                 due = self._loop.time() + flow.idle
-                self._deadline = min(self._last, due)
+                self._deadline.at = min(self._last, due)
             return
         response = self._response
         if response is None:
@@ -261,35 +259,19 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.resume_reading()
 
-    # ---- the deadline: one timer a connection, moved by an assignment, so that a chunk costs no timer
+    # ---- the deadline
 
     def _expect_within(self, seconds: float | None) -> None:
         if seconds is None:
-            self._deadline = None
-            return
-        self._deadline = self._loop.time() + seconds
-        if self._alarm is None or self._alarm.when() > self._deadline:
-            if self._alarm is not None:
-                self._alarm.cancel()
-            self._alarm = self._loop.call_at(self._deadline, self._ring)
+            self._deadline.at = None
+        else:
+            self._deadline.within(seconds)
 
     def _expect_more(self, flow: Flow) -> None:
         left = self._last - self._loop.time()
         idle = left if flow.idle is None else min(flow.idle, left)
         self._expect_within(None if idle == math.inf else idle)
 
-    def _silence(self) -> None:
-        self._deadline = None
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-
-    def _ring(self) -> None:
-        self._alarm = None
-        if self._deadline is None:
-            return
-        if self._loop.time() < self._deadline:
-            self._alarm = self._loop.call_at(self._deadline, self._ring)
-            return
+    def _too_late(self) -> None:
         answered = self._response is not None and self._response.begun
         self._fail(Silent("the worker sent nothing in time", answered=answered))

@@ -310,6 +310,9 @@ class Wire(asyncio.Transport):
     def abort(self):
         self.aborted = True
 
+    def close(self):
+        self.abort()
+
     def is_closing(self):
         return self.aborted
 

@@ -122,17 +122,6 @@ async def test_a_full_wire_holds_the_worker_until_it_drains():
 
 
 @jumping
-async def test_a_wire_that_stays_full_is_cut():
-    """Fault 15: a reader that never reads is cut at the limit."""
-    client, socket, _ = wired()
-    await client.start([])
-    socket.full = True
-    with pytest.raises(ClientGone):
-        await client.pour(Body(b"one", b"two"), Pass())
-    assert (socket.ends, asyncio.get_running_loop().time()) == (["cut"], pytest.approx(WRITE_STALL))
-
-
-@jumping
 async def test_a_send_that_takes_too_long_is_a_client_that_left():
     async def stuck(message):
         if message["type"] == "http.response.body":

@@ -269,3 +269,18 @@ async def test_a_worker_that_gets_its_address_late_is_another_worker():
     pool.update(model_view(worker_view("a", port=2)))
     after = await pool.lease()
     assert before.worker is not after.worker
+
+
+@pytest.mark.parametrize("workers", [TWO, (ONE,)])
+async def test_a_full_worker_whose_time_out_is_over_is_waited_for_without_a_timer(workers):
+    """It may be tried and has no room: looking again at once, and again, would take all of the gateway's time."""
+    clock = Clock()
+    pool = pool_of(*workers, clock=clock)
+    leases = [await pool.lease() for _ in workers]
+    leases[0].worker.breaker.rests(clock.now + 1.0)
+    clock.now += 2.0
+    waiting = soon(pool)
+    await turns()
+    assert (waiting.done(), pool._alarm) == (False, None)
+    leases[0].release()
+    assert (await waiting).worker.id == "a"

@@ -149,3 +149,14 @@ async def test_a_taker_that_left_at_the_last_piece_gives_the_connection_back():
     connection.data_received(PIECE + END)
     await turns()
     assert (kept, connection.idle) == ([connection], True)
+
+
+async def test_a_taker_that_holds_at_the_first_piece_is_held():
+    """Its client is full of it: nothing more is read for it, and the worker is not blamed for the silence."""
+    taker = Taker()
+    connection, wire = Connection(asyncio.get_running_loop()), Wire()
+    connection.connection_made(wire)
+    asyncio.get_running_loop().call_soon(connection.data_received, STREAM)
+    await connection.begin(b"x", b"", None)
+    connection.flow(into(lambda piece: (taker.pieces.append(piece), connection.hold()), taker.faults.append))
+    assert (taker.pieces, wire.paused, connection._deadline.at) == ([b"data"], True, None)
