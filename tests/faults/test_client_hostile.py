@@ -75,7 +75,7 @@ BEHIND = {
 async def test_a_bad_request_does_not_spoil_the_answer_before_it(pair: Pair, wire: bytes, stream: object):
     """Nothing is written into an answer that is under way, and it is not lost; then the connection closes."""
     for together in (True, False):
-        good = request(stream=bool(stream), seed=6, itl=0.03)
+        good = request(stream=bool(stream), seed=6, itl=0.01 if together else 0.1)
         async with calling(pair.port, good + wire if together else good) as conversation:
             if not together:
                 await eventually(lambda: pair.gateway.metric("enginehouse_inflight_requests") == 1)
