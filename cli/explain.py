@@ -18,7 +18,9 @@ from rich.text import Text
 
 from cli.folders import STATE, JsonOption, StateOption
 from cli.mistake import Mistake
+from cli.status import snapshots
 from engines.supervisor.address import locate
+from registry.snapshot import Snapshot
 
 WIDTH: Final = 40
 """Characters of the whole request in the waterfall."""
@@ -41,7 +43,7 @@ _ENDS: Final = {
     "drain": "ended by the gateway's stopping",
 }
 _TRIES: Final = 16
-"""Connections for each gateway process that there is: which of them takes one is chance."""
+"""Connections for each gateway process that there is, where there are several: which of them takes one is chance."""
 
 _LINES: Final = 5
 """Of one log that are shown, at most: many ids may begin alike."""
@@ -57,14 +59,19 @@ def explain(
     where = url or locate(state)
     if where is None:
         raise Mistake(f"not running: no house serves from the state folder {state}; or name one by --url", exit_code=1)
-    logs = sorted((state / "logs").glob("gateway-*.log"))
-    answer = ask(where.rstrip("/"), request_id, os.environ, tries=_TRIES * len(logs) if len(logs) > 1 else 1)
+    connections = _TRIES if url else tries(next(snapshots(state), None))
+    answer = ask(where.rstrip("/"), request_id, os.environ, tries=connections)
     if answer.status_code != httpx.codes.OK:
-        raise Mistake("\n".join([_refusal(answer), *found_in(logs, request_id)]), exit_code=1)
+        raise Mistake("\n".join([_refusal(answer), *found_in(logs_of(state, url), request_id)]), exit_code=1)
     if as_json:
         typer.echo(answer.text)
     else:
         Console().print(view(answer.json()))
+
+
+def tries(house: Snapshot | None) -> int:
+    """Connections after which each gateway of `house` has very likely been asked; None: it is just ending."""
+    return _TRIES * house.gateways if house and house.gateways > 1 else 1
 
 
 def ask(url: str, request_id: str, env: Mapping[str, str], *, tries: int) -> httpx.Response:
@@ -90,6 +97,11 @@ def _refusal(answer: httpx.Response) -> str:
     if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         return f"{said} Set ENGINEHOUSE_ADMIN_KEY to the admin key."
     return str(said)
+
+
+def logs_of(state: Path, url: str | None) -> list[Path]:
+    """The logs of the house of a state folder; none of a gateway at `url`, which may be anybody's."""
+    return [] if url else sorted((state / "logs").glob("gateway-*.log"))
 
 
 def found_in(logs: list[Path], request_id: str) -> Iterator[str]:

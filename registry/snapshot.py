@@ -111,6 +111,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     models: tuple[ModelView, ...] = ()
     reload_error: str = ""
     """Why the last edit of the registry file was refused; empty: it was taken."""
+    gateways: int = 1
+    """Gateway processes that share the public port."""
 
 
 class Target(msgspec.Struct, frozen=True):

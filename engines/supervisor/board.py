@@ -16,10 +16,12 @@ from registry.snapshot import Loading, ModelView, Snapshot, WorkerState, WorkerV
 class Board:
     """Invariant: the last published snapshot is the present; revisions grow by one."""
 
-    def __init__(self, publish: Callable[[Snapshot], None], models: tuple[ModelView, ...] = ()) -> None:
+    def __init__(
+        self, publish: Callable[[Snapshot], None], models: tuple[ModelView, ...] = (), *, gateways: int = 1
+    ) -> None:
         self._publish: Final = publish
         self._models: dict[str, ModelView] = {model.name: model for model in models}
-        self.snapshot = Snapshot(1, models)
+        self.snapshot = Snapshot(1, models, gateways=gateways)
         publish(self.snapshot)
 
     def put(self, model: ModelView) -> None:
@@ -70,5 +72,7 @@ class Board:
         self._change()
 
     def _change(self) -> None:
-        self.snapshot = Snapshot(self.snapshot.revision + 1, tuple(self._models.values()))
+        self.snapshot = msgspec.structs.replace(
+            self.snapshot, revision=self.snapshot.revision + 1, models=tuple(self._models.values())
+        )
         self._publish(self.snapshot)

@@ -150,7 +150,7 @@ class Supervisor:
 
     def _shared(self, control: Control, prober: probe.Prober) -> Shared:
         return Shared(
-            board=Board(control.publish),
+            board=Board(control.publish, gateways=self._settings.gateways),
             prepare=self._parts.prepare(self._settings),
             prober=prober,
             pacing=self._parts.pacing,

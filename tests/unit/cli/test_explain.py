@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from cli.__main__ import main
-from cli.explain import WIDTH, bar, found_in, view
+from cli.explain import WIDTH, bar, found_in, logs_of, tries, view
+from registry.snapshot import Snapshot
 
 TOLD = {
     "request_id": "req_[red]1",
@@ -98,6 +99,21 @@ def test_the_logs_remember_longer(tmp_path):
     assert list(found_in([log], "req_1")) == [f"gateway-0.log: {line}"]
     assert list(found_in([log], "req")) == [f"gateway-0.log: {line}"]
     assert list(found_in([log], "eq_1")) == []
+
+
+@pytest.mark.parametrize(("house", "connections"), [(None, 1), (Snapshot(1), 1), (Snapshot(1, gateways=4), 64)])
+def test_a_house_is_asked_as_often_as_it_has_gateways(house, connections):
+    """As it says itself: logs stay behind when it has fewer of them than before."""
+    assert tries(house) == connections
+
+
+def test_a_gateway_that_is_named_is_not_looked_up_in_the_logs_of_another(tmp_path):
+    """The state folder of this place has nothing to do with it."""
+    log = tmp_path / "logs/gateway-0.log"
+    log.parent.mkdir()
+    log.touch()
+    assert logs_of(tmp_path, None) == [log]
+    assert logs_of(tmp_path, "http://elsewhere") == []
 
 
 @pytest.mark.parametrize("words", [["--state", "."], ["--url", "http://127.0.0.1:9"], ["--url", "nonsense"]])

@@ -21,6 +21,13 @@ def test_each_change_is_the_next_revision() -> None:
     assert [each.revision for each in published] == [1, 2, 3]
 
 
+def test_each_snapshot_says_how_many_gateways_there_are() -> None:
+    """Who asks them has to know how often to ask."""
+    published: list[Snapshot] = []
+    Board(published.append, gateways=3).put(MODEL)
+    assert [each.gateways for each in published] == [3, 3]
+
+
 def test_what_changes_nothing_is_not_published() -> None:
     made, published = board()
     made.loading("m", None)
