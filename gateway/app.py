@@ -34,7 +34,7 @@ from gateway.middleware.auth import Auth
 from gateway.middleware.door import AsgiDoor, Door
 from gateway.middleware.limits import Limits
 from gateway.middleware.request_id import RequestIds
-from gateway.operations import OPERATIONS
+from gateway.operations import BY_PATH
 from gateway.passages import Passages
 from gateway.pool.gauges import gauges
 from gateway.pool.house import House
@@ -55,7 +55,7 @@ class Front:
     def __init__(self, inference: Inference, rest: App) -> None:
         self._inference: Final = inference
         self._rest: Final = rest
-        self._operations: Final = {operation.path: operation for operation in OPERATIONS}
+        self._operations: Final = BY_PATH
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         operation = self._operations.get(scope["path"]) if scope["type"] == "http" else None

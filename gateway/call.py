@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from engines.engine import Engine
@@ -11,6 +13,10 @@ from gateway.patience import Patience
 from gateway.pool.pool import Pool
 from gateway.pool.queue import Priority
 from registry.snapshot import Target
+
+Notice = Callable[[str, str], None]
+"""What others are told on the way: `suspect(worker id, reason)` the supervisor, `retried(model, reason)` and
+`resumed(model, outcome)` the metrics."""
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):

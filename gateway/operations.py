@@ -75,3 +75,5 @@ OPERATIONS: Final = (
     Operation("/tokenize", "tokenize", "Token ids of a text or a chat"),
     Operation("/detokenize", "detokenize", "Text of token ids"),
 )
+
+BY_PATH: Final = {operation.path: operation for operation in OPERATIONS}

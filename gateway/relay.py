@@ -13,7 +13,8 @@ from typing import Final
 
 from gateway.answers import Answer, StreamAnswer, WholeAnswer
 from gateway.balance.prefix import NO_PREFIX, Prefix
-from gateway.call import Call
+from gateway.blame import settle
+from gateway.call import Call, Notice
 from gateway.errors import (
     EngineRefused,
     FirstTokenTimeout,
@@ -21,7 +22,6 @@ from gateway.errors import (
     NoWorker,
     TimedOut,
     Unavailable,
-    WorkerBusy,
     WorkerFailed,
     WorkerUnreachable,
 )
@@ -37,10 +37,6 @@ _UNREACHABLE: Final = "No worker of the model could be reached."
 
 _RETRIED: Final = (WorkerFailed, FirstTokenTimeout)
 """What another worker may do better."""
-
-Notice = Callable[[str, str], None]
-"""What the relay tells others: `suspect(worker id, reason)` the supervisor, `retried(model, reason)` and
-`resumed(model, outcome)` the metrics."""
 
 
 class Relay:
@@ -62,7 +58,7 @@ class Relay:
         try:
             while len(tried) <= _tries(failure):
                 self._retried(call.target.model.name, failure.code or failure.type)
-                async with call.pool.retries:
+                async with call.pool.retries.turn(call.patience):
                     try:
                         return await self._try(call, tried)
                     except Unavailable as nobody:
@@ -79,55 +75,50 @@ class Relay:
         exchange.asked = asked = self._clock()
         prefix = Prefix(call.target.served_name, call.body) if call.operation.streams else NO_PREFIX
         lease = await call.pool.lease(frozenset(tried), call.priority, call.patience.left, prefix)
-        exchange.sent = sent = self._clock()
-        exchange.attempt(lease.worker.id, lease.choice, lease.loads, asked, sent)
-        tried.add(lease.worker.id)
-        call.patience.attempt()
         try:
+            exchange.sent = sent = self._clock()
+            exchange.attempt(lease.worker.id, lease.choice, lease.loads, asked, sent)
+            tried.add(lease.worker.id)
+            call.patience.attempt()
             return await self._attempt(call, lease)
-        except EngineRefused as fault:  # in the engine's own words, which may hold the prompt
-            exchange.failed(fault.code or fault.type, "The engine refused the request.", self._clock())
-            raise
-        except (WorkerFailed, TimedOut) as fault:
-            exchange.failed(fault.code or fault.type, str(fault), self._clock())
-            if not isinstance(fault, _RETRIED):
-                raise
-            if not isinstance(fault, WorkerBusy):  # who says that it is busy is well
-                self._suspect(lease.worker.id, str(fault))
-            elif fault.retry_after is not None:
-                lease.worker.breaker.rests(self._clock() + fault.retry_after)
+        except BaseException as fault:
+            now = self._clock()
+            if isinstance(fault, EngineRefused):  # in the engine's own words, which may hold the prompt
+                exchange.failed(fault.code or fault.type, "The engine refused the request.", now)
+            elif isinstance(fault, WorkerFailed | TimedOut):
+                exchange.failed(fault.code or fault.type, str(fault), now)
+            settle(lease, fault, self._suspect, now)
             raise
 
     async def _attempt(self, call: Call, lease: Lease) -> Answer:
-        """Send to one worker. The lease goes into a stream's answer; in every other case it ends here."""
+        """Send to one worker. The lease goes into a stream's answer, or ends with a whole one."""
         wants_usage = call.exchange.stream and call.operation.usage_on_request and not call.usage_asked
         served_name = None if call.target.served_name == call.target.requested else call.target.served_name
         going_on = self._continuing(call, lease) if call.exchange.stream else None
+        body = call.engine.prepare(
+            call.body,
+            served_name=served_name,
+            want_usage=wants_usage,
+            want_ids=going_on is not None and going_on.said is not None,
+        )
+        reply = await lease.worker.send(call.operation.path, body, call.patience, call.exchange)
+        stream = None
         try:
-            body = call.engine.prepare(
-                call.body,
-                served_name=served_name,
-                want_usage=wants_usage,
-                want_ids=going_on is not None and going_on.said is not None,
-            )
-            reply = await lease.worker.send(call.operation.path, body, call.patience, call.exchange)
-        except BaseException as fault:
-            lease.release(_outcome(fault))
-            raise
-        call.exchange.first_byte = self._clock()
-        if reply.status == 200 and reply.is_stream and call.exchange.stream:
-            reader = StreamReader(call.operation, hide_usage=wants_usage)
-            suspect = partial(self._suspect, lease.worker.id)
-            answer = StreamAnswer(call.operation, reader, reply, lease, call.exchange, self._clock, suspect, going_on)
-            await answer.first()
-            return answer
-        try:
-            whole = await self._whole(call, reply)
-        except BaseException as fault:
-            lease.release(_outcome(fault))
-            raise
+            call.exchange.first_byte = self._clock()
+            if not (reply.status == 200 and reply.is_stream and call.exchange.stream):
+                whole = await self._whole(call, reply)
+            else:
+                reader = StreamReader(call.operation, hide_usage=wants_usage)
+                suspect = partial(self._suspect, lease.worker.id)
+                stream = StreamAnswer(
+                    call.operation, reader, reply, lease, call.exchange, self._clock, suspect, going_on
+                )
         finally:
-            reply.close()
+            if stream is None:
+                reply.close()
+        if stream is not None:
+            await stream.first()
+            return stream
         lease.release(Outcome.WORKED)
         return whole
 
@@ -140,12 +131,7 @@ class Relay:
         body = reply.arrived
         if body is None:
             body = await reply.whole()
-        if reply.status in {429, 503}:
-            raise WorkerBusy("The worker is too busy to answer.", retry_after=reply.retry_after)
-        if reply.status in {401, 403, 407}:  # our key, not the client's
-            raise WorkerFailed("The worker does not accept the gateway's key.")
-        if reply.status >= 500 or reply.status < 200 or 300 <= reply.status < 400:
-            raise WorkerFailed(f"The worker answered with status {reply.status}.")
+        reply.check()
         if reply.status >= 400:
             raise refusal(reply.status, body)
         if call.exchange.stream and call.operation.streams:  # clients would find no event in it, and end silently
@@ -162,12 +148,3 @@ def _tries(failure: WorkerFailed | FirstTokenTimeout) -> int:
 def _verdict(failure: GatewayError, nobody: Unavailable) -> GatewayError:
     """What to say when nobody is left to try: the failure itself, or that nobody can be reached."""
     return nobody if isinstance(failure, WorkerUnreachable) else failure
-
-
-def _outcome(fault: BaseException) -> Outcome:
-    """What an attempt's end says about the worker: the engine's own refusal is good work."""
-    if isinstance(fault, EngineRefused):
-        return Outcome.WORKED
-    if isinstance(fault, WorkerBusy) and fault.retry_after is not None:
-        return Outcome.UNKNOWN  # it rests for as long as it asked to
-    return Outcome.FAILED if isinstance(fault, WorkerFailed | TimedOut) else Outcome.UNKNOWN

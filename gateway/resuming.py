@@ -6,30 +6,39 @@ continued, from where and by which call is decided in `gateway.resume`, purely; 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import Final, NamedTuple, Protocol
 
 from gateway.balance.prefix import Prefix
-from gateway.call import Call
-from gateway.errors import FirstTokenTimeout, GatewayError, NoWorker, TotalTimeout, Unavailable, WorkerFailed
-from gateway.operations import OPERATIONS
-from gateway.pool.pool import Lease, Outcome
+from gateway.blame import settle
+from gateway.call import Call, Notice
+from gateway.errors import (
+    FirstTokenTimeout,
+    GatewayError,
+    NoWorker,
+    TotalTimeout,
+    Unavailable,
+    WorkerBusy,
+    WorkerFailed,
+)
+from gateway.operations import BY_PATH
+from gateway.pool.pool import RETRY_SOON, Lease
 from gateway.pool.worker import Reply
 from gateway.reading import StreamReader
 from gateway.resume.decide import Continuation, decide, twins
 from gateway.resume.joint import Diverged, Joint
 from gateway.resume.request import Asked, Reason, understand
 from gateway.resume.transcript import Transcript
+from registry.snapshot import WorkerState, WorkerView
 
 TRIES: Final = 3
 """Workers that may fail a stream one after the other without a new token between."""
 
 RESUMED: Final = "resumed"
 FAILED: Final = "failed"
-
-Notice = Callable[[str, str], None]
-_BY_PATH: Final = {operation.path: operation for operation in OPERATIONS}
 
 
 class Resumed(NamedTuple):
@@ -106,6 +115,8 @@ class Resuming:
         self._prefix: Final = Prefix(call.target.served_name, call.body)
         self._first: Final = lease.worker.view
         self._tried: Final = {lease.worker.id}
+        self._busy: Final[dict[str, float]] = {}
+        """Twins that refused for now, and when each may be asked again."""
         self._suspect: Final = suspect
         self._counted: Final = counted
         self._fruitless = 0
@@ -122,7 +133,7 @@ class Resuming:
             if isinstance(going, Reason):
                 self._counted(f"refused_{going}")
                 return None
-            if self._fruitless > TRIES:
+            if self._fruitless > TRIES or not await self._rested():
                 break
             try:
                 resumed = await self._tried_by_another(going)
@@ -148,41 +159,56 @@ class Resuming:
             return Reason.NO_TWIN
         return going
 
-    def _twins(self) -> list[str]:
+    def _twins(self) -> list[WorkerView]:
         """The workers that could go on, whether they are ready or not."""
         workers = self._call.pool.model.workers
-        return [each.id for each in workers if each.id not in self._tried and twins(self._first, each)]
+        return [each for each in workers if each.id not in self._tried and twins(self._first, each)]
+
+    async def _rested(self) -> bool:
+        """Whether there is a worker to ask; where all are busy, the first that may be asked again is waited for."""
+        ready = [each.id for each in self._twins() if each.state is WorkerState.READY]
+        if not ready or any(each not in self._busy for each in ready):
+            return True
+        call = self._call
+        first = min(ready, key=self._busy.__getitem__)
+        wait = max(0.0, self._busy[first] - self._clock())
+        left = call.patience.left
+        if wait >= min(call.pool.model.queue.wait, inf if left is None else left):
+            return False
+        await asyncio.sleep(wait)
+        del self._busy[first]
+        return True
 
     async def _tried_by_another(self, going: Continuation) -> Resumed:
         """One attempt, within the pool's budget of retries: a dying worker must not take the others with it."""
         call = self._call
-        async with call.pool.retries:
+        async with call.pool.retries.turn(call.patience):
+            call.exchange.asked = asked = self._clock()
             lease = await self._leased()
-            self._tried.add(lease.worker.id)
-            call.patience.attempt()
+            worker = lease.worker.id
             try:
-                resumed = await self._begun(going, lease)
+                call.exchange.attempt(worker, lease.choice, lease.loads, asked, self._clock())
+                self._tried.add(worker)
+                call.patience.attempt()
+                return await self._begun(going, lease)
             except BaseException as fault:
-                failed = isinstance(fault, WorkerFailed | FirstTokenTimeout)
-                lease.release(Outcome.FAILED if failed else Outcome.UNKNOWN)
+                now = self._clock()
+                if isinstance(fault, WorkerBusy):
+                    self._tried.discard(worker)
+                    self._busy[worker] = now + (RETRY_SOON if fault.retry_after is None else fault.retry_after)
                 if isinstance(fault, GatewayError):
-                    call.exchange.failed(fault.code or fault.type, str(fault), self._clock())
-                if failed:
-                    self._suspect(lease.worker.id, str(fault))
+                    call.exchange.failed(fault.code or fault.type, str(fault), now)
+                settle(lease, fault, self._suspect, now)
                 raise
-            call.exchange.trials[-1].first_token = self._clock()
-            return resumed
 
     async def _leased(self) -> Lease:
         """A twin of the first worker. The request was admitted once: it waits in the queue however long that is."""
         call = self._call
-        call.exchange.asked = asked = self._clock()
         while True:
             strangers = {each.id for each in call.pool.model.workers if not twins(self._first, each)}
-            wrong = frozenset(self._tried | strangers)
+            wrong = frozenset(self._tried | strangers | self._busy.keys())
             lease = await call.pool.lease(wrong, call.priority, call.patience.left, self._prefix)
             if twins(self._first, lease.worker.view):
-                call.exchange.attempt(lease.worker.id, lease.choice, lease.loads, asked, self._clock())
                 return lease
             lease.release()  # it came while we waited
             if not self._twins():
@@ -194,26 +220,23 @@ class Resuming:
         reply = await lease.worker.send(going.call.path, going.call.body, call.patience, call.exchange)
         try:
             piece = await _first_of(reply)
+            call.exchange.trials[-1].first_token = self._clock()
+            reader = StreamReader(BY_PATH[going.call.path], hide_usage=False)
+            joint = Joint(call.operation.path, self._asked, self.said, going)
+            return Resumed(lease, reply, reader, joint, piece, partial(self._suspect, lease.worker.id))
         except BaseException:
             reply.close()
             raise
-        reader = StreamReader(_BY_PATH[going.call.path], hide_usage=False)
-        joint = Joint(call.operation.path, self._asked, self.said, going)
-        return Resumed(lease, reply, reader, joint, piece, partial(self._suspect, lease.worker.id))
 
 
 async def _first_of(reply: Reply) -> bytes:
     """The first bytes of a stream. Raises like `Reply.next`, and where it is none."""
+    reply.check()
+    if reply.status >= 400:
+        raise GatewayError("The worker refused the continuation.")
     if reply.status != 200 or not reply.is_stream:
-        raise _refusal(reply)
+        raise WorkerFailed("The worker answered the continuation with no stream.")
     piece = await reply.next(first=True)
     if not piece:
         raise WorkerFailed("The worker ended the continuation before it began.")
     return piece
-
-
-def _refusal(reply: Reply) -> GatewayError:
-    """What a reply that is no stream says of its worker: a 4xx is not its fault."""
-    if 400 <= reply.status < 500 and reply.status != 429:
-        return GatewayError("The worker refused the continuation.")
-    return WorkerFailed(f"The worker answered the continuation with status {reply.status}.")

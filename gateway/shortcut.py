@@ -14,7 +14,7 @@ from gateway.api.inference import Inference
 from gateway.asgi import Scope, headers_of
 from gateway.errors import GatewayError
 from gateway.middleware.door import Door
-from gateway.operations import OPERATIONS, Operation
+from gateway.operations import BY_PATH, Operation
 from gateway.wire import Wire, WireClient
 
 
@@ -24,7 +24,7 @@ class Shortcut:
     def __init__(self, door: Door, inference: Inference) -> None:
         self._door: Final = door
         self._inference: Final = inference
-        self._operations: Final = {operation.path.encode(): operation for operation in OPERATIONS}
+        self._operations: Final = {path.encode(): operation for path, operation in BY_PATH.items()}
 
     def admit(self, url: bytes, scope: Scope) -> Operation | None:
         """The operation at `url`, if the request with this scope (method POST) may take this way; else None."""

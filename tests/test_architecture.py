@@ -82,6 +82,7 @@ LAYERS: Final = (
     ("gateway.relay",),
     ("gateway.answers",),
     ("gateway.resuming",),
+    ("gateway.blame",),
     ("gateway.call",),
     ("gateway.pool", "gateway.wire", "gateway.cycle"),
     ("gateway.heartbeats",),

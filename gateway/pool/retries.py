@@ -1,47 +1,54 @@
 """The retry budget of one pool: how many of its requests may be on a further worker at once.
 
-What exceeds the budget waits its turn; it does not fail. Owned by `pool.pool`, held by `relay` around each further
-attempt.
+What exceeds the budget waits its turn, for as long as its own limits allow. Owned by `pool.pool`, held by `relay` and
+`resuming` around each further attempt.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from types import TracebackType
-from typing import Final, Self
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
 
 from gateway.balance.retry import budget
+from gateway.patience import Patience
 
 
 class Retries:
-    """An async context. Invariant: `under_way` is the number of those inside, and at most the budget."""
+    """Invariant: `under_way` is the number of those whose turn it is, and at most the budget."""
 
     def __init__(self, active: Callable[[], int]) -> None:
         self._active: Final = active
         self._waiting: Final[deque[asyncio.Future[None]]] = deque()
         self.under_way = 0
 
-    async def __aenter__(self) -> Self:
+    @asynccontextmanager
+    async def turn(self, patience: Patience) -> AsyncIterator[None]:
+        """Hold one place of the budget. Raises `TimedOut` where the request's time is over before its turn comes."""
+        await self._wait(patience)
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _wait(self, patience: Patience) -> None:
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         self._call()
         try:
-            await turn
-        except BaseException:
+            async with asyncio.timeout(patience.left):
+                await turn
+        except BaseException as fault:
             if turn.done() and not turn.cancelled():
                 self._pass_on()  # it was given the turn in the instant in which it left
+            if isinstance(fault, TimeoutError):
+                raise patience.verdict(first=True) from None
             raise
         finally:
             if turn in self._waiting:
                 self._waiting.remove(turn)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pass_on()
 
     def _pass_on(self) -> None:
         self.under_way -= 1

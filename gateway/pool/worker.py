@@ -9,7 +9,7 @@ from typing import Final
 
 from gateway.balance.breaker import Breaker
 from gateway.client import Sink
-from gateway.errors import TimedOut, WorkerFailed, WorkerUnreachable
+from gateway.errors import TimedOut, WorkerBusy, WorkerFailed, WorkerUnreachable
 from gateway.exchange import Exchange
 from gateway.patience import Patience
 from gateway.upstream.connection import Connection, Flow
@@ -22,7 +22,11 @@ ANSWER_LIMIT: Final = 64 * 1024 * 1024
 """Bytes of one JSON answer, at most."""
 REFUSAL_LIMIT: Final = 1024 * 1024
 """Bytes of an answer that is an error, at most."""
+LONGEST_REST: Final = 3600.0
+"""Seconds for which a worker may ask to be left alone, at most."""
 _OK: Final = 200
+_REFUSES_US: Final = frozenset({401, 403, 407})
+_BUSY: Final = frozenset({429, 503})
 
 
 class Reply:
@@ -46,7 +50,19 @@ class Reply:
     def retry_after(self) -> float | None:
         """Seconds that the worker asks to wait; None: it does not say (dates are not understood)."""
         value = self._response.headers.get(b"retry-after", b"")
-        return float(value) if value.isdigit() else None
+        return min(float(value), LONGEST_REST) if value.isdigit() else None
+
+    def check(self) -> None:
+        """Raises `WorkerBusy` or `WorkerFailed` where the status says so; any further 4xx is about the request."""
+        status = self.status
+        if status == _OK:
+            return
+        if status in _BUSY:
+            raise WorkerBusy("The worker is too busy to answer.", retry_after=self.retry_after)
+        if status in _REFUSES_US:  # our key, not the client's
+            raise WorkerFailed("The worker does not accept the gateway's key.")
+        if not (200 <= status < 300 or 400 <= status < 500):
+            raise WorkerFailed(f"The worker answered with status {status}.")
 
     @property
     def arrived(self) -> bytes | None:

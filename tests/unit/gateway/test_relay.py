@@ -52,11 +52,13 @@ class House:
     retried: list = field(default_factory=list)
     resumed: list = field(default_factory=list)
     record: object = None
+    clock: object = None
+    """The relay's own; None: the loop's."""
 
     async def begin(self, *, stream=True, usage_asked=True, requested="m", **limits):
         clock = asyncio.get_running_loop().time
         relay = Relay(
-            clock=clock,
+            clock=self.clock or clock,
             suspect=lambda worker, _: self.suspected.append(worker),
             retried=lambda model, reason: self.retried.append((model, reason)),
             resumed=lambda model, outcome: self.resumed.append((model, outcome)),
@@ -274,3 +276,32 @@ async def test_a_worker_that_fails_after_the_first_token_is_suspected():
     async with house_of([closes(chunked(sse(delta("Hi")), end=False))]) as house:
         await house.ask()
         assert len(house.suspected) == 1
+
+
+@jumping
+async def test_a_retry_waits_its_turn_within_the_requests_own_limit():
+    """The budget is used up: the answer's time passes, and nobody else is asked after it."""
+    async with house_of([closes()], [says(ANSWER)]) as house, AsyncExitStack() as others:
+        unhurried = Patience(Timeouts(), asyncio.get_running_loop().time, stream=True)
+        for _ in range(3):
+            await others.enter_async_context(house.pool.retries.turn(unhurried))
+        with pytest.raises(AnswerTimeout):
+            await house.begin(stream=False, answer=60.0)
+        assert (house.asked, asyncio.get_running_loop().time()) == ([1, 0], pytest.approx(60.0, abs=1))
+
+
+async def test_a_worker_is_given_back_whatever_fails_once_it_is_leased():
+    """The second look at the clock is the first step with a worker in hand."""
+    looks = []
+
+    def clock():
+        looks.append(None)
+        if len(looks) == 2:
+            raise ValueError("no clock")
+        return 0.0
+
+    async with house_of([says(ANSWER)]) as house:
+        house.clock = clock
+        with pytest.raises(ValueError, match="no clock"):
+            await house.begin(stream=False)
+        assert house.pool.active == 0

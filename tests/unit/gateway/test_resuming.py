@@ -13,7 +13,7 @@ from engines.vllm import VLLM
 from gateway.call import Call
 from gateway.client import AsgiClient
 from gateway.patience import Patience
-from gateway.pool.pool import Pool
+from gateway.pool.pool import RETRY_SOON, Pool
 from gateway.pool.queue import Priority
 from gateway.relay import Relay
 from gateway.resuming import TRIES
@@ -52,11 +52,13 @@ class House:
     suspected: list = field(default_factory=list)
     outcomes: list = field(default_factory=list)
     record: object = None
+    clock: object = None
+    """The relay's own; None: the loop's."""
 
     async def ask(self, **limits):
         clock = asyncio.get_running_loop().time
         relay = Relay(
-            clock=clock,
+            clock=self.clock or clock,
             suspect=lambda worker, _: self.suspected.append(worker),
             retried=lambda *_: None,
             resumed=lambda _, outcome: self.outcomes.append(outcome),
@@ -107,7 +109,7 @@ async def test_another_worker_ends_the_answer():
         assert (house.record.resumes, house.record.attempts, house.record.worker) == (1, 2, "b")
 
 
-@pytest.mark.parametrize("bad", [closes(), says(http(b"{}", 503)), says(http(b"{}", 500)), closes(chunked(b""))])
+@pytest.mark.parametrize("bad", [closes(), says(http(b"{}", 401)), says(http(b"{}", 500)), closes(chunked(b""))])
 async def test_a_second_one_that_fails_is_followed_by_a_third(bad):
     """Before its first event nothing of it was told."""
     async with house_of([BROKEN], [bad], [GOES_ON]) as house:
@@ -152,3 +154,49 @@ async def test_a_client_hears_comments_while_its_stream_waits():
         body = await house.ask()
         assert (body.count(b": waiting\n\n"), failed(body)) == (1, True)
         assert (house.outcomes, house.asked) == (["failed"], [1, 0])
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_busy_twin_is_passed_over_and_not_suspected(status):
+    """All streams of a worker that died come to its twins at once: who says that it is busy is well."""
+    async with house_of([BROKEN], [says(http(b"{}", status, "retry-after: 9"))], [GOES_ON]) as house:
+        assert await house.ask() == WHOLE
+        assert (house.outcomes, house.suspected, house.asked) == (["resumed"], ["a"], [1, 1, 1])
+
+
+@pytest.mark.parametrize(("header", "rest"), [(("retry-after: 7",), 7.0), ((), RETRY_SOON)])
+@jumping
+async def test_the_only_twin_is_asked_again_when_it_has_rested(header, rest):
+    async with house_of([BROKEN], [says(http(b"{}", 429, *header)), GOES_ON]) as house:
+        body = await house.ask()
+        assert body.replace(b": waiting\n\n", b"") == WHOLE
+        assert (house.outcomes, house.suspected, house.asked) == (["resumed"], ["a"], [1, 2])
+        assert asyncio.get_running_loop().time() == pytest.approx(rest, abs=1)
+
+
+@pytest.mark.parametrize(("header", "limits"), [("retry-after: 31", {}), ("retry-after: 7", {"total": 5.0})])
+@jumping
+async def test_a_rest_beyond_the_limits_is_not_waited_for(header, limits):
+    """Those of the queue, and of the request: the client hears at once."""
+    async with house_of([BROKEN], [says(http(b"{}", 429, header)), GOES_ON]) as house:
+        assert failed(await house.ask(**limits))
+        assert (house.outcomes, house.suspected, house.asked) == (["failed"], ["a"], [1, 1])
+        assert asyncio.get_running_loop().time() < 1.0
+
+
+async def test_a_twin_is_given_back_whatever_fails_once_it_has_answered():
+    """The first look at the clock with its answer in hand fails."""
+    async with house_of([BROKEN], [hangs(chunked(b"".join(REST[:2]), end=False))]) as house:
+        looks = []
+
+        def clock():
+            if house.servers[1].requests and not looks:
+                looks.append(None)
+                raise ValueError("no clock")
+            return 0.0
+
+        house.clock = clock
+        with pytest.raises(ValueError, match="no clock"):
+            await house.ask()
+        await house.servers[1].left.wait()
+        assert house.pool.active == 0

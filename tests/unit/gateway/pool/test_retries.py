@@ -1,4 +1,4 @@
-"""The retry budget: what exceeds it waits its turn and never fails; a turn is never lost."""
+"""The retry budget: what exceeds it waits its turn within its own limits; a turn is never lost."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ import asyncio
 
 import pytest
 
+from gateway.errors import AnswerTimeout
+from gateway.patience import Patience
 from gateway.pool.retries import Retries
-from tests.unit.gateway.builders import cancelled, turns
+from registry.snapshot import Timeouts
+from tests.unit.gateway.builders import cancelled, jumping, turns
+
+
+def patience(**limits):
+    return Patience(Timeouts(**limits), asyncio.get_running_loop().time, stream=False)
 
 
 class Retrying:
@@ -19,7 +26,7 @@ class Retrying:
         self.task = asyncio.get_running_loop().create_task(self.run(retries))
 
     async def run(self, retries):
-        async with retries:
+        async with retries.turn(patience()):
             self.inside = True
             await self.go.wait()
 
@@ -63,7 +70,7 @@ async def test_those_who_wait_are_open_requests_too():
 async def test_a_failed_retry_gives_its_place_back():
     retries = Retries(lambda: 0)
     with pytest.raises(ValueError, match="boom"):
-        async with retries:
+        async with retries.turn(patience()):
             raise ValueError("boom")
     assert retries.under_way == 0
 
@@ -87,5 +94,18 @@ async def test_a_turn_given_in_the_instant_of_cancellation_goes_to_the_next():
     requests[3].task.cancel()
     await turns()
     assert (requests[4].inside, retries.under_way) == (True, 3)
+    await end(*requests)
+    assert retries.under_way == 0
+
+
+@jumping
+async def test_a_turn_is_not_waited_for_beyond_the_requests_own_limit():
+    """Its time is over, and that is what it is told; those behind it wait on."""
+    retries = Retries(lambda: 0)
+    requests = await started(retries, 3)
+    with pytest.raises(AnswerTimeout):
+        async with retries.turn(patience(answer=20.0)):
+            pass
+    assert asyncio.get_running_loop().time() == pytest.approx(20.0, abs=1)
     await end(*requests)
     assert retries.under_way == 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 
 import pytest
 
-from gateway.errors import AnswerTimeout, FirstTokenTimeout, IdleTimeout, WorkerFailed, WorkerUnreachable
+from gateway.errors import AnswerTimeout, FirstTokenTimeout, IdleTimeout, WorkerBusy, WorkerFailed, WorkerUnreachable
 from gateway.patience import Patience
-from gateway.pool.worker import Worker
+from gateway.pool.worker import LONGEST_REST, Worker
 from registry.snapshot import Timeouts
 from tests.unit.gateway.builders import WHOLE_STREAM, chunked, exchange, http, jumping, worker_view
 from tests.unit.gateway.scripted import closes, hangs, says, scripted
@@ -212,11 +213,34 @@ async def test_a_cancelled_request_is_seen_by_the_worker():
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [("7", 7.0), ("0", 0.0), ("", None), ("Fri, 31 Dec 1999 23:59:59 GMT", None), ("-1", None)]
+    ("value", "expected"),
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("", None),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", None),
+        ("-1", None),
+        ("9" * 400, LONGEST_REST),
+    ],
 )
 async def test_retry_after_is_read_where_it_is_a_number(value, expected):
     async with scripted(says(http(b"{}", 429, f"retry-after: {value}"))) as server:
         assert (await send(Worker(worker_view(port=server.port)))).retry_after == expected
+
+
+FAULTS = {200: None, 204: None, 400: None, 422: None, 302: WorkerFailed, 500: WorkerFailed} | {
+    status: WorkerBusy if status in {429, 503} else WorkerFailed for status in (401, 403, 407, 429, 503)
+}
+
+
+@pytest.mark.parametrize(("status", "fault"), FAULTS.items())
+async def test_a_status_says_whether_the_worker_has_failed_is_busy_or_is_well(status, fault):
+    """Our key is the gateway's affair; any other 4xx is about the request."""
+    async with scripted(says(http(b"", status))) as server:
+        reply = await send(Worker(worker_view(port=server.port)))
+        with nullcontext() if fault is None else pytest.raises(fault) as caught:
+            reply.check()
+        assert fault is None or caught.type is fault
 
 
 async def test_a_failure_names_no_address_and_no_path():
