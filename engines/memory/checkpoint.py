@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from engines.memory import gguf, headers
+from engines import safetensors
+from engines.memory import gguf
 from engines.memory.architecture import Architecture, ArchitectureUnknown, from_config
-from engines.memory.headers import Tensor
+from engines.safetensors import Tensor
 
 _LARGEST_CONFIG: Final = 16_000_000
 _FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
@@ -57,8 +58,6 @@ def facts(path: Path, bits: int = 16, group: int = 0) -> Facts:
             found = by_formula(from_config(config), "float16")
         if bits < 16 and not found.packed:
             found = by_formula(found.architecture, found.dtype, bits, group)
-    except headers.HeaderRefused as damage:
-        raise Damaged(str(damage)) from None
     except (OSError, ArchitectureUnknown, gguf.GgufRefused) as fault:
         raise FactsUnknown(str(fault)) from None
     return found
@@ -102,7 +101,14 @@ def _of_folder(path: Path) -> Facts:
     files = sorted(path.glob("*.safetensors"))
     if not files:
         return by_formula(architecture, dtype)
-    return of_tensors((each for file in files for each in headers.read(file).items()), architecture, dtype)
+    return of_tensors((each for file in files for each in _tensors(file).items()), architecture, dtype)
+
+
+def _tensors(file: Path) -> Mapping[str, Tensor]:
+    try:
+        return safetensors.read(file)
+    except safetensors.HeaderRefused as damage:
+        raise Damaged(f"{file}: {damage}") from None
 
 
 def _config(path: Path) -> Mapping[str, Any]:

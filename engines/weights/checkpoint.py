@@ -1,21 +1,17 @@
 """Whether a checkpoint folder can be what it says it is, from headers and configuration alone; no tensor is read.
 
-Called by `remote` for what was fetched and by `original` for local folders. Source: the safetensors format, 8 bytes of
-little-endian length, that much JSON, then the tensors without gaps (safetensors/src/tensor.rs, `validate`).
+Called by `remote` for what was fetched and by `original` for local folders.
 """
 
 from __future__ import annotations
 
 import json
-import struct
 from pathlib import Path
 from typing import Final
 
+from engines.safetensors import HeaderRefused, read
 from engines.weights.failures import Damaged
 
-_PREFIX: Final = 8
-_LARGEST_HEADER: Final = 100_000_000
-"""Bytes; safetensors refuses more too."""
 _INDEX: Final = "model.safetensors.index.json"
 
 
@@ -31,43 +27,14 @@ def examine(what: str, folder: Path) -> None:
             "load it: this is not a language model's checkpoint"
         )
     for path in sorted(folder.glob("*.safetensors")):
-        fault = header_fault(path)
-        if fault:
-            raise Damaged(f"{what}: {path.name} is damaged: {fault}. Fetch it again, or take another revision")
+        try:
+            read(path)
+        except HeaderRefused as fault:
+            raise Damaged(
+                f"{what}: {path.name} is damaged: {fault}. Fetch it again, or take another revision"
+            ) from None
     if (folder / _INDEX).is_file():
         _complete(what, folder)
-
-
-def header_fault(path: Path) -> str:
-    """What is wrong with the safetensors file `path`; empty where nothing is."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        prefix = file.read(_PREFIX)
-        if len(prefix) < _PREFIX:
-            return f"only {size} bytes long"
-        length = struct.unpack("<Q", prefix)[0]
-        if length > min(_LARGEST_HEADER, size - _PREFIX):
-            return f"its header claims {length} bytes in a file of {size}"
-        header = file.read(length)
-    try:
-        tensors = json.loads(header)
-        ends = sorted(tuple(each["data_offsets"]) for name, each in tensors.items() if name != "__metadata__")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return "its header is not a list of tensors"
-    return _gap(ends, size - _PREFIX - length)
-
-
-def _gap(spans: list[tuple[object, ...]], room: int) -> str:
-    """Tensors lie one behind the other, from the first byte to the last."""
-    end = 0
-    for span in spans:
-        if len(span) != 2 or not all(isinstance(each, int) for each in span) or span[0] != end:
-            return "its tensors overlap or leave gaps"
-        last = span[1]
-        if not isinstance(last, int) or last < end:
-            return "its tensors overlap or leave gaps"
-        end = last
-    return "" if end == room else f"its tensors take {end} bytes, and the file holds {room}"
 
 
 def _complete(what: str, folder: Path) -> None:
