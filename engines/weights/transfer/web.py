@@ -122,6 +122,13 @@ def _next(url: str, location: str) -> str:
     return following
 
 
+_KINDS: Final = (
+    (httpx.TimeoutException, "no answer in time"),
+    (httpx.RemoteProtocolError, "the connection was cut, or what came is no HTTP"),
+    (httpx.NetworkError, "the connection was cut"),
+)
+
+
 def _words(fault: httpx.HTTPError) -> str:
     """The kind of the fault, and what the system says of it. Its own text may quote a header, or a server."""
     kind, cause = type(fault).__name__, fault.__cause__
@@ -129,4 +136,4 @@ def _words(fault: httpx.HTTPError) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             return f"{cause.strerror} ({kind})"
         cause = cause.__cause__
-    return kind
+    return next((f"{words} ({kind})" for known, words in _KINDS if isinstance(fault, known)), kind)
