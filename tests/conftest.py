@@ -12,9 +12,14 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import processes
 from tests.processes import FakeWorker, Gateway, model
+
+# No test asserts a time, and a property has none either: on a busy machine a first example may take seconds.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=(HealthCheck.too_slow,))
+settings.load_profile("unhurried")
 
 
 @pytest.fixture
