@@ -84,6 +84,8 @@ class Crew:
         gauges = ("enginehouse_inflight_requests", "enginehouse_queue_depth")
         counts = {name: self._gateway.metric(name) for name in gauges}
         for worker in self._workers:
+            if worker.process.poll() is not None:
+                continue  # killed at the very end, and not replaced any more
             seen = worker.counts()
             counts[f"running on {worker.view().id}"] = seen["running"]
             counts[f"waiting on {worker.view().id}"] = seen["waiting"]
