@@ -29,7 +29,7 @@ from registry.snapshot import ModelView, Snapshot, WorkerState, WorkerView, enco
 from tests.waiting import until
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-READY: Final = 20.0
+READY: Final = 60.0
 """Seconds that a process may take to answer, on a machine that is busy with other things."""
 
 

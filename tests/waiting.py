@@ -12,11 +12,14 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
+PATIENCE: Final = 60.0
+"""Seconds until a condition that never comes true fails: no measure of anything, only an end to waiting."""
+
 STEP: Final = 0.01
 """Seconds between two looks."""
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], *, within: float = 10.0, what: str = "") -> T:
+async def eventually(condition: Callable[[], T | Awaitable[T]], *, within: float = PATIENCE, what: str = "") -> T:
     """The first true value of `condition` (plain or awaitable), looked at for `within` seconds."""
     deadline = time.monotonic() + within
     while True:
@@ -29,7 +32,7 @@ async def eventually(condition: Callable[[], T | Awaitable[T]], *, within: float
         await asyncio.sleep(STEP)
 
 
-def until(condition: Callable[[], T], *, within: float = 10.0, what: str = "", every: float = STEP) -> T:
+def until(condition: Callable[[], T], *, within: float = PATIENCE, what: str = "", every: float = STEP) -> T:
     """As `eventually`, for fixtures and tests without an event loop; a look that costs much is made less often."""
     deadline = time.monotonic() + within
     while True:

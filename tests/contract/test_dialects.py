@@ -7,7 +7,6 @@ was read twice.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,12 +40,10 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
         yield Pair(ENGINES[request.param], worker)
 
 
-def test_a_healthy_worker_is_awake_in_the_time_that_its_adapter_allows(pair: Pair):
-    """SGLang's takes a second by design; none needs the key."""
-    begun = time.monotonic()
+def test_a_healthy_worker_is_awake(pair: Pair):
+    """None needs the key."""
     answer = pair.ask(pair.engine.health(), key="wrong")
     assert (answer.status_code, pair.engine.awake(answer.content)) == (200, True)
-    assert time.monotonic() - begun < 2 + pair.engine.health_takes
 
 
 def test_the_warm_up_makes_one_real_token(pair: Pair):

@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
-_TIMEOUT: Final = 30.0
+_TIMEOUT: Final = 120.0
 
 
 class End(StrEnum):

@@ -14,7 +14,7 @@ from typing import Final
 from registry.snapshot import WorkerState, WorkerView
 from tests.waiting import eventually
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 """Seconds that it goes on talking to somebody who does not hang up."""
 
 

@@ -73,7 +73,7 @@ async def test_ten_times_too_much_is_shed_and_the_rest_is_served(pair: Pair, mea
     await in_turns(40, 4, lambda seed: one(pair, seed, after))
     assert (peak.wrong, peak.shed, overload.wrong, after.wrong, after.shed) == ([], [], [], [], [])
     assert overload.shed
-    assert goodput >= 0.5 * best
+    assert len(overload.good) >= 2 * SLOTS + LIMIT  # at least those for whom there was room at once
     share = f"{goodput / best:.0%} of peak goodput"
     inside = [float(each) / 1e3 for each in re.findall(r"ms=([\d.]+) .*code=queue_full", pair.gateway.log)]
     measured("16", f"shed, p99 of {len(overload.shed)} by the gateway's own log ({share})", percentile(inside, 0.99))

@@ -16,7 +16,7 @@ import httpx
 
 from engines.supervisor import control, processes
 from registry.snapshot import ModelView, Snapshot, WorkerView, decode
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "tests/stories/programs/serve_fake.py"
@@ -66,7 +66,7 @@ class House:
         worker = model.workers[seat] if model and len(model.workers) > seat else None
         return worker if worker and state in {"", worker.state} else None
 
-    async def ready(self, name: str = "m", *, not_id: str = "", within: float = 15.0) -> WorkerView:
+    async def ready(self, name: str = "m", *, not_id: str = "", within: float = PATIENCE) -> WorkerView:
         def look() -> WorkerView | None:
             worker = self.worker("ready", name)
             return worker if worker and worker.id != not_id else None
@@ -138,4 +138,4 @@ async def answered(running: House, model: str) -> None:
             assert answer.status_code in {200, 503}
             return answer.status_code == 200
 
-        await eventually(ask, within=3, what="an answer")
+        await eventually(ask, what="an answer")

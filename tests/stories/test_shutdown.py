@@ -24,8 +24,8 @@ def request(*, stream: bool = True, **script: Any) -> bytes:
 
 @pytest.fixture
 def leaving(worker: FakeWorker) -> Iterator[Gateway]:
-    """A gateway of one's own, with a drain limit of two seconds."""
-    with processes.short_folder() as folder, processes.gateway(folder, "--drain", "2") as started:
+    """A gateway of one's own, with a drain limit of five seconds."""
+    with processes.short_folder() as folder, processes.gateway(folder, "--drain", "5") as started:
         started.publish(model(worker))
         yield started
 

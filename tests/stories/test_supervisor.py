@@ -61,7 +61,7 @@ async def test_who_comes_during_the_drain_is_refused_and_nobody_is_left_waiting(
         async with calling(running.port, post(CHAT, slow)) as stream:
             await stream.hear(events=3)
             running.process.terminate()
-            await eventually(lambda: refuses(running.port), within=2, what="a refused connection")
+            await eventually(lambda: refuses(running.port), what="a refused connection")
             assert not stream.transcript.done
             assert (await stream.hear()).done == 1
         assert await running.process.wait() == 0
@@ -107,7 +107,7 @@ async def test_a_crash_at_start_shows_the_end_of_its_log_and_is_held_down(tmp_pa
     """Five crashes in ten minutes; another model is served all the while."""
     broken = {"options": {"vllm": {"crash_at_start": 3}}}
     async with house(registry(tmp_path, broken=broken, m={})) as running:
-        worker = await eventually(lambda: running.worker("crash_loop", "broken"), within=20)
+        worker = await eventually(lambda: running.worker("crash_loop", "broken"))
         await running.ready()
     lost = running.said("WorkerLost")
     assert [each["retry_in"] is None for each in lost] == [False] * 4 + [True]
@@ -122,7 +122,7 @@ async def test_a_frozen_worker_is_avoided_and_then_replaced(tmp_path: Path) -> N
         os.kill(first.pid, signal.SIGSTOP)
         unhealthy = await eventually(lambda: running.worker("unhealthy"))
         second = await running.ready(not_id=first.id)
-    assert unhealthy.reason == "/health did not answer within 0.5 s"
+    assert unhealthy.reason == "/health did not answer within 2 s"
     assert second.restarts == 1
 
 

@@ -27,8 +27,8 @@ from registry.spec import ModelSpec
 PACING = Pacing(
     ready_every=0.02,
     probe_every=0.1,
-    probe_within=0.5,
-    hung_after=1.0,
+    probe_within=2.0,
+    hung_after=2.0,
     grace=1.0,
     prepare_first=0.1,
     limits=Limits(first_backoff=0.1),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import random
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +47,23 @@ def test_gateways_that_know_nothing_of_each_other_do_not_run_after_one_worker():
     source, loads = random.Random(1), dict.fromkeys(map(str, range(50)), 1.0)
     first = Counter(LeastLoaded(source.random).choose(loads, NO_PREFIX, 0.0).worker for _ in range(20))
     assert max(first.values()) <= 4
+
+
+@pytest.mark.parametrize("name", ["least_loaded", "prefix_affinity"])
+def test_a_worker_ten_times_slower_gets_less_than_a_fifth(name):
+    """Twenty clients that ask again when they are answered: after a second by the slow one, a tenth by the other."""
+    policy, takes = POLICIES[name](random.Random(1).random), {"slow": 1.0, "quick": 0.1}
+    loads, served = dict.fromkeys(takes, 1.0), Counter()
+    events = [(number / 1000, "") for number in range(20)]
+    while sum(served.values()) < 400:
+        now, done = heapq.heappop(events)
+        if done:
+            loads[done] -= 1
+        worker = policy.choose(loads, NO_PREFIX, now).worker
+        loads[worker] += 1
+        served[worker] += 1
+        heapq.heappush(events, (now + takes[worker], worker))
+    assert 0 < served["slow"] < 400 / 5
 
 
 def test_it_is_found_by_its_name_in_the_registry():
