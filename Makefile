@@ -31,7 +31,7 @@ serve: setup ## serve REGISTRY on 127.0.0.1:PORT, setting up engines and weights
 test: develop ## everything, with the real engine and the real model
 	@$(MAKE) --jobs=2 prepare check
 	@# Alone from here: these tests measure time, and run a real engine.
-	$(PYTEST) tests --ignore=tests/unit --ignore=tests/test_architecture.py
+	$(PYTEST) --durations=30 tests --ignore=tests/unit --ignore=tests/test_architecture.py
 
 check: develop ## lint, types and unit tests: under a minute
 	@$(MAKE) lint types unit
