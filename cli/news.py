@@ -9,13 +9,17 @@ from cli.greeting import greeting
 from cli.show import duration, now_of_day
 from engines.supervisor.events import (
     Announcement,
+    CutShort,
     Draining,
     GatewayLost,
     GatewayStarted,
     Listening,
     ModelFailed,
     ModelReady,
+    RolledBack,
     Stopped,
+    Swapped,
+    Swapping,
     WorkerLost,
 )
 
@@ -50,7 +54,7 @@ class News:
                 self.was_ready = True
 
 
-def sentence(event: Announcement) -> str:  # noqa: PLR0911 - one for each kind
+def sentence(event: Announcement) -> str:  # noqa: C901, PLR0911, PLR0912 - one for each kind
     """An announcement in words; several lines where a log's end belongs to it."""
     match event:
         case GatewayStarted(pid, restarts):
@@ -63,6 +67,14 @@ def sentence(event: Announcement) -> str:  # noqa: PLR0911 - one for each kind
             return f"{model}: {reason}"
         case WorkerLost():
             return _lost(event)
+        case Swapping(model):
+            return f"{model}: changed; its new workers come up beside the old ones"
+        case Swapped(model, seconds):
+            return f"{model}: swapped after {duration(seconds)}; the old workers end what they have"
+        case RolledBack(model, reason):
+            return f"{model}: the change is rolled back, the old workers go on: {reason}"
+        case CutShort(model, seconds):
+            return f"{model}: stopped old workers that still had requests after {duration(seconds)}"
         case Draining(seconds):
             return f"stopping: open requests have {duration(seconds)}; Ctrl-C again stops at once"
         case Stopped():

@@ -88,7 +88,7 @@ def build(
 
     `log` takes the access log's lines.
     """
-    house = House(clock)
+    house = House(clock, lambda worker: control.free(worker))  # noqa: PLW0108 - bound late
     telemetry = Telemetry()
     passages = Passages()
     control = Control(control_path, house.publish)

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from registry.orders import Free, Gateway, Order, Suspect, encode
 from registry.snapshot import Snapshot, decode
 
 _LOG: Final = logging.getLogger("enginehouse.gateway")
@@ -34,6 +35,7 @@ class Control:
     async def run(self) -> None:
         """Publish what comes until the channel ends. Raises `OSError` if there is no supervisor."""
         reader, self._writer = await asyncio.open_unix_connection(self._path, limit=_FRAME_LIMIT)
+        self._say(Gateway())
         try:
             while line := await reader.readline():
                 self._publish(decode(line))
@@ -46,5 +48,12 @@ class Control:
 
     def suspect(self, worker: str, reason: str) -> None:
         """Ask the supervisor to look at `worker` now. Never waits; without a supervisor it does nothing."""
+        self._say(Suspect(worker, reason))
+
+    def free(self, worker: str) -> None:
+        """Tell the supervisor that no request of this gateway is on `worker`, which gets none any more."""
+        self._say(Free(worker))
+
+    def _say(self, order: Order) -> None:
         if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(msgspec.json.encode({"type": "suspect", "worker": worker, "reason": reason}) + b"\n")
+            self._writer.write(encode(order))

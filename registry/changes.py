@@ -47,11 +47,12 @@ def changes(old: Registry, new: Registry) -> tuple[Change, ...]:
         before = old.models.get(name)
         if before == spec:
             continue
-        begun.append(AmendPool(name, spec) if before and _same_workers(before, spec) else StartPool(name, spec))
+        begun.append(AmendPool(name, spec) if before and same_workers(before, spec) else StartPool(name, spec))
     started = {change.name for change in begun if isinstance(change, StartPool)}
     ended = (RetirePool(name) for name in old.models if name not in new.models or name in started)
     return (*begun, *ended)
 
 
-def _same_workers(before: ModelSpec, after: ModelSpec) -> bool:
+def same_workers(before: ModelSpec, after: ModelSpec) -> bool:
+    """Whether workers of the one are as good as workers of the other."""
     return before.model_copy(update={field: getattr(after, field) for field in _PUBLIC}) == after

@@ -104,11 +104,40 @@ class ModelView(msgspec.Struct, frozen=True):
     """Set while the pool is being prepared; None once its first worker has been ready."""
 
 
+class SwapState(StrEnum):
+    """How far one pool is in taking another's place. Owned by `engines.supervisor.succession`."""
+
+    STARTING = "starting"
+    """The new pool comes up beside the old one."""
+    DRAINING = "draining"
+    """Both do not fit: the old one ends its requests before the new one starts."""
+    DONE = "done"
+    ROLLED_BACK = "rolled_back"
+    """The new pool did not come up: the model is as it was."""
+
+
+class Swap(msgspec.Struct, frozen=True):
+    """The last time that a model's pool was replaced, or is being replaced."""
+
+    model: str
+    state: SwapState
+    since: float = 0.0
+    """Unix time, seconds, of the last change of state."""
+    loading: Loading | None = None
+    """How far the new pool is."""
+    reason: str = ""
+    """Why it was rolled back, for whoever runs the house; never shown to clients."""
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """Everything a gateway knows. `revision` grows by one with every publication."""
 
     revision: int
     models: tuple[ModelView, ...] = ()
+    leaving: tuple[WorkerView, ...] = ()
+    """Workers that get no new request: each is stopped once every gateway has said that it holds none there."""
+    swaps: tuple[Swap, ...] = ()
+    """By model, in the order in which they began."""
     reload_error: str = ""
     """Why the last edit of the registry file was refused; empty: it was taken."""
     gateways: int = 1

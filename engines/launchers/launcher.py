@@ -34,11 +34,14 @@ class Seat:
     engine: Engine
     prepared: Prepared | None
     """None where the launcher starts nothing."""
+    generation: int = 1
+    """How many pools the model has had in this supervisor's life, this one included."""
 
     @property
     def name(self) -> str:
-        """For people, and stable over restarts; safe in a file's name."""
-        return f"{self.model.replace('/', '-')}-{self.number}"
+        """For people, and stable over restarts; safe in a file's name; never used again by a later pool."""
+        generation = f"g{self.generation}-" if self.generation > 1 else ""
+        return f"{self.model.replace('/', '-')}-{generation}{self.number}"
 
 
 class Placed(Protocol):

@@ -1,78 +1,134 @@
 """The present of all models and workers, and the one place where snapshots are made from it.
 
-Pools and workers write their own rows; every change publishes a new `Snapshot`. In one event loop, so no locks.
+Each pool writes a `Row` of its own. A row that is shown is what its model's name means; one that is not yet shown
+comes up beside it; one that leaves is shown no more, but its workers are listed until they are stopped. Every change
+that gateways or people can see publishes a new `Snapshot`. In one event loop, so no locks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
 
-from registry.snapshot import Loading, ModelView, Snapshot, WorkerState, WorkerView
+from registry.snapshot import Loading, ModelView, Snapshot, Swap, WorkerState, WorkerView
+
+
+class Row:
+    """One pool's present. Invariant: whoever shows it hears of every change of `view`, and only of changes."""
+
+    def __init__(self, view: ModelView, changed: Callable[[Row], None]) -> None:
+        self.view = view
+        self._changed: Final = changed
+
+    @property
+    def ready(self) -> bool:
+        """Whether some worker is ready."""
+        return any(worker.state is WorkerState.READY for worker in self.view.workers)
+
+    def put(self, model: ModelView) -> None:
+        """The model is another one from now on; its workers and its progress stay."""
+        view = self.view
+        self._amend(
+            msgspec.structs.replace(
+                model, workers=view.workers, loading=view.loading, served_name=view.served_name, created=view.created
+            )
+        )
+
+    def loading(self, loading: Loading | None) -> None:
+        """How far the preparation is; None: the first worker has been ready."""
+        self._with(loading=loading)
+
+    def served_as(self, served_name: str) -> None:
+        """What the workers call the model."""
+        self._with(served_name=served_name)
+
+    def worker(self, seat: int, worker: WorkerView) -> None:
+        """The worker in one seat of the pool; it replaces the one that sat there."""
+        workers = list(self.view.workers)
+        if seat < len(workers):
+            workers[seat] = worker
+        else:
+            workers.append(worker)
+        self._with(workers=tuple(workers))
+
+    def _with(self, **fields: Any) -> None:
+        self._amend(msgspec.structs.replace(self.view, **fields))
+
+    def _amend(self, view: ModelView) -> None:
+        if view != self.view:
+            self.view = view
+            self._changed(self)
 
 
 class Board:
     """Invariant: the last published snapshot is the present; revisions grow by one."""
 
-    def __init__(
-        self, publish: Callable[[Snapshot], None], models: tuple[ModelView, ...] = (), *, gateways: int = 1
-    ) -> None:
+    def __init__(self, publish: Callable[[Snapshot], None], *, gateways: int = 1) -> None:
         self._publish: Final = publish
-        self._models: dict[str, ModelView] = {model.name: model for model in models}
-        self.snapshot = Snapshot(1, models, gateways=gateways)
+        self._shown: dict[str, Row] = {}
+        self._leaving: Final[list[Row]] = []
+        self._swaps: Final[dict[str, tuple[Swap, Row | None]]] = {}
+        self._order: dict[str, int] = {}
+        self.snapshot = Snapshot(1, gateways=gateways)
         publish(self.snapshot)
 
-    def put(self, model: ModelView) -> None:
-        """A model is there, or is another one from now on; its workers and its progress stay."""
-        present = self._models.get(model.name)
-        if present:
-            model = msgspec.structs.replace(
-                model, workers=present.workers, loading=present.loading, served_name=present.served_name
-            )
-        self._models[model.name] = model
+    def row(self, view: ModelView) -> Row:
+        """A place for a pool's news; nobody sees it yet."""
+        return Row(view, self._changed)
+
+    def show(self, row: Row) -> None:
+        """From now on, and at once, this is what its model's name means; the row before it leaves."""
+        before = self._shown.get(row.view.name)
+        self._shown[row.view.name] = row
+        if before is not None and before is not row:
+            self._leaving.append(before)
         self._change()
 
-    def drop(self, name: str) -> None:
-        """A model is gone, with all its workers."""
-        if self._models.pop(name, None):
+    def drop(self, row: Row) -> None:
+        """A model is gone; its workers leave."""
+        if self._shown.get(row.view.name) is row:
+            del self._shown[row.view.name]
+            self._swaps.pop(row.view.name, None)
+            self._leaving.append(row)
             self._change()
 
-    def loading(self, name: str, loading: Loading | None) -> None:
-        """How far the preparation of a model is; None: its first worker has been ready."""
-        self._amend(name, loading=loading)
+    def forget(self, row: Row) -> None:
+        """The workers of a row that left are stopped."""
+        if row in self._leaving:
+            self._leaving.remove(row)
+            self._change()
 
-    def served_as(self, name: str, served_name: str) -> None:
-        """What the workers of a model call it."""
-        self._amend(name, served_name=served_name)
-
-    def worker(self, name: str, seat: int, worker: WorkerView) -> None:
-        """The worker in one seat of a model's pool; it replaces the one that sat there."""
-        model = self._models.get(name)
-        if model is None:
-            return
-        workers = list(model.workers)
-        if seat < len(workers):
-            workers[seat] = worker
-        else:
-            workers.append(worker)
-        self._amend(name, workers=tuple(workers))
-
-    def ready(self, name: str) -> bool:
-        """Whether some worker of a model is ready."""
-        model = self._models.get(name)
-        return model is not None and any(worker.state is WorkerState.READY for worker in model.workers)
-
-    def _amend(self, name: str, **fields: Any) -> None:
-        model = self._models.get(name)
-        if model is None or all(getattr(model, field) == value for field, value in fields.items()):
-            return
-        self._models[name] = msgspec.structs.replace(model, **fields)
+    def swap(self, swap: Swap, rising: Row | None = None) -> None:
+        """How far a model's swap is; `rising` is the row of the pool that comes up and is not shown."""
+        self._swaps[swap.model] = (swap, rising)
         self._change()
+
+    def order(self, names: Iterable[str]) -> None:
+        """Models are shown in this order from now on; others come before them."""
+        order = {name: place for place, name in enumerate(names)}
+        if order != self._order:
+            self._order = order
+            self._change()
+
+    def _place(self, row: Row) -> int:
+        return self._order.get(row.view.name, -1)
+
+    def _changed(self, row: Row) -> None:
+        _, rising = self._swaps.get(row.view.name, (None, None))
+        if row in (self._shown.get(row.view.name), rising, *self._leaving):
+            self._change()
 
     def _change(self) -> None:
         self.snapshot = msgspec.structs.replace(
-            self.snapshot, revision=self.snapshot.revision + 1, models=tuple(self._models.values())
+            self.snapshot,
+            revision=self.snapshot.revision + 1,
+            models=tuple(row.view for row in sorted(self._shown.values(), key=self._place)),
+            leaving=tuple(worker for row in self._leaving for worker in row.view.workers),
+            swaps=tuple(
+                msgspec.structs.replace(swap, loading=rising.view.loading) if rising else swap
+                for swap, rising in self._swaps.values()
+            ),
         )
         self._publish(self.snapshot)

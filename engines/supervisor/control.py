@@ -1,8 +1,7 @@
 """The snapshot channel's server end: a Unix socket, one JSON line a message, any number of clients.
 
 Every client (gateways, `enginehouse status`) gets the newest snapshot at once and each later one; a slow client
-skips to the newest. Clients may send `{"type": "suspect", "worker": …, "reason": …}`. The socket's end is the
-supervisor's end.
+skips to the newest. What clients may say is in `registry.orders`. The socket's end is the supervisor's end.
 """
 
 from __future__ import annotations
@@ -20,24 +19,20 @@ from typing import Final
 
 import msgspec
 
+from engines.supervisor.holds import Holds
+from registry.orders import Free, Gateway, Order, Suspect, decode
 from registry.snapshot import Snapshot, encode
 
 _LONGEST: Final = 100
 """Bytes of a Unix socket's path; the kernel takes 107."""
 
 
-class Suspect(msgspec.Struct, tag="suspect", tag_field="type", frozen=True):
-    """A gateway saw a worker fail: probe it now."""
-
-    worker: str
-    reason: str = ""
-
-
 class Control:
     """Invariant: every client has been sent, or will be sent next, the newest published snapshot."""
 
-    def __init__(self, suspect: Callable[[str, str], None]) -> None:
+    def __init__(self, suspect: Callable[[str, str], None], holds: Holds) -> None:
         self._suspect: Final = suspect
+        self._holds: Final = holds
         self._frame = b""
         self._news: Final[set[asyncio.Event]] = set()
 
@@ -83,12 +78,13 @@ class Control:
         try:
             async with asyncio.TaskGroup() as group:
                 sending = group.create_task(self._send(news, writer))
-                await self._listen(reader)
+                await self._listen(reader, client=news)
                 sending.cancel()
         except* (ConnectionError, ValueError):
             pass  # the client left, or sent a line without end
         finally:
             self._news.discard(news)
+            self._holds.ended(news)
             writer.close()
 
     async def _send(self, news: asyncio.Event, writer: asyncio.StreamWriter) -> None:
@@ -99,11 +95,19 @@ class Control:
                 writer.write(self._frame)
                 await writer.drain()
 
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
+    async def _listen(self, reader: asyncio.StreamReader, client: object) -> None:
         while line := await reader.readline():
             with contextlib.suppress(msgspec.DecodeError):
-                order = msgspec.json.decode(line, type=Suspect)
-                self._suspect(order.worker, order.reason)
+                self._obey(decode(line), client)
+
+    def _obey(self, order: Order, client: object) -> None:
+        match order:
+            case Suspect(worker, reason):
+                self._suspect(worker, reason)
+            case Gateway():
+                self._holds.joined(client)
+            case Free(worker):
+                self._holds.freed(client, worker)
 
 
 def locate(state: Path) -> Path:

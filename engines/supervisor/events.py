@@ -59,6 +59,37 @@ class WorkerLost:
 
 
 @dataclass(frozen=True, slots=True)
+class Swapping:
+    """A model's pool is being replaced: the new one is prepared."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Swapped:
+    """A model's new pool serves, so many seconds after it was asked for; the old one ends what it has."""
+
+    model: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """A model's new pool did not come up: the old one goes on."""
+
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CutShort:
+    """Workers that left still had requests after so many seconds, and are stopped all the same."""
+
+    model: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Draining:
     """Asked to stop: open requests have so many seconds."""
 
@@ -70,7 +101,20 @@ class Stopped:
     """Nothing is left running."""
 
 
-Announcement = Listening | GatewayStarted | GatewayLost | ModelReady | ModelFailed | WorkerLost | Draining | Stopped
+Announcement = (
+    Listening
+    | GatewayStarted
+    | GatewayLost
+    | ModelReady
+    | ModelFailed
+    | WorkerLost
+    | Swapping
+    | Swapped
+    | RolledBack
+    | CutShort
+    | Draining
+    | Stopped
+)
 Announce = Callable[[Announcement], None]
 
 

@@ -26,6 +26,7 @@ from engines.supervisor.board import Board
 from engines.supervisor.control import Control
 from engines.supervisor.events import Announce, Draining, Listening, Stopped, unheard
 from engines.supervisor.gateways import GATEWAY, Gateways
+from engines.supervisor.holds import Holds
 from engines.supervisor.leftovers import Leftovers
 from engines.supervisor.memory import Memory, Senses
 from engines.supervisor.pacing import Pacing
@@ -36,7 +37,6 @@ from engines.supervisor.settings import ServeSettings
 from engines.supervisor.starts import StartTimes
 from engines.supervisor.statefolder import locked
 from engines.supervisor.worker import Clock
-from registry.changes import EMPTY, changes
 from registry.load import load
 from registry.spec import Registry
 
@@ -122,8 +122,9 @@ class Supervisor:
         settings = self._settings
         self._left.clear()
         async with probe.client() as client:
-            control = Control(lambda worker, reason: reconciler.suspect(worker, reason))  # noqa: PLW0108 (bound late)
-            shared = self._shared(control, probe.Prober(client))
+            holds = Holds()
+            control = Control(lambda worker, reason: reconciler.suspect(worker, reason), holds)  # noqa: PLW0108 (late)
+            shared = self._shared(control, holds, probe.Prober(client))
             reconciler = Reconciler(self._parts.engines, self._launchers(), shared, int(self._clock.wall()))
             async with control.listening(settings.state) as path:
                 gateways = Gateways(
@@ -142,15 +143,16 @@ class Supervisor:
     async def _until_stopped(self, registry: Registry, reconciler: Reconciler, gateways: Gateways) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(gateways.run(self._settings.gateways))
-            pools = group.create_task(reconciler.run(changes(EMPTY, registry)))
+            pools = group.create_task(reconciler.run(registry))
             await self._stop.asked.wait()
             self._announce(Draining(self._settings.drain_s))
             await gateways.stop(self._stop.haste)
             pools.cancel()
 
-    def _shared(self, control: Control, prober: probe.Prober) -> Shared:
+    def _shared(self, control: Control, holds: Holds, prober: probe.Prober) -> Shared:
         return Shared(
             board=Board(control.publish, gateways=self._settings.gateways),
+            holds=holds,
             prepare=self._parts.prepare(self._settings),
             prober=prober,
             pacing=self._parts.pacing,

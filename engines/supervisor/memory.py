@@ -46,11 +46,16 @@ class Memory:
         self._path: Final = path
         self._senses: Final = senses
         self._measures = read(path)
-        self._plans: Final[dict[str, Plan]] = {}
+        self._plans: Final[dict[str, tuple[str, Plan]]] = {}
+        """By pool: its model, and what its workers were let in with."""
         self._promised: Final[dict[str, set[int]]] = {}
 
-    async def admit(self, name: str, spec: ModelSpec, engine: Engine, prepared: Prepared) -> Prepared:
-        """What to start the workers of `name` with, once there is room. Raises `NotAdmitted`.
+    async def admit(
+        self, pool: str, spec: ModelSpec, engine: Engine, prepared: Prepared, model: str | None = None
+    ) -> Prepared:
+        """What to start the workers of `pool` with, once there is room. Raises `NotAdmitted`.
+
+        `model` is its name where the pool has another one, being a later one of the same model.
 
         Weights that nothing is known about are let in as they are: their engine will judge.
         """
@@ -64,19 +69,20 @@ class Memory:
         if place is None:
             return prepared
         asked = wish(spec, engine, found, layout=prepared.layout, device=prepared.device, env=self._senses.env)
+        name = model or pool
         own = learned(self._measures, name, asked, overhead(asked.engine, asked.device))
-        planned = plan(found, asked, place.without(self._claimed(name, asked.device)), own)
+        planned = plan(found, asked, place.without(self._claimed(pool, asked.device)), own)
         if not planned.fits:
             raise NotAdmitted(f"not enough memory: {planned.reason}")
-        self._plans[name], self._promised[name] = planned, set(range(spec.replicas))
+        self._plans[pool], self._promised[pool] = (name, planned), set(range(spec.replicas))
         return replace(prepared, kv_cache=planned.estimate.cache) if asked.device == "cpu" else prepared
 
-    async def settled(self, name: str, seat: int, pid: int | None) -> None:
+    async def settled(self, pool: str, seat: int, pid: int | None) -> None:
         """The worker in `seat` has just made its first token: what it takes is measured and remembered."""
-        self.spare(name, seat)
-        planned = self._plans.get(name)
-        if planned is None or pid is None:
+        self.spare(pool, seat)
+        if pool not in self._plans or pid is None:
             return
+        name, planned = self._plans[pool]
         measured = await asyncio.to_thread(self._senses.taken, pid, planned.wish.device)
         if measured is None:
             return
@@ -88,23 +94,23 @@ class Memory:
             fresh.write_bytes(msgspec.json.format(msgspec.json.encode(self._measures)))
             fresh.replace(self._path)
 
-    def owe(self, name: str, seat: int) -> None:
+    def owe(self, pool: str, seat: int) -> None:
         """The worker in `seat` is being started, or will be again: its memory is not taken, nor is it free."""
-        if name in self._promised:
-            self._promised[name].add(seat)
+        if pool in self._promised:
+            self._promised[pool].add(seat)
 
-    def spare(self, name: str, seat: int) -> None:
+    def spare(self, pool: str, seat: int) -> None:
         """The worker in `seat` has all that it will take, or will not be started again."""
-        self._promised.get(name, set()).discard(seat)
+        self._promised.get(pool, set()).discard(seat)
 
-    def release(self, name: str) -> None:
-        """The pool of `name` has ended."""
-        self._plans.pop(name, None)
-        self._promised.pop(name, None)
+    def release(self, pool: str) -> None:
+        """The pool has ended."""
+        self._plans.pop(pool, None)
+        self._promised.pop(pool, None)
 
-    def _claimed(self, name: str, device: str) -> list[int]:
-        """Bytes that other models' workers will still take, on each device: they were let in and are loading."""
-        others = ((self._plans[other], len(seats)) for other, seats in self._promised.items() if other != name)
+    def _claimed(self, pool: str, device: str) -> list[int]:
+        """Bytes that other pools' workers will still take, on each device: they were let in and are loading."""
+        others = ((self._plans[other][1], len(seats)) for other, seats in self._promised.items() if other != pool)
         loading = ((each, count * each.wish.parallel) for each, count in others if each.wish.device == device)
         return [each.estimate.total for each, count in loading for _ in range(count)]
 

@@ -9,7 +9,7 @@ from engines.supervisor.lifecycle import Limits
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
-    """Seconds, but for `limits`. The defaults are the product's (FAULTS)."""
+    """Seconds, but for `limits` and `swap_tries`. The defaults are the product's (FAULTS)."""
 
     ready_every: float = 0.25
     """Between two looks at a worker that starts."""
@@ -29,6 +29,10 @@ class Pacing:
     prepare_longest: float = 300.0
     admit_longest: float = 30.0
     """Between two looks whether there is memory for a model that did not fit: the look is cheap."""
+    swap_tries: int = 3
+    """How often a new pool's preparation or workers may fail before the old pool stays for good."""
+    swap_drain: float = 900.0
+    """What requests on a pool that leaves have to end; then its workers are stopped. (An answer may take 600.)"""
     limits: Limits = field(default_factory=Limits)
 
     def prepare_again(self, failures: int) -> float:

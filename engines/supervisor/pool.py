@@ -1,4 +1,7 @@
-"""A model's workers: prepares what they need, then keeps every seat taken. Run by `reconcile`, one task a model."""
+"""A model's workers: prepares what they need, then keeps every seat taken. Run by `succession`, one task a pool.
+
+A pool never gives up; whether it comes up at all is told to its `ordeal`, and what follows from that is not its affair.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ from typing import Final
 from engines.engine import Engine
 from engines.launchers.launcher import Launcher, Prepared, Seat
 from engines.progress import Progress, Report
-from engines.supervisor.board import Board
-from engines.supervisor.events import Announce, ModelFailed, ModelReady
+from engines.supervisor.board import Board, Row
+from engines.supervisor.events import Announce, ModelFailed, ModelReady, WorkerLost
+from engines.supervisor.holds import Holds
 from engines.supervisor.memory import Memory, NotAdmitted
+from engines.supervisor.ordeal import Ordeal
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.probe import Prober
 from engines.supervisor.starts import StartTimes
@@ -34,6 +39,7 @@ class Shared:
     """What all pools share."""
 
     board: Board
+    holds: Holds
     prepare: Prepare
     prober: Prober
     pacing: Pacing
@@ -62,23 +68,38 @@ def view(name: str, spec: ModelSpec, created: int) -> ModelView:
 
 
 class Pool:
-    """Invariant: the board's `loading` is set until the first worker has been ready, and never again."""
+    """Invariant: its row's `loading` is set until the first worker has been ready, and never again."""
 
-    def __init__(self, name: str, spec: ModelSpec, engine: Engine, launcher: Launcher, shared: Shared) -> None:
+    def __init__(
+        self,
+        name: str,
+        spec: ModelSpec,
+        engine: Engine,
+        launcher: Launcher,
+        shared: Shared,
+        *,
+        row: Row,
+        generation: int = 1,
+    ) -> None:
         self._name: Final = name
         self._spec: Final = spec
         self._engine: Final = engine
         self._launcher: Final = launcher
         self._shared: Final = shared
+        self._row: Final = row
+        self._generation: Final = generation
+        self._claim: Final = f"{name}#{generation}"
+        """What its memory is promised to."""
         self._begun: Final = shared.clock.now()
         self._was_ready = False
         self._workers: Final[list[Worker]] = []
+        self.ordeal: Final = Ordeal(launcher.seats(spec), shared.pacing.swap_tries)
 
     async def run(self) -> None:
         """Until cancelled; then every worker is stopped, side by side."""
         prepared = await self._prepared() if self._launcher.prepares else None
         seats = [
-            Seat(self._name, number, self._spec, self._engine, prepared)
+            Seat(self._name, number, self._spec, self._engine, prepared, self._generation)
             for number in range(self._launcher.seats(self._spec))
         ]
         self._workers.extend(self._worker(seat) for seat in seats)
@@ -86,13 +107,20 @@ class Pool:
             async with asyncio.TaskGroup() as group:
                 for worker in self._workers:
                     group.create_task(worker.run())
+                await asyncio.sleep(self._shared.pacing.start_within)
+                self.ordeal.hopeless(f"not ready after {self._shared.pacing.start_within:g} s")
         finally:
-            self._shared.memory.release(self._name)
+            self._shared.memory.release(self._claim)
 
     def suspect(self, worker_id: str) -> None:
         """Passed on to the worker of this id, if it is one of ours."""
         for worker in self._workers:
             worker.suspect(worker_id)
+
+    def leave(self) -> None:
+        """Its workers get no new request: they go on with what they have, and none is started again."""
+        for worker in self._workers:
+            worker.leave()
 
     async def _prepared(self) -> Prepared:
         """Tries until it succeeds: a network comes back, a disk is cleared, a file is put right, memory is free."""
@@ -100,25 +128,28 @@ class Pool:
         while True:
             try:
                 prepared = await self._shared.prepare(self._name, self._spec, self._preparing)
-                return await self._shared.memory.admit(self._name, self._spec, self._engine, prepared)
+                memory = self._shared.memory
+                return await memory.admit(self._claim, self._spec, self._engine, prepared, self._name)
             except PreparationFailed as failed:
                 failures += 1
+                self.ordeal.failed(str(failed))
                 wait = self._shared.pacing.prepare_again(failures)
                 await self._put_off("preparation failed, trying again", str(failed), wait)
             except NotAdmitted as refused:
                 failures += 1
+                self.ordeal.no_room(str(refused))
                 wait = self._shared.pacing.admit_again(failures)
                 await self._put_off("not started, trying again", str(refused), wait)
 
     async def _put_off(self, step: str, reason: str, wait: float) -> None:
-        self._shared.board.loading(self._name, Loading(step, eta=wait, reason=reason))
+        self._row.loading(Loading(step, eta=wait, reason=reason))
         self._shared.announce(ModelFailed(self._name, reason, wait))
         await asyncio.sleep(wait)
 
     def _preparing(self, progress: Progress) -> None:
         fraction = None if progress.fraction is None else round(progress.fraction, 2)
         eta = None if progress.eta is None else round(progress.eta)
-        self._shared.board.loading(self._name, Loading(f"{progress.task}: {progress.step}", fraction, eta))
+        self._row.loading(Loading(f"{progress.task}: {progress.step}", fraction, eta))
         self._shared.report(progress)
 
     def _worker(self, seat: Seat) -> Worker:
@@ -126,31 +157,36 @@ class Pool:
         outlets = Outlets(
             show=lambda worker: self._show(seat, worker),
             loading=lambda loading: self._starting(seat, loading),
-            served_as=lambda name: shared.board.served_as(self._name, name),
+            served_as=self._row.served_as,
             started_in=lambda seconds: shared.starts.record(self._name, seconds),
-            settled=lambda pid: shared.memory.settled(self._name, seat.number, pid),
-            announce=shared.announce,
+            settled=lambda pid: shared.memory.settled(self._claim, seat.number, pid),
+            announce=self._heard,
         )
         expected = shared.starts.expected(self._name)
         return Worker(seat, self._launcher, shared.prober, shared.pacing, outlets, shared.clock, expected)
 
+    def _heard(self, lost: WorkerLost) -> None:
+        self.ordeal.failed(lost.reason)
+        self._shared.announce(lost)
+
     def _starting(self, seat: Seat, loading: Loading) -> None:
         if not self._was_ready:
-            self._shared.board.loading(self._name, loading)
+            self._row.loading(loading)
         self._shared.report(Progress(f"worker {seat.name}", loading.step, loading.fraction, loading.eta))
 
     def _show(self, seat: Seat, worker: WorkerView) -> None:
-        self._shared.board.worker(self._name, seat.number, worker)
+        self._row.worker(seat.number, worker)
         if worker.state is WorkerState.CRASH_LOOP and not self._was_ready:
-            self._shared.board.loading(self._name, None)  # it is held down: nothing is being loaded any more
+            self._row.loading(None)  # it is held down: nothing is being loaded any more
         if worker.state in {WorkerState.STARTING, WorkerState.BACKOFF}:
-            self._shared.memory.owe(self._name, seat.number)
+            self._shared.memory.owe(self._claim, seat.number)
         if worker.state is WorkerState.CRASH_LOOP:
-            self._shared.memory.spare(self._name, seat.number)
+            self._shared.memory.spare(self._claim, seat.number)
         if worker.state is not WorkerState.READY:
             return
         self._shared.report(Progress(f"worker {seat.name}", "ready", 1.0))
         if not self._was_ready:
             self._was_ready = True
-            self._shared.board.loading(self._name, None)
+            self._row.loading(None)
             self._shared.announce(ModelReady(self._name, self._shared.clock.now() - self._begun))
+        self.ordeal.proved(seat.number)

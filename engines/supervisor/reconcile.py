@@ -1,22 +1,27 @@
-"""Makes the world match the registry: applies `Change`s, one task a pool. Owns which pools there are. Run by `main`."""
+"""Makes the world match the registry: hands each `Change` to the model's succession. Owns which models there are.
+
+Run by `main`; new registries come from `reload`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from engines.engine import Engine
 from engines.launchers.launcher import Launcher
-from engines.supervisor.events import ModelFailed
+from engines.supervisor.board import Row
 from engines.supervisor.pool import Pool, Shared, view
-from registry.changes import AmendPool, Change, RetirePool, StartPool
-from registry.snapshot import Loading
-from registry.spec import ModelSpec
+from engines.supervisor.succession import Running, Succession
+from registry.changes import EMPTY, Change, RetirePool, changes
+from registry.spec import ModelSpec, Registry
 
 
 class Reconciler:
-    """Invariant: every name on the board has exactly one pool that runs, or is being started after its predecessor."""
+    """Invariant: every model of the registry has exactly one succession; it wants what the registry says."""
 
     def __init__(
         self, engines: Mapping[str, Engine], launchers: Mapping[str, Launcher], shared: Shared, created: int
@@ -25,44 +30,62 @@ class Reconciler:
         self._launchers: Final = launchers
         self._shared: Final = shared
         self._created: Final = created
-        self._pools: Final[dict[str, tuple[Pool, asyncio.Task[None]]]] = {}
+        self._registry = EMPTY
+        self._successions: Final[dict[str, Succession]] = {}
+        self._leaving: Final[set[Succession]] = set()
+        self._pools: Final[Counter[str]] = Counter()
+        """How many pools each name has had."""
+        self._group: asyncio.TaskGroup | None = None
 
-    async def run(self, first: Sequence[Change]) -> None:
-        """Applies the first changes and keeps their pools until cancelled; then all workers are stopped."""
-        async with asyncio.TaskGroup() as group:
-            self.apply(first, group)
+    async def run(self, first: Registry) -> None:
+        """Applies the first registry and keeps what it says until cancelled; then all workers are stopped."""
+        async with asyncio.TaskGroup() as self._group:
+            self.adopt(first)
             await asyncio.Event().wait()
 
-    def apply(self, changes: Sequence[Change], group: asyncio.TaskGroup) -> None:
-        """Starts what the changes ask for. A pool that replaces one of the same name waits for its end."""
-        retired = {change.name: self._retire(change.name) for change in changes if isinstance(change, RetirePool)}
-        for change in changes:
-            if isinstance(change, StartPool | AmendPool):
-                self._shared.board.put(view(change.name, change.spec, self._created))
-            if isinstance(change, StartPool):
-                self._start(change.name, change.spec, retired.get(change.name), group)
+    def adopt(self, registry: Registry, *, again: bool = False) -> tuple[Change, ...]:
+        """Has the world match `registry` from now on; returns at once, with what will be done.
+
+        `again`: pools that did not come up are tried once more.
+        """
+        known, self._registry = self._registry, registry
+        if again:
+            refused = {name: each.refused for name, each in self._successions.items() if each.refused is not None}
+            known = Registry(models={name: spec for name, spec in known.models.items() if name not in refused})
+        found = changes(known, registry)
+        self._shared.board.order(registry.models)
+        for change in found:
+            if isinstance(change, RetirePool):
+                self._retire(change.name)
+            else:
+                self._succession(change.name).want(change.spec)
+        return found
 
     def suspect(self, worker_id: str, reason: str) -> None:  # noqa: ARG002 (the probe finds its own reason)
         """A gateway saw this worker fail."""
-        for pool, _ in self._pools.values():
-            pool.suspect(worker_id)
+        for succession in (*self._successions.values(), *self._leaving):
+            succession.suspect(worker_id)
 
-    def _retire(self, name: str) -> asyncio.Task[None]:
-        _, task = self._pools.pop(name)
-        task.cancel()
-        self._shared.board.drop(name)
-        return task
+    def _retire(self, name: str) -> None:
+        """Unless it was only its pool: its successor has been asked for."""
+        if name not in self._registry.models:
+            succession = self._successions.pop(name)
+            self._leaving.add(succession)
+            succession.want(None)
 
-    def _start(self, name: str, spec: ModelSpec, before: asyncio.Task[None] | None, group: asyncio.TaskGroup) -> None:
-        pool = Pool(name, spec, self._engines[spec.engine], self._launchers[spec.launcher], self._shared)
-        self._pools[name] = (pool, group.create_task(self._keep(name, pool, before)))
+    def _succession(self, name: str) -> Succession:
+        if name not in self._successions and self._group:
+            made = Succession(name, self._shared, partial(self._build, name), self._look)
+            self._successions[name] = made
+            self._group.create_task(made.run()).add_done_callback(lambda _: self._leaving.discard(made))
+        return self._successions[name]
 
-    async def _keep(self, name: str, pool: Pool, before: asyncio.Task[None] | None) -> None:
-        """Runs a pool after its predecessor's end. A bug that ends it ends nobody else's."""
-        if before is not None:
-            await asyncio.wait({before})
-        try:
-            await pool.run()
-        except Exception as bug:  # noqa: BLE001 (the outermost loop of one model)
-            self._shared.board.loading(name, Loading("stopped by a bug of ours", reason=repr(bug)))
-            self._shared.announce(ModelFailed(name, f"stopped by a bug of ours: {bug!r}", None))
+    def _build(self, name: str, spec: ModelSpec) -> Running:
+        self._pools[name] += 1
+        row = self._shared.board.row(view(name, spec, self._created))
+        engine, launcher = self._engines[spec.engine], self._launchers[spec.launcher]
+        pool = Pool(name, spec, engine, launcher, self._shared, row=row, generation=self._pools[name])
+        return Running(spec, row, pool)
+
+    def _look(self, spec: ModelSpec, row: Row) -> None:
+        row.put(view(row.view.name, spec, self._created))

@@ -14,7 +14,7 @@ from typing import Final
 
 from engines.launchers.launcher import Launcher, LaunchFailed, Placed, Seat
 from engines.supervisor import logfile, milestones, watchdog
-from engines.supervisor.events import Announce, WorkerLost
+from engines.supervisor.events import WorkerLost
 from engines.supervisor.fingerprint import fingerprint
 from engines.supervisor.lifecycle import Event, Life, hopeless, step
 from engines.supervisor.pacing import Pacing
@@ -35,7 +35,7 @@ class Outlets:
     """Seconds from start to proof; the next start is expected to take as long."""
     settled: Callable[[int | None], Awaitable[None]]
     """The worker with this pid has been proved: what it takes can be measured."""
-    announce: Announce
+    announce: Callable[[WorkerLost], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +91,17 @@ class Worker:
         if worker_id == self.id:
             self._suspected.set()
 
+    def leave(self) -> None:
+        """It gets no new request: it goes on with what it has, and is not started again once it has ended."""
+        self._happen(Event.ASKED)
+
     async def run(self) -> None:
         """Until cancelled. A worker in CRASH_LOOP is held down until then."""
         try:
-            while self._life.retry_at is not None:
-                await asyncio.sleep(max(0.0, self._life.retry_at - self._clock.now()))
-                await self._live_once()
+            while (due := self._life.retry_at) is not None:
+                await asyncio.sleep(max(0.0, due - self._clock.now()))
+                if self._life.retry_at is not None:  # it was not asked to leave meanwhile
+                    await self._live_once()
             await asyncio.Event().wait()
         finally:
             # What was running has been stopped on the way here, by the block that it ran in.

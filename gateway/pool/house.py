@@ -1,7 +1,7 @@
 """All pools, and what the names mean: the gateway's view of the newest snapshot.
 
 `publish` is the one way in (from `control`), a single assignment; a request that resolved a name keeps what it
-got, whatever is published meanwhile.
+got, whatever is published meanwhile. `free` hears of each leaving worker that holds none of our requests any more.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gateway.errors import ModelNotFound, Unavailable
+from gateway.pool.departures import Departures
 from gateway.pool.pool import Pool
 from registry.snapshot import Names, Snapshot, Target
 
@@ -20,8 +21,9 @@ _LISTED: Final = 20
 class House:
     """Invariant: `names` and the pools belong to the same snapshot."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], free: Callable[[str], None] = lambda _: None) -> None:
         self._clock: Final = clock
+        self._departures: Final = Departures(free)
         self.names = Names(Snapshot(revision=0))
         self._pools: dict[str, Pool] = {}
 
@@ -41,13 +43,14 @@ class House:
             return
         pools = {}
         for model in snapshot.models:
-            pool = self._pools.get(model.name) or Pool(model, self._clock)
+            pool = self._pools.get(model.name) or Pool(model, self._clock, departures=self._departures)
             pool.update(model)
             pools[model.name] = pool
         retired = [pool for name, pool in self._pools.items() if name not in pools]
         self.names, self._pools = Names(snapshot), pools
         for pool in retired:
             pool.retire()
+        self._departures.want(worker.id for worker in snapshot.leaving)
 
     def resolve(self, name: str) -> tuple[Target, Pool]:
         """What `name` stands for, and its pool. Raises `ModelNotFound`, which says what exists."""

@@ -18,6 +18,7 @@ from gateway.balance.policies import POLICIES
 from gateway.balance.policy import Choice, Policy, Reason
 from gateway.balance.prefix import NO_PREFIX, Prefix
 from gateway.errors import GatewayError, ModelLoading, NoWorker, QueueFull, QueueTimeout
+from gateway.pool.departures import Departures
 from gateway.pool.queue import Priority, Queue
 from gateway.pool.retries import Retries
 from gateway.pool.worker import Worker
@@ -79,12 +80,17 @@ class Pool:
     """Invariant: a request waits here only while every worker that it may use is full, or behind others that do."""
 
     def __init__(
-        self, model: ModelView, clock: Callable[[], float], chance: Callable[[], float] = random.random
+        self,
+        model: ModelView,
+        clock: Callable[[], float],
+        chance: Callable[[], float] = random.random,
+        departures: Departures | None = None,
     ) -> None:
         self.model = model
         self._policy: Policy = POLICIES[model.balance](chance)
         self._clock: Final = clock
         self._chance: Final = chance
+        self._departures: Final = departures or Departures(lambda _: None)
         self._workers: dict[str, Worker] = {}
         self._ready: tuple[Worker, ...] = ()
         self._queue: Final[Queue[Lease, Wish]] = Queue()
@@ -127,13 +133,13 @@ class Pool:
         self._ready = tuple(worker for worker in kept.values() if worker.view.state is WorkerState.READY)
         for worker in gone.values():
             self._policy.gone(worker.id)
-            worker.close()
+            self._departures.gone(worker)
         self._serve_queue()
 
     def retire(self) -> None:
         """The model is gone from the snapshot: nobody waits for it any more."""
         for worker in self._workers.values():
-            worker.close()
+            self._departures.gone(worker)
         self._workers = {}
         self._ready = ()
         self._serve_queue()
@@ -219,6 +225,8 @@ class Pool:
         now = self._clock()
         lease.worker.inflight -= 1
         self._active -= 1
+        if lease.worker.gone and not lease.worker.inflight:
+            self._departures.empty(lease.worker)
         breaker = lease.worker.breaker
         if outcome is Outcome.WORKED:
             breaker.worked(now, trial=lease.trial)

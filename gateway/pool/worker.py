@@ -122,6 +122,8 @@ class Worker:
         self.view = view
         self.id: Final = view.id
         self.inflight = 0
+        self.gone = False
+        """Whether it is in no snapshot any more, and only ends what it has."""
         self.breaker: Final = Breaker()
         self._prefix: Final = address.prefix
         self._fixed: Final = (

@@ -91,14 +91,15 @@ async def test_a_suspicion_reaches_the_supervisor(tmp_path):
 
     async def handle(reader, writer):
         writer.write(encode(FIRST))
-        lines.append(await reader.readline())
+        lines.extend([await reader.readline(), await reader.readline()])
 
     async with supervised(tmp_path, handle) as (control, published):
         running = asyncio.get_running_loop().create_task(control.run())
         await eventually(lambda: published)
         control.suspect("w1", 'refused "x"\n')
         await running
-    assert msgspec.json.decode(lines[0]) == {"type": "suspect", "worker": "w1", "reason": 'refused "x"\n'}
+    assert msgspec.json.decode(lines[0]) == {"type": "gateway"}
+    assert msgspec.json.decode(lines[1]) == {"type": "suspect", "worker": "w1", "reason": 'refused "x"\n'}
 
 
 async def test_without_a_channel_a_suspicion_is_nothing(tmp_path):

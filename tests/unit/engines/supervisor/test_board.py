@@ -1,59 +1,103 @@
-"""The board: every change is one snapshot, and only a change is."""
+"""The board: every change that can be seen is one snapshot, and only such a change is."""
 
 from __future__ import annotations
 
-from engines.supervisor.board import Board
-from registry.snapshot import Loading, ModelView, Snapshot, WorkerState, WorkerView
+from engines.supervisor.board import Board, Row
+from registry.snapshot import Loading, ModelView, Snapshot, Swap, SwapState, WorkerState, WorkerView
 
 MODEL = ModelView(name="m", engine="vllm", served_name="m")
 
 
-def board() -> tuple[Board, list[Snapshot]]:
+def board() -> tuple[Board, Row, list[Snapshot]]:
     published: list[Snapshot] = []
     made = Board(published.append)
-    made.put(MODEL)
-    return made, published
+    row = made.row(MODEL)
+    made.show(row)
+    return made, row, published
+
+
+def worker(name: str, state: WorkerState = WorkerState.READY) -> WorkerView:
+    return WorkerView(name, "u", state)
 
 
 def test_each_change_is_the_next_revision() -> None:
-    made, published = board()
-    made.loading("m", Loading("x"))
+    _, row, published = board()
+    row.loading(Loading("x"))
     assert [each.revision for each in published] == [1, 2, 3]
 
 
 def test_each_snapshot_says_how_many_gateways_there_are() -> None:
     """Who asks them has to know how often to ask."""
     published: list[Snapshot] = []
-    Board(published.append, gateways=3).put(MODEL)
+    made = Board(published.append, gateways=3)
+    made.show(made.row(MODEL))
     assert [each.gateways for each in published] == [3, 3]
 
 
 def test_what_changes_nothing_is_not_published() -> None:
-    made, published = board()
-    made.loading("m", None)
-    made.loading("unknown", Loading("x"))
+    _, row, published = board()
+    row.loading(None)
     assert len(published) == 2
 
 
 def test_a_worker_replaces_the_one_in_its_seat() -> None:
-    made, _ = board()
+    made, row, _ = board()
     for number in (0, 1):
-        made.worker("m", number, WorkerView(f"m-{number}.1", "u", WorkerState.STARTING))
-    made.worker("m", 0, WorkerView("m-0.2", "u", WorkerState.READY))
+        row.worker(number, worker(f"m-{number}.1", WorkerState.STARTING))
+    row.worker(0, worker("m-0.2"))
     assert [each.id for each in made.snapshot.models[0].workers] == ["m-0.2", "m-1.1"]
 
 
 def test_a_changed_model_keeps_its_workers() -> None:
-    made, _ = board()
-    made.worker("m", 0, WorkerView("m-0.1", "u", WorkerState.READY))
-    made.served_as("m", "other")
-    made.put(ModelView(name="m", engine="vllm", served_name="m", aliases=("a",)))
+    made, row, _ = board()
+    row.worker(0, worker("m-0.1"))
+    row.served_as("other")
+    row.put(ModelView(name="m", engine="vllm", served_name="m", aliases=("a",)))
     (model,) = made.snapshot.models
     assert (model.aliases, model.served_name, len(model.workers)) == (("a",), "other", 1)
 
 
-def test_a_dropped_model_is_gone() -> None:
-    made, _ = board()
-    made.drop("m")
-    made.worker("m", 0, WorkerView("m-0.1", "u", WorkerState.STOPPED))
-    assert made.snapshot.models == ()
+def test_a_row_that_is_not_shown_is_not_published() -> None:
+    """A pool that comes up beside the one that serves is nobody's business yet."""
+    made, _, published = board()
+    made.row(MODEL).worker(0, worker("m-g2-0.1"))
+    assert len(published) == 2
+
+
+def test_showing_a_successor_is_one_publication() -> None:
+    """There is no snapshot in which both, or neither, are the model's workers."""
+    made, row, published = board()
+    row.worker(0, worker("m-0.1"))
+    after = made.row(MODEL)
+    after.worker(0, worker("m-g2-0.1"))
+    count = len(published)
+    made.show(after)
+    assert len(published) == count + 1
+    assert [each.id for each in made.snapshot.models[0].workers] == ["m-g2-0.1"]
+    assert [each.id for each in made.snapshot.leaving] == ["m-0.1"]
+
+
+def test_what_left_is_listed_until_it_is_forgotten() -> None:
+    made, row, _ = board()
+    row.worker(0, worker("m-0.1"))
+    made.drop(row)
+    row.worker(0, worker("m-0.1", WorkerState.DRAINING))
+    seen = made.snapshot
+    made.forget(row)
+    assert (seen.models, [each.state for each in seen.leaving]) == ((), ["draining"])
+    assert made.snapshot.leaving == ()
+
+
+def test_a_swap_shows_how_far_the_new_pool_is() -> None:
+    made, _, _ = board()
+    rising = made.row(MODEL)
+    made.swap(Swap("m", SwapState.STARTING), rising)
+    rising.loading(Loading("quantizing"))
+    assert made.snapshot.swaps == (Swap("m", SwapState.STARTING, loading=Loading("quantizing")),)
+
+
+def test_models_are_shown_in_the_order_that_is_asked_for() -> None:
+    made, _, _ = board()
+    made.show(made.row(ModelView(name="a", engine="vllm", served_name="a")))
+    made.order(["a", "unknown", "m"])
+    assert [each.name for each in made.snapshot.models] == ["a", "m"]

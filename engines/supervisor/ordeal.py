@@ -1,0 +1,61 @@
+"""Whether a new pool comes up: what its workers do is counted until it is clear. Written by `pool`, awaited by
+`succession`, which alone acts upon it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum, auto
+from typing import Final
+
+
+class Outcome(Enum):
+    """How an ordeal ended."""
+
+    UP = auto()
+    """Every seat's worker has generated a real token."""
+    FAILED = auto()
+    NO_ROOM = auto()
+    """Its workers do not fit beside what runs now."""
+
+
+class Ordeal:
+    """Invariant: the first outcome is the outcome."""
+
+    def __init__(self, seats: int, tries: int) -> None:
+        self._unproved: Final = set(range(seats))
+        self._left = tries
+        self._decided: Final = asyncio.Event()
+        self._outcome = Outcome.UP
+        self.reason = ""
+        """Why it failed, for people."""
+
+    async def outcome(self) -> Outcome:
+        """Waits until it is clear."""
+        await self._decided.wait()
+        return self._outcome
+
+    def proved(self, seat: int) -> None:
+        """The worker in this seat is ready."""
+        self._unproved.discard(seat)
+        if not self._unproved:
+            self._decide(Outcome.UP, "")
+
+    def failed(self, reason: str) -> None:
+        """A preparation failed, or a worker ended: a few times may be bad luck."""
+        self._left -= 1
+        if self._left <= 0:
+            self._decide(Outcome.FAILED, reason)
+
+    def hopeless(self, reason: str) -> None:
+        """No further try will help."""
+        self._decide(Outcome.FAILED, reason)
+
+    def no_room(self, reason: str) -> None:
+        """The planner did not let it in."""
+        self._decide(Outcome.NO_ROOM, reason)
+
+    def _decide(self, outcome: Outcome, reason: str) -> None:
+        if not self._decided.is_set():
+            self._outcome, self.reason = outcome, reason
+            self._decided.set()
