@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from cli.adapters import doctor
 from cli.check import check
 from cli.engines import engines_install, engines_list
 from cli.explain import explain
@@ -47,7 +48,15 @@ def build() -> typer.Typer:
     engines.command("list")(engines_list)
     engines.command("install")(engines_install)
     app.add_typer(engines, name="engines")
+    adapters = typer.Typer(no_args_is_help=True, help="LoRA adapters: examine them.")
+    adapters.callback()(_adapters)
+    adapters.command("doctor")(doctor)
+    app.add_typer(adapters, name="adapters")
     return app
+
+
+def _adapters() -> None:
+    """LoRA adapters. (With a callback, typer keeps a group that has one verb so far.)"""
 
 
 def _tell_version(asked: bool) -> None:

@@ -1,7 +1,7 @@
 """The header of a safetensors file: which tensors it holds, in which type and shape. Their bytes are never read.
 
-Called by `memory.checkpoint` and `weights.checkpoint`. Format: 8 bytes, little-endian, the length of a JSON object;
-that object; the tensors' bytes, without gaps. Its values are `{"dtype", "shape", "data_offsets"}` by tensor;
+Called by `memory.checkpoint`, `weights.checkpoint` and `adapters`. Format: 8 bytes, little-endian, the length of a JSON
+object; that object; the tensors' bytes, without gaps. Its values are `{"dtype", "shape", "data_offsets"}` by tensor;
 `__metadata__` is text. (safetensors' README, "Format"; safetensors/src/tensor.rs, `validate`.)
 """
 
@@ -11,7 +11,7 @@ import math
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -52,22 +52,29 @@ class Tensor(msgspec.Struct, frozen=True):
 
 def read(path: Path) -> dict[str, Tensor]:
     """The tensors of the file at `path`, by name. Raises `HeaderRefused`, `OSError`."""
-    size = path.stat().st_size
     with path.open("rb") as file:
-        first = file.read(8)
-        if len(first) < 8:
-            raise HeaderRefused(f"only {size} bytes long")
-        (length,) = struct.unpack("<Q", first)
-        if length > min(LONGEST, size - 8):
-            raise HeaderRefused(f"its header claims {length} bytes in a file of {size}")
-        return parse(file.read(length), size - 8 - length)
+        return read_open(file, path.stat().st_size)[0]
+
+
+def read_open(file: BinaryIO, size: int, longest: int = LONGEST) -> tuple[dict[str, Tensor], int]:
+    """The tensors of an open file of `size` bytes, and where their bytes begin. Raises `HeaderRefused`, `OSError`.
+
+    `longest` bounds the header, in bytes.
+    """
+    first = file.read(8)
+    if len(first) < 8:
+        raise HeaderRefused(f"only {size} bytes long")
+    (length,) = struct.unpack("<Q", first)
+    if length > min(longest, size - 8):
+        raise HeaderRefused(f"its header claims {length} bytes in a file of {size}")
+    return parse(file.read(length), size - 8 - length), 8 + length
 
 
 def parse(header: bytes, room: int) -> dict[str, Tensor]:
     """The tensors that `header` names, which take the `room` bytes behind it. Raises `HeaderRefused`."""
     try:
         entries = msgspec.json.decode(header, type=dict[str, msgspec.Raw])
-        entries.pop("__metadata__", None)
+        msgspec.json.decode(entries.pop("__metadata__", b"{}"), type=dict[str, str])
         tensors = {name: msgspec.json.decode(entry, type=Tensor) for name, entry in entries.items()}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise HeaderRefused(f"its header is not a list of tensors: {fault}") from None
