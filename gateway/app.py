@@ -9,11 +9,12 @@ connection ────────┤      Door: id, auth, limits  ├→ Infer
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -42,6 +43,7 @@ from gateway.relay import Relay
 from gateway.settings import Settings
 from gateway.shortcut import Shortcut
 from gateway.telemetry import Collector, Telemetry
+from gateway.usage import Reporter
 
 _FIRST_SNAPSHOT: Final = 1.0
 """Seconds that the first snapshot may keep a gateway from serving."""
@@ -88,7 +90,8 @@ def build(
 
     `log` takes the access log's lines.
     """
-    house = House(clock, lambda worker: control.free(worker))  # noqa: PLW0108 - bound late
+    reporter = Reporter(clock)
+    house = House(clock, lambda worker: control.free(worker), reporter.asked)  # noqa: PLW0108 - bound late
     telemetry = Telemetry()
     passages = Passages()
     control = Control(control_path, house.publish)
@@ -97,9 +100,8 @@ def build(
     metrics = CollectorRegistry()
     metrics.register(Collector(telemetry.families, lambda: gauges(house)))
 
-    api = FastAPI(
-        title="Enginehouse", version=version("enginehouse"), lifespan=_lifespan(control, telemetry, clock, abandoned)
-    )
+    lifespan = _lifespan(control, telemetry, clock, abandoned, partial(reporter.run, house, control.tell))
+    api = FastAPI(title="Enginehouse", version=version("enginehouse"), lifespan=lifespan)
     install(api)
     for router in (
         models(house),
@@ -116,7 +118,11 @@ def build(
 
 
 def _lifespan(
-    control: Control, telemetry: Telemetry, clock: Callable[[], float], abandoned: Callable[[], None]
+    control: Control,
+    telemetry: Telemetry,
+    clock: Callable[[], float],
+    abandoned: Callable[[], None],
+    report: Callable[[], Coroutine[Any, Any, None]],
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """What runs beside the requests for as long as the gateway does."""
 
@@ -125,6 +131,7 @@ def _lifespan(
         async with asyncio.TaskGroup() as tasks:
             following = tasks.create_task(_follow(control, abandoned))
             measuring = tasks.create_task(_measure_lag(telemetry, clock))
+            reporting = tasks.create_task(report())
             # Requests wait in the socket's backlog meanwhile: after a restart nobody is told that nothing is known.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_FIRST_SNAPSHOT):
@@ -132,6 +139,7 @@ def _lifespan(
             yield
             following.cancel()
             measuring.cancel()
+            reporting.cancel()
 
     return lifespan
 

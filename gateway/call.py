@@ -32,3 +32,5 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     priority: Priority
     patience: Patience
     exchange: Exchange
+    wait: float | None = None
+    """Seconds for which the client waits for the model to be loaded; None: as long as the model allows."""

@@ -1,7 +1,7 @@
 """The gateway's end of the snapshot channel: a Unix socket to the supervisor, one JSON line a message.
 
-Snapshots come in and are published as they come; what the gateway noticed about a worker goes out. The channel's
-end is the supervisor's end: `run` returns, and the gateway drains and leaves.
+Snapshots come in and are published as they come; what the gateway noticed about a worker goes out, and how much
+models are used. The channel's end is the supervisor's end: `run` returns, and the gateway drains and leaves.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from registry.orders import Free, Gateway, Order, Suspect, encode
+from registry.orders import Free, Gateway, Order, Suspect, Usage, encode
 from registry.snapshot import Snapshot, decode
 
 _LOG: Final = logging.getLogger("enginehouse.gateway")
@@ -45,6 +45,10 @@ class Control:
         finally:
             self._writer.close()
             self._writer = None
+
+    def tell(self, usage: Usage) -> None:
+        """Say how much models are used. Never waits; without a supervisor it does nothing."""
+        self._say(usage)
 
     def suspect(self, worker: str, reason: str) -> None:
         """Ask the supervisor to look at `worker` now. Never waits; without a supervisor it does nothing."""

@@ -25,7 +25,8 @@ from gateway.errors import (
     WorkerFailed,
     WorkerUnreachable,
 )
-from gateway.pool.pool import RETRY_SOON, Lease, Outcome
+from gateway.pool.loading import RETRY_SOON
+from gateway.pool.pool import Lease, Outcome
 from gateway.pool.worker import Reply
 from gateway.reading import StreamReader, refusal, usage_of
 from gateway.resuming import Continuing, continuing
@@ -74,7 +75,7 @@ class Relay:
         exchange = call.exchange
         exchange.asked = asked = self._clock()
         prefix = Prefix(call.target.served_name, call.body) if call.operation.streams else NO_PREFIX
-        lease = await call.pool.lease(frozenset(tried), call.priority, call.patience.left, prefix)
+        lease = await call.pool.lease(frozenset(tried), call.priority, call.patience.left, prefix, call.wait)
         try:
             exchange.sent = sent = self._clock()
             exchange.attempt(lease.worker.id, lease.choice, lease.loads, asked, sent)

@@ -25,7 +25,8 @@ from gateway.errors import (
     WorkerFailed,
 )
 from gateway.operations import BY_PATH
-from gateway.pool.pool import RETRY_SOON, Lease
+from gateway.pool.loading import RETRY_SOON
+from gateway.pool.pool import Lease
 from gateway.pool.worker import Reply
 from gateway.reading import StreamReader
 from gateway.resume.decide import Continuation, decide, twins

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -24,7 +25,26 @@ class Free(msgspec.Struct, tag="free", tag_field="type", frozen=True):
     worker: str
 
 
-Order = Suspect | Gateway | Free
+class Use(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One model's use as one gateway sees it."""
+
+    active: int = 0
+    """Requests on its workers."""
+    waiting: int = 0
+    """Requests that wait for one."""
+    asked: bool = False
+    """Whether a request found no worker since the last report, be it that it did not wait."""
+    quiet: float | None = None
+    """Seconds since the last request ended; None: there was none."""
+
+
+class Usage(msgspec.Struct, tag="usage", tag_field="type", frozen=True):
+    """How much the models that are loaded on demand are used; it replaces what this gateway said before."""
+
+    models: Mapping[str, Use]
+
+
+Order = Suspect | Gateway | Free | Usage
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final[msgspec.json.Decoder[Order]] = msgspec.json.Decoder(Order)

@@ -56,6 +56,15 @@ class Loading(msgspec.Struct, frozen=True):
     """What went wrong, for whoever runs the house: it may hold paths and is never shown to clients."""
 
 
+class OnDemand(msgspec.Struct, frozen=True):
+    """Of a pool whose workers come and go with its requests: gateways tell its supervisor how much it is used."""
+
+    wait: float = 0.0
+    """Longest wait in seconds of a request that finds no worker; 0: there always is one, so nobody waits."""
+    loads_in: float = 0.0
+    """Seconds from a request to the worker that it started, as far as known."""
+
+
 class WorkerView(msgspec.Struct, frozen=True):
     """One worker as a gateway needs it. `id` is new for every start, so a restarted worker is another worker."""
 
@@ -102,6 +111,8 @@ class ModelView(msgspec.Struct, frozen=True):
     workers: tuple[WorkerView, ...] = ()
     loading: Loading | None = None
     """Set while the pool is being prepared; None once its first worker has been ready."""
+    on_demand: OnDemand | None = None
+    """None: its workers run whether anybody asks for them or not."""
 
 
 class SwapState(StrEnum):

@@ -75,7 +75,7 @@ PLANES: Final = {
 LAYERS: Final = (
     ("gateway.__main__",),
     ("gateway.app",),
-    ("gateway.server", "gateway.control"),
+    ("gateway.server", "gateway.control", "gateway.usage"),
     ("gateway.protocol",),
     ("gateway.shortcut",),
     ("gateway.api", "gateway.middleware"),

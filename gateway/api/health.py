@@ -20,9 +20,9 @@ def health(house: House, metrics: CollectorRegistry, version: str, stopping: Cal
     async def livez() -> dict[str, str]:
         return {"status": "ok"}
 
-    @router.get("/readyz", summary="A snapshot has arrived and some pool can serve; `?verbose` says more")
+    @router.get("/readyz", summary="A snapshot has arrived and some pool can serve or be started; `?verbose` says more")
     async def readyz(verbose: str | None = None) -> JSONResponse:
-        ready = house.informed and not stopping() and any(pool.ready for pool in house.pools)
+        ready = house.informed and not stopping() and any(pool.ready or pool.comes for pool in house.pools)
         shown: dict[str, Any] = {"status": "ok" if ready else "stopping" if stopping() else "not ready"}
         if verbose is not None:
             shown |= _verbose(house)

@@ -11,6 +11,7 @@ from typing import Final
 from engines.engine import Engine
 from gateway.answers import Answer, Failure
 from gateway.api.body import decode, read_body
+from gateway.api.preference import wait_of
 from gateway.api.presence import Presence
 from gateway.api.priority import priority_of
 from gateway.api.steering import refuse
@@ -23,7 +24,6 @@ from gateway.heartbeats import Heartbeats
 from gateway.operations import Operation
 from gateway.patience import Patience
 from gateway.pool.house import House
-from gateway.pool.queue import Priority
 from gateway.relay import Relay
 from gateway.telemetry import Telemetry
 
@@ -58,7 +58,7 @@ class Inference:
     async def answer(self, operation: Operation, scope: Scope, body: bytes, client: Client) -> None:
         """Answer one request on `operation`'s path. Raises `GatewayError` before the answer has begun."""
         exchange: Exchange = scope["exchange"]
-        call = self._understand(operation, body, priority_of(scope), exchange)
+        call = self._understand(operation, body, scope, exchange)
         inflight = self._telemetry.inflight
         inflight[exchange.model] += 1
         try:
@@ -85,7 +85,8 @@ class Inference:
             raise
         return answer
 
-    def _understand(self, operation: Operation, body: bytes, priority: Priority, exchange: Exchange) -> Call:
+    def _understand(self, operation: Operation, body: bytes, scope: Scope, exchange: Exchange) -> Call:
+        priority = priority_of(scope)
         wanted = decode(body)
         exchange.requested = (wanted.model or "")[:_NAME]
         target, pool = self._house.resolve(wanted.model)
@@ -100,4 +101,5 @@ class Inference:
                 f"The model '{target.requested}' runs on {engine.name}, which does not serve {operation.path} for it."
             )
         patience = Patience(target.model.timeouts, self._clock, stream=exchange.stream)
-        return Call(operation, target, pool, engine, body, wanted.usage_asked, priority, patience, exchange)
+        wait = None if pool.ready else wait_of(scope)
+        return Call(operation, target, pool, engine, body, wanted.usage_asked, priority, patience, exchange, wait)

@@ -1,7 +1,8 @@
 """All pools, and what the names mean: the gateway's view of the newest snapshot.
 
 `publish` is the one way in (from `control`), a single assignment; a request that resolved a name keeps what it
-got, whatever is published meanwhile. `free` hears of each leaving worker that holds none of our requests any more.
+got, whatever is published meanwhile. `free` hears of each leaving worker that holds none of our requests any more,
+`asked` of each request for a model that has no worker yet.
 """
 
 from __future__ import annotations
@@ -21,9 +22,15 @@ _LISTED: Final = 20
 class House:
     """Invariant: `names` and the pools belong to the same snapshot."""
 
-    def __init__(self, clock: Callable[[], float], free: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        free: Callable[[str], None] = lambda _: None,
+        asked: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._clock: Final = clock
         self._departures: Final = Departures(free)
+        self._asked: Final = asked
         self.names = Names(Snapshot(revision=0))
         self._pools: dict[str, Pool] = {}
 
@@ -43,7 +50,9 @@ class House:
             return
         pools = {}
         for model in snapshot.models:
-            pool = self._pools.get(model.name) or Pool(model, self._clock, departures=self._departures)
+            pool = self._pools.get(model.name)
+            if pool is None:
+                pool = Pool(model, self._clock, departures=self._departures, asked=self._asked)
             pool.update(model)
             pools[model.name] = pool
         retired = [pool for name, pool in self._pools.items() if name not in pools]

@@ -13,20 +13,19 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from msgspec import structs
+
 from gateway.balance.pace import Pace
 from gateway.balance.policies import POLICIES
 from gateway.balance.policy import Choice, Policy, Reason
 from gateway.balance.prefix import NO_PREFIX, Prefix
-from gateway.errors import GatewayError, ModelLoading, NoWorker, QueueFull, QueueTimeout
+from gateway.errors import QueueFull, QueueTimeout
 from gateway.pool.departures import Departures
+from gateway.pool.loading import comes, nobody
 from gateway.pool.queue import Priority, Queue
 from gateway.pool.retries import Retries
 from gateway.pool.worker import Worker
 from registry.snapshot import ModelView, WorkerState
-
-RETRY_SOON: Final = 2.0
-"""Seconds until a worker that died may be back, where nothing better is known."""
-
 
 _UNCHOSEN: Final = Choice("", Reason.ONLY)
 
@@ -77,7 +76,9 @@ class Wish(NamedTuple):
 
 
 class Pool:
-    """Invariant: a request waits here only while every worker that it may use is full, or behind others that do."""
+    """Invariant: a request waits here only while every worker that it may use is full, or behind others that do, or
+    while a worker is started because of it.
+    """
 
     def __init__(
         self,
@@ -85,12 +86,17 @@ class Pool:
         clock: Callable[[], float],
         chance: Callable[[], float] = random.random,
         departures: Departures | None = None,
+        asked: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.model = model
         self._policy: Policy = POLICIES[model.balance](chance)
         self._clock: Final = clock
         self._chance: Final = chance
         self._departures: Final = departures or Departures(lambda _: None)
+        self._asked: Final = asked
+        """Told the model's name by every request that finds no worker where one can come."""
+        self.used: float | None = None
+        """When a request last ended."""
         self._workers: dict[str, Worker] = {}
         self._ready: tuple[Worker, ...] = ()
         self._queue: Final[Queue[Lease, Wish]] = Queue()
@@ -114,6 +120,11 @@ class Pool:
     def ready(self) -> bool:
         """Whether any worker can serve."""
         return bool(self._ready)
+
+    @property
+    def comes(self) -> bool:
+        """Whether a worker comes of itself for a request that waits."""
+        return comes(self.model)
 
     def update(self, model: ModelView) -> None:
         """Take over what the newest snapshot says. Leases on workers that are gone go on to their end."""
@@ -142,6 +153,7 @@ class Pool:
             self._departures.gone(worker)
         self._workers = {}
         self._ready = ()
+        self.model = structs.replace(self.model, on_demand=None)
         self._serve_queue()
 
     async def lease(
@@ -150,28 +162,41 @@ class Pool:
         priority: Priority = Priority.NORMAL,
         limit: float | None = None,
         prefix: Prefix = NO_PREFIX,
+        patience: float | None = None,
     ) -> Lease:
         """Hold a ready worker that is not in `exclude`; wait for one at most `limit` seconds if all are full.
 
-        `prefix` may draw the request to a worker; whether it is looked at is the policy's affair.
+        `prefix` may draw the request to a worker; whether it is looked at is the policy's affair. `patience` is how
+        long the client waits for a model that has to be loaded first; None: as long as the model allows.
 
         Raises `ModelLoading` or `NoWorker` if none is ready, `QueueFull`, `QueueTimeout`.
         """
         candidates = self._candidates(exclude)
         if not candidates:
-            raise self._nobody()
-        lease = self._assign(candidates, prefix) if not self._queue else None
-        if lease is not None:
+            longest = self._ask(exclude, patience)
+        elif not self._queue and (lease := self._assign(candidates, prefix)) is not None:
             return lease
+        else:
+            longest = self.model.queue.wait
         waiting = len(self._queue)
         if waiting >= self.model.queue.limit and not exclude:  # who was admitted once is not shed on the way
             raise QueueFull(
                 f"{waiting} requests already wait for '{self.model.name}'.", retry_after=self._pace.wait_for(waiting)
             )
-        return await self._wait(Wish(exclude, prefix), priority, limit)
+        return await self._wait(Wish(exclude, prefix), priority, longest if limit is None else min(limit, longest))
 
-    async def _wait(self, wish: Wish, priority: Priority, limit: float | None) -> Lease:
-        wait = self.model.queue.wait if limit is None else min(limit, self.model.queue.wait)
+    def _ask(self, exclude: frozenset[str], patience: float | None) -> float:
+        """Has a worker started; the seconds for which it may be waited for. Raises what is to be said instead."""
+        on_demand = self.model.on_demand
+        if exclude or on_demand is None or not self.comes:
+            raise nobody(self.model)
+        self._asked(self.model.name)
+        longest = on_demand.wait if patience is None else min(patience, on_demand.wait)
+        if longest <= 0:
+            raise nobody(self.model)
+        return longest
+
+    async def _wait(self, wish: Wish, priority: Priority, wait: float) -> Lease:
         place = self._queue.join(priority, wish)
         self._serve_queue()
         lease = None
@@ -179,6 +204,8 @@ class Pool:
             async with asyncio.timeout(wait):
                 lease = await place.turn
         except TimeoutError:
+            if not self._ready:
+                raise nobody(self.model) from None
             raise QueueTimeout(
                 f"No worker of '{self.model.name}' became free in {wait:g} s.",
                 retry_after=self._pace.wait_for(len(self._queue)),
@@ -213,16 +240,8 @@ class Pool:
         self._active += 1
         return Lease(worker, self._released, trial=worker.breaker.sent(), choice=choice, loads=loads)
 
-    def _nobody(self) -> GatewayError:
-        loading = self.model.loading
-        if loading is None:
-            return NoWorker(f"No worker of '{self.model.name}' can serve right now.", retry_after=RETRY_SOON)
-        done = "" if loading.fraction is None else f" ({loading.fraction:.0%})"
-        message = f"The model '{self.model.name}' is being loaded: {loading.step}{done}."
-        return ModelLoading(message, retry_after=loading.eta or RETRY_SOON)
-
     def _released(self, lease: Lease, outcome: Outcome) -> None:
-        now = self._clock()
+        self.used = now = self._clock()
         lease.worker.inflight -= 1
         self._active -= 1
         if lease.worker.gone and not lease.worker.inflight:
@@ -259,7 +278,8 @@ class Pool:
                 continue  # cancelled in this very instant
             candidates = self._candidates(place.wish.exclude)
             if not candidates:
-                self._queue.call(place, self._nobody())
+                if place.wish.exclude or not self.comes:
+                    self._queue.call(place, nobody(self.model))
                 continue
             lease = self._assign(candidates, place.wish.prefix)
             if lease is not None:

@@ -13,7 +13,8 @@ from engines.vllm import VLLM
 from gateway.call import Call
 from gateway.client import AsgiClient
 from gateway.patience import Patience
-from gateway.pool.pool import RETRY_SOON, Pool
+from gateway.pool.loading import RETRY_SOON
+from gateway.pool.pool import Pool
 from gateway.pool.queue import Priority
 from gateway.relay import Relay
 from gateway.resuming import TRIES

@@ -1,0 +1,34 @@
+"""A pool without a worker: whether one comes of itself, and what to tell who does not wait. Pure; asked by `pool`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.errors import GatewayError, ModelLoading, NoWorker
+from registry.snapshot import ModelView, WorkerState
+
+RETRY_SOON: Final = 2.0
+"""Seconds until a worker that died may be back, where nothing better is known."""
+
+
+def comes(model: ModelView) -> bool:
+    """Whether a worker of `model` is started, or is being started, because a request asks for it."""
+    if model.on_demand is None or model.on_demand.wait <= 0:
+        return False
+    if model.loading is not None:
+        return not model.loading.reason  # it was tried and failed: nobody knows how long that lasts
+    return not model.workers or any(worker.state is not WorkerState.CRASH_LOOP for worker in model.workers)
+
+
+def nobody(model: ModelView) -> GatewayError:
+    """Why no worker of `model` can serve, and when it is worth to ask again."""
+    loading = model.loading
+    if loading is not None:
+        done = "" if loading.fraction is None else f" ({loading.fraction:.0%})"
+        message = f"The model '{model.name}' is being loaded: {loading.step}{done}."
+        return ModelLoading(message, retry_after=loading.eta or RETRY_SOON)
+    serving = any(worker.state is WorkerState.READY for worker in model.workers)  # and refused to whoever it failed
+    if model.on_demand is not None and comes(model) and not serving:
+        message = f"The model '{model.name}' was not loaded. It is now, because of this request."
+        return ModelLoading(message, retry_after=model.on_demand.loads_in or RETRY_SOON)
+    return NoWorker(f"No worker of '{model.name}' can serve right now.", retry_after=RETRY_SOON)

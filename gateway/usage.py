@@ -1,0 +1,53 @@
+"""Tells the supervisor how much the models that are loaded on demand are used: when one is asked for at once, else now
+and then. A house without such models tells nothing, and no request pays for it. Run by `app` beside the requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from gateway.pool.house import House
+from gateway.pool.pool import Pool
+from registry.orders import Usage, Use
+
+EVERY: Final = 1.0
+"""Seconds between two reports."""
+SOON: Final = 0.05
+"""Seconds between two reports at least, however many requests ask for a model."""
+
+
+class Reporter:
+    """Invariant: every request that found no worker is in exactly one report."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock: Final = clock
+        self._asked: Final[set[str]] = set()
+        self._bell: Final = asyncio.Event()
+
+    def asked(self, model: str) -> None:
+        """A request found no worker of `model`, and one can come."""
+        self._asked.add(model)
+        self._bell.set()
+
+    async def run(self, house: House, tell: Callable[[Usage], None]) -> None:
+        """Report until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY):
+                    await self._bell.wait()
+            self._bell.clear()
+            if usage := self._usage(house):
+                tell(usage)
+            await asyncio.sleep(SOON)
+
+    def _usage(self, house: House) -> Usage | None:
+        models = {pool.model.name: self._use(pool) for pool in house.pools if pool.model.on_demand is not None}
+        self._asked.clear()
+        return Usage(models) if models else None
+
+    def _use(self, pool: Pool) -> Use:
+        quiet = None if pool.used is None else max(0.0, self._clock() - pool.used)
+        return Use(pool.active, pool.waiting, pool.model.name in self._asked, quiet)
