@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.folders import STATE, JsonOption, StateOption
+from cli.keyfiles import with_keys
 from cli.mistake import Mistake
 from cli.status import snapshots
 from engines.supervisor.address import locate
@@ -60,7 +61,7 @@ def explain(
     if where is None:
         raise Mistake(f"not running: no house serves from the state folder {state}; or name one by --url", exit_code=1)
     connections = _TRIES if url else tries(next(snapshots(state), None))
-    answer = ask(where.rstrip("/"), request_id, os.environ, tries=connections)
+    answer = ask(where.rstrip("/"), request_id, with_keys(os.environ), tries=connections)
     if answer.status_code != httpx.codes.OK:
         raise Mistake("\n".join([_refusal(answer), *found_in(logs_of(state, url), request_id)]), exit_code=1)
     if as_json:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from cli.folders import REGISTRY, STATE, CacheOption, RegistryOption, StateOption, cache_folder
+from cli.keyfiles import with_keys
 from cli.mistake import Mistake
 from cli.news import News
 from cli.registry import read_registry, refusal
@@ -45,7 +46,7 @@ def serve(
         cache=cache_folder(cache, os.environ),
         drain_s=drain,
         gateways=processes,
-        env=dict(os.environ),
+        env=with_keys(os.environ),
     )
     read_registry(registry, settings.env)  # refused here with all that is impossible, before anything starts
     raise typer.Exit(run(settings, Console()))
