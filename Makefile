@@ -8,13 +8,14 @@ PORT     ?= 8000
 ARGS     ?=
 PEERS    ?=
 MINUTES  ?= 30
+TARGET   ?= gateway
 
 BIN    := .venv/bin
 SETUP  := $(or $(PYTHON),python3) -I engines/environments/bootstrap.py
 PYTEST := $(BIN)/python -m pytest
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup develop serve test check lint types unit prepare bench bench-routing loadtest faults-report soak clean
+.PHONY: help setup develop serve test check lint types unit prepare bench bench-routing loadtest faults-report soak image clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -69,6 +70,9 @@ faults-report: develop ## the fault matrix, with the measured times
 
 soak: develop ## load for MINUTES while workers are killed; every failure has to be explained
 	$(BIN)/python -m loadtests.soak --minutes $(MINUTES)
+
+image: develop ## make TARGET of deploy/Dockerfile in a clean Debian, without a container engine, and run it; as root
+	$(BIN)/python -m deploy.check $(TARGET)
 
 clean: ## remove .venv and what the tools left; the shared cache and the state folder stay
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

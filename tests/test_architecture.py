@@ -46,7 +46,7 @@ DRAWERS: Final = frozenset(
 """Words that name a drawer instead of a thing."""
 
 OURS: Final = modules(*PACKAGES)
-SOURCES: Final = OURS + modules("loadtests")
+SOURCES: Final = OURS + modules("loadtests", "deploy")
 UNIT_TESTS: Final = modules("tests/unit")
 TESTS: Final = modules("tests")
 GRAPH: Final = arrows({module.name: module for module in OURS})
