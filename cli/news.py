@@ -16,6 +16,8 @@ from engines.supervisor.events import (
     Listening,
     ModelFailed,
     ModelReady,
+    Reloaded,
+    ReloadRefused,
     RolledBack,
     Stopped,
     Swapped,
@@ -67,6 +69,11 @@ def sentence(event: Announcement) -> str:  # noqa: C901, PLR0911, PLR0912 - one 
             return f"{model}: {reason}"
         case WorkerLost():
             return _lost(event)
+        case Reloaded(steps):
+            return f"registry reloaded: {', '.join(map(str, steps)) or 'nothing has changed'}"
+        case ReloadRefused(faults):
+            listed = "".join(f"\n  {fault}" for fault in faults)
+            return f"the registry file is refused, everything stays as it is:{listed}"
         case Swapping(model):
             return f"{model}: changed; its new workers come up beside the old ones"
         case Swapped(model, seconds):

@@ -13,8 +13,9 @@ from cli.folders import REGISTRY, STATE, CacheOption, RegistryOption, StateOptio
 from cli.keyfiles import with_keys
 from cli.mistake import Mistake
 from cli.news import News
-from cli.registry import read_registry, refusal
+from cli.registry import impossible, read_registry, refusal
 from cli.show import plainly, showing
+from engines.supervisor.main import Parts
 from engines.supervisor.main import serve as supervise
 from engines.supervisor.settings import ServeRefused, ServeSettings
 from registry.faults import RegistryRefused
@@ -58,7 +59,9 @@ def run(settings: ServeSettings, console: Console) -> int:
     news = News(plainly(console), keyed=keyed)
     try:
         with showing(console) as report:
-            code = asyncio.run(supervise(settings, announce=news.announce, report=report))
+            code = asyncio.run(
+                supervise(settings, announce=news.announce, report=report, parts=Parts(judge=impossible))
+            )
     except RegistryRefused as refused:
         raise refusal(refused) from None
     except ServeRefused as refused:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,7 +21,7 @@ from cli.mistake import Mistake
 from cli.show import duration, sentence
 from engines.progress import Progress
 from engines.supervisor.control import locate
-from registry.snapshot import ModelView, Snapshot, WorkerState, WorkerView, decode, encode
+from registry.snapshot import Loading, ModelView, Snapshot, Swap, SwapState, WorkerState, WorkerView, decode, encode
 
 COLOURS: Final = {
     WorkerState.READY: "green",
@@ -31,6 +31,12 @@ COLOURS: Final = {
     WorkerState.UNHEALTHY: "red",
     WorkerState.CRASH_LOOP: "red",
     WorkerState.STOPPED: "dim",
+}
+_SAID: Final = {
+    SwapState.STARTING: "began",
+    SwapState.DRAINING: "began (the old workers end first, as both do not fit)",
+    SwapState.DONE: "done",
+    SwapState.ROLLED_BACK: "rolled back",
 }
 
 
@@ -78,13 +84,12 @@ def _print(stream: Iterator[Snapshot], *, once: bool, as_json: bool) -> None:
 
 def without_keys(snapshot: Snapshot) -> str:
     """`snapshot` as a line of JSON, less the workers' keys: output ends up in logs and tickets."""
-    models = (
-        msgspec.structs.replace(
-            model, workers=tuple(msgspec.structs.replace(worker, key="") for worker in model.workers)
-        )
-        for model in snapshot.models
-    )
-    return encode(msgspec.structs.replace(snapshot, models=tuple(models))).decode()
+    models = tuple(msgspec.structs.replace(model, workers=_keyless(model.workers)) for model in snapshot.models)
+    return encode(msgspec.structs.replace(snapshot, models=models, leaving=_keyless(snapshot.leaving))).decode()
+
+
+def _keyless(workers: Iterable[WorkerView]) -> tuple[WorkerView, ...]:
+    return tuple(msgspec.structs.replace(worker, key="") for worker in workers)
 
 
 def _live(stream: Iterator[Snapshot]) -> None:
@@ -101,8 +106,22 @@ def _now() -> float:
 
 def view(snapshot: Snapshot, now: float) -> Group:
     """The table, and below it what a person must know besides. `now`: Unix time, seconds."""
-    refused = Text(f"the last edit of the registry was refused: {snapshot.reload_error}", style="red")
-    return Group(_table(snapshot, now), *([refused] if snapshot.reload_error else []))
+    at = f" {duration(now - snapshot.reloaded)} ago" if snapshot.reloaded else ""
+    refused = Text(f"the last edit of the registry was refused{at}: {snapshot.reload_error}", style="red")
+    swaps = [_swap(swap, now) for swap in snapshot.swaps]
+    return Group(_table(snapshot, now), *swaps, *([refused] if snapshot.reload_error else []))
+
+
+def _swap(swap: Swap, now: float) -> Text:
+    """How the last change of a model's workers went, or goes."""
+    doing = f": {sentence(Progress(swap.model, *_progress(swap.loading)))}" if swap.loading else ""
+    why = f": {swap.reason}" if swap.reason else ""
+    said = f"{swap.model}: swap {_SAID[swap.state]} {duration(now - swap.since)} ago{doing}{why}"
+    return Text(said, style="red" if swap.state is SwapState.ROLLED_BACK else "dim")
+
+
+def _progress(loading: Loading) -> tuple[str, float | None, float | None]:
+    return loading.step, loading.fraction, loading.eta
 
 
 def _table(snapshot: Snapshot, now: float) -> Table:
@@ -116,19 +135,21 @@ def _table(snapshot: Snapshot, now: float) -> Table:
         if not model.workers:
             doing = Text("preparing" if model.loading else "no workers", style="yellow")
             drawn.add_row(model.name, "", doing, "", "", "", "", Text(_loading(model)))
+    for worker in snapshot.leaving:
+        drawn.add_row(*_row(None, worker, now))
     return drawn
 
 
-def _row(model: ModelView, worker: WorkerView, now: float) -> tuple[str | Text, ...]:
+def _row(model: ModelView | None, worker: WorkerView, now: float) -> tuple[str | Text, ...]:
     return (
-        model.name,
+        model.name if model else "leaving",
         worker.id,
         Text(worker.state, style=COLOURS[worker.state]),
         duration(now - worker.since) if worker.since else "",
         str(worker.restarts) if worker.restarts else "",
         str(worker.pid) if worker.pid else "",
         worker.url.removeprefix("http://"),
-        Text(worker.reason or ("" if worker.state is WorkerState.READY else _loading(model))),
+        Text(worker.reason or ("" if worker.state is WorkerState.READY or not model else _loading(model))),
     )
 
 

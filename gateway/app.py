@@ -106,7 +106,7 @@ def build(
     for router in (
         models(house),
         health(house, metrics, version("enginehouse"), stopping),
-        admin(house),
+        admin(house, control.reload),
         requests(passages, clock),
     ):
         api.include_router(router)

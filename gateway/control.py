@@ -14,12 +14,15 @@ from typing import Final
 
 import msgspec
 
-from registry.orders import Free, Gateway, Order, Suspect, Usage, encode
+from gateway.errors import Unavailable
+from registry.orders import Answer, Free, Gateway, Order, Reload, Suspect, Usage, answer, encode
 from registry.snapshot import Snapshot, decode
 
 _LOG: Final = logging.getLogger("enginehouse.gateway")
 _FRAME_LIMIT: Final = 64 * 1024 * 1024
 """Bytes of one snapshot, at most: ten thousand models are about ten million."""
+_PATIENCE: Final = 60.0
+"""Seconds for a reload; reading a file takes parts of one."""
 
 
 class Control:
@@ -57,6 +60,25 @@ class Control:
     def free(self, worker: str) -> None:
         """Tell the supervisor that no request of this gateway is on `worker`, which gets none any more."""
         self._say(Free(worker))
+
+    async def reload(self) -> Answer:
+        """Have the supervisor read its registry file now. Raises `Unavailable` if it cannot be asked.
+
+        Over a connection of its own: on the other one come snapshots, and nothing is waited for.
+        """
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                reader, writer = await asyncio.open_unix_connection(self._path, limit=_FRAME_LIMIT)
+                try:
+                    writer.write(encode(Reload()))
+                    while line := await reader.readline():
+                        if (found := answer(line)) is not None:
+                            return found
+                finally:
+                    writer.close()
+        except (OSError, ValueError, TimeoutError, msgspec.DecodeError) as fault:
+            _LOG.error("the supervisor could not be asked to reload: %s", fault)
+        raise Unavailable("The supervisor did not answer.", retry_after=1.0)
 
     def _say(self, order: Order) -> None:
         if self._writer is not None and not self._writer.is_closing():

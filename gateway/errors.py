@@ -4,7 +4,8 @@
     ├── InvalidRequest        400 invalid_request_error
     │   ├── UnsupportedMedia  415
     │   ├── BodyTooLarge      413 request_too_large
-    │   └── HeadersTooLarge   431 headers_too_large
+    │   ├── HeadersTooLarge   431 headers_too_large
+    │   └── RegistryFaulty    400 registry_refused
     ├── InvalidApiKey         401 invalid_api_key
     ├── PermissionRefused     403 permission
     ├── NotFound              404
@@ -99,6 +100,12 @@ class HeadersTooLarge(InvalidRequest):
 
     status = 431
     code = "headers_too_large"
+
+
+class RegistryFaulty(InvalidRequest):
+    """The registry file that was to be reloaded has faults; the message says all of them."""
+
+    code = "registry_refused"
 
 
 class InvalidApiKey(GatewayError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from enum import StrEnum
+from typing import Final, NamedTuple
 
 from registry.spec import ModelSpec, Registry
 
@@ -40,6 +42,25 @@ class RetirePool:
 Change = StartPool | AmendPool | RetirePool
 
 
+class Verb(StrEnum):
+    """What happens to a model, in one word."""
+
+    START = "start"
+    SWAP = "swap"
+    AMEND = "amend"
+    RETIRE = "retire"
+
+
+class Step(NamedTuple):
+    """What happens to one model, for people and programs."""
+
+    verb: Verb
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.model}"
+
+
 def changes(old: Registry, new: Registry) -> tuple[Change, ...]:
     """Starts and amendments in the order of `new`, then retirements in the order of `old`; nothing for what stays."""
     begun: list[Change] = []
@@ -56,3 +77,17 @@ def changes(old: Registry, new: Registry) -> tuple[Change, ...]:
 def same_workers(before: ModelSpec, after: ModelSpec) -> bool:
     """Whether workers of the one are as good as workers of the other."""
     return before.model_copy(update={field: getattr(after, field) for field in _PUBLIC}) == after
+
+
+def steps(found: Sequence[Change]) -> tuple[Step, ...]:
+    """The changes by model, in their order: one that is started and retired is swapped."""
+    retired = {change.name: Step(Verb.RETIRE, change.name) for change in found if isinstance(change, RetirePool)}
+    amended = {change.name: Step(Verb.AMEND, change.name) for change in found if isinstance(change, AmendPool)}
+    begun = {
+        change.name: Step(Verb.SWAP if change.name in retired else Verb.START, change.name)
+        for change in found
+        if isinstance(change, StartPool)
+    }
+    order = dict.fromkeys(change.name for change in found)
+    said = retired | amended | begun
+    return tuple(said[name] for name in order)

@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from registry.changes import Step
+
 
 class Suspect(msgspec.Struct, tag="suspect", tag_field="type", frozen=True):
     """A gateway saw a worker fail: probe it now."""
@@ -44,13 +46,30 @@ class Usage(msgspec.Struct, tag="usage", tag_field="type", frozen=True):
     models: Mapping[str, Use]
 
 
-Order = Suspect | Gateway | Free | Usage
+class Reload(msgspec.Struct, tag="reload", tag_field="type", frozen=True):
+    """Read the registry file now. The supervisor sends an `Answer` among its snapshots."""
+
+
+Order = Suspect | Gateway | Free | Usage | Reload
+
+
+class Answer(msgspec.Struct, tag="reloaded", tag_field="type", frozen=True):
+    """What came of a reload: what is done about it, or every fault and nothing done."""
+
+    steps: tuple[Step, ...] = ()
+    faults: tuple[str, ...] = ()
+    """Each with its file and line."""
+
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final[msgspec.json.Decoder[Order]] = msgspec.json.Decoder(Order)
 
 
-def encode(order: Order) -> bytes:
+_ANSWERS: Final = msgspec.json.Decoder(Answer)
+_ANSWER: Final = b'{"type":"reloaded"'
+
+
+def encode(order: Order | Answer) -> bytes:
     """One line of JSON, newline included."""
     return _ENCODER.encode(order) + b"\n"
 
@@ -58,3 +77,8 @@ def encode(order: Order) -> bytes:
 def decode(line: bytes) -> Order:
     """The order in one line. Raises `msgspec.DecodeError` on anything else."""
     return _DECODER.decode(line)
+
+
+def answer(line: bytes) -> Answer | None:
+    """The answer in one line of the supervisor's; None: it is a snapshot. Raises `msgspec.DecodeError`."""
+    return _ANSWERS.decode(line) if line.startswith(_ANSWER) else None

@@ -151,6 +151,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """By model, in the order in which they began."""
     reload_error: str = ""
     """Why the last edit of the registry file was refused; empty: it was taken."""
+    reloaded: float = 0.0
+    """Unix time, seconds, when the file was last read again, taken or not; 0: not since the start."""
     gateways: int = 1
     """Gateway processes that share the public port."""
 

@@ -112,6 +112,11 @@ class Board:
             self._order = order
             self._change()
 
+    def reloaded(self, error: str, at: float) -> None:
+        """The registry file was read at this Unix time; empty `error`: it is what the board follows."""
+        self.snapshot = msgspec.structs.replace(self.snapshot, reload_error=error, reloaded=at)
+        self._change()
+
     def _place(self, row: Row) -> int:
         return self._order.get(row.view.name, -1)
 

@@ -12,7 +12,7 @@ import hashlib
 import os
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,8 @@ from typing import Final
 import msgspec
 
 from engines.supervisor.holds import Holds
-from registry.orders import Free, Gateway, Order, Suspect, decode
+from registry import orders
+from registry.orders import Answer, Free, Gateway, Order, Reload, Suspect, decode
 from registry.snapshot import Snapshot, encode
 
 _LONGEST: Final = 100
@@ -30,8 +31,11 @@ _LONGEST: Final = 100
 class Control:
     """Invariant: every client has been sent, or will be sent next, the newest published snapshot."""
 
-    def __init__(self, suspect: Callable[[str, str], None], holds: Holds) -> None:
+    def __init__(
+        self, suspect: Callable[[str, str], None], reload: Callable[[], Awaitable[Answer]], holds: Holds
+    ) -> None:
         self._suspect: Final = suspect
+        self._reload: Final = reload
         self._holds: Final = holds
         self._frame = b""
         self._news: Final[set[asyncio.Event]] = set()
@@ -78,7 +82,7 @@ class Control:
         try:
             async with asyncio.TaskGroup() as group:
                 sending = group.create_task(self._send(news, writer))
-                await self._listen(reader, client=news)
+                await self._listen(reader, writer, client=news)
                 sending.cancel()
         except* (ConnectionError, ValueError):
             pass  # the client left, or sent a line without end
@@ -95,12 +99,12 @@ class Control:
                 writer.write(self._frame)
                 await writer.drain()
 
-    async def _listen(self, reader: asyncio.StreamReader, client: object) -> None:
+    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: object) -> None:
         while line := await reader.readline():
             with contextlib.suppress(msgspec.DecodeError):
-                self._obey(decode(line), client)
+                await self._obey(decode(line), writer, client)
 
-    def _obey(self, order: Order, client: object) -> None:
+    async def _obey(self, order: Order, writer: asyncio.StreamWriter, client: object) -> None:
         match order:
             case Suspect(worker, reason):
                 self._suspect(worker, reason)
@@ -108,6 +112,8 @@ class Control:
                 self._holds.joined(client)
             case Free(worker):
                 self._holds.freed(client, worker)
+            case Reload():
+                writer.write(orders.encode(await self._reload()))
 
 
 def locate(state: Path) -> Path:

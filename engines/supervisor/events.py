@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from registry.changes import Step
+
 
 @dataclass(frozen=True, slots=True)
 class Listening:
@@ -59,6 +61,20 @@ class WorkerLost:
 
 
 @dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The registry file was read again and is obeyed."""
+
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadRefused:
+    """The registry file was read again and has faults: nothing changes."""
+
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Swapping:
     """A model's pool is being replaced: the new one is prepared."""
 
@@ -108,6 +124,8 @@ Announcement = (
     | ModelReady
     | ModelFailed
     | WorkerLost
+    | Reloaded
+    | ReloadRefused
     | Swapping
     | Swapped
     | RolledBack

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 from engines import ENGINES
@@ -33,14 +35,25 @@ from engines.supervisor.pacing import Pacing
 from engines.supervisor.pool import Prepare, Shared
 from engines.supervisor.preparation import preparing
 from engines.supervisor.reconcile import Reconciler
+from engines.supervisor.reload import Reload
 from engines.supervisor.settings import ServeSettings
 from engines.supervisor.starts import StartTimes
 from engines.supervisor.statefolder import locked
+from engines.supervisor.watch import watch
 from engines.supervisor.worker import Clock
+from registry.faults import Fault, RegistryRefused
 from registry.load import load
 from registry.spec import Registry
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+Judge = Callable[[Registry, Path, Mapping[str, str]], tuple[Fault, ...]]
+"""What is written rightly in the registry file at a path and yet cannot work; the mapping is the environment."""
+
+
+def lenient(_registry: Registry, _path: Path, _env: Mapping[str, str]) -> tuple[Fault, ...]:
+    """A `Judge` that finds nothing."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,10 @@ class Parts:
     prepare: Callable[[ServeSettings], Prepare] = preparing
     gateway: Sequence[str] = GATEWAY
     pacing: Pacing = field(default_factory=Pacing)
+    judge: Judge = lenient
+    """Asked of every file but the first, which whoever starts the supervisor has looked at."""
+    attended: Callable[[], bool] = sys.stdin.isatty
+    """Whether somebody sits before it, whose leaving is to end it."""
 
 
 async def serve(
@@ -104,6 +121,16 @@ class Stop:
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
 
+    @contextmanager
+    def or_reload(self, reload: Callable[[], None], *, attended: bool) -> Iterator[None]:
+        """SIGHUP reloads, as daemons do it, for as long as it is entered; where it is `attended`, it still ends."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self.ask if attended else reload)
+        try:
+            yield
+        finally:
+            loop.add_signal_handler(signal.SIGHUP, self.ask)
+
 
 class Supervisor:
     """Invariant: when `run` returns, nothing that it started is running."""
@@ -123,9 +150,14 @@ class Supervisor:
         self._left.clear()
         async with probe.client() as client:
             holds = Holds()
-            control = Control(lambda worker, reason: reconciler.suspect(worker, reason), holds)  # noqa: PLW0108 (late)
+            control = Control(
+                lambda worker, reason: reconciler.suspect(worker, reason),  # noqa: PLW0108 (bound late)
+                lambda: reload.ask(),  # noqa: PLW0108 (bound late)
+                holds,
+            )
             shared = self._shared(control, holds, probe.Prober(client))
             reconciler = Reconciler(self._parts.engines, self._launchers(), shared, int(self._clock.wall()))
+            reload = Reload(self._read, reconciler.adopt, shared.board, self._announce, self._clock.wall)
             async with control.listening(settings.state) as path:
                 gateways = Gateways(
                     listening,
@@ -138,16 +170,32 @@ class Supervisor:
                     program=self._parts.gateway,
                 )
                 self._announce(Listening(address.url(listening)))
-                await self._until_stopped(registry, reconciler, gateways)
+                await self._until_stopped(registry, reconciler, gateways, reload)
 
-    async def _until_stopped(self, registry: Registry, reconciler: Reconciler, gateways: Gateways) -> None:
+    async def _until_stopped(
+        self, registry: Registry, reconciler: Reconciler, gateways: Gateways, reload: Reload
+    ) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(gateways.run(self._settings.gateways))
-            pools = group.create_task(reconciler.run(registry))
-            await self._stop.asked.wait()
-            self._announce(Draining(self._settings.drain_s))
-            await gateways.stop(self._stop.haste)
-            pools.cancel()
+            kept = [
+                group.create_task(reconciler.run(registry)),
+                group.create_task(reload.run()),
+                group.create_task(watch(self._settings.registry_path, reload.soon, self._parts.pacing.watch_every)),
+            ]
+            with self._stop.or_reload(reload.soon, attended=self._parts.attended()):
+                await self._stop.asked.wait()
+                self._announce(Draining(self._settings.drain_s))
+                await gateways.stop(self._stop.haste)
+            for task in kept:
+                task.cancel()
+
+    def _read(self) -> Registry:
+        """The registry file as it is now. Raises `RegistryRefused`."""
+        path, env = self._settings.registry_path, self._settings.env
+        registry = load(path, env)
+        if faults := self._parts.judge(registry, path, env):
+            raise RegistryRefused(faults)
+        return registry
 
     def _shared(self, control: Control, holds: Holds, prober: probe.Prober) -> Shared:
         return Shared(

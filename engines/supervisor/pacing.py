@@ -29,6 +29,8 @@ class Pacing:
     prepare_longest: float = 300.0
     admit_longest: float = 30.0
     """Between two looks whether there is memory for a model that did not fit: the look is cheap."""
+    watch_every: float = 0.5
+    """Between two looks at the registry file."""
     swap_tries: int = 3
     """How often a new pool's preparation or workers may fail before the old pool stays for good."""
     swap_drain: float = 900.0

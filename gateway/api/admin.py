@@ -1,17 +1,20 @@
-"""`/admin/models` and `/admin/workers`: the snapshot, for those who run the house. Secrets are left out."""
+"""`/admin/models`, `/admin/workers`: the snapshot, for those who run the house; `/admin/reload`. No secrets."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 from fastapi import APIRouter
 
+from gateway.errors import RegistryFaulty
 from gateway.pool.house import House
+from registry.orders import Answer
 from registry.snapshot import ModelView, WorkerView
 
 
-def admin(house: House) -> APIRouter:
+def admin(house: House, reload: Callable[[], Awaitable[Answer]]) -> APIRouter:
     """The routes over `house`; `middleware.auth` has already asked for the admin key."""
     router = APIRouter(prefix="/admin", tags=["admin"])
 
@@ -19,15 +22,25 @@ def admin(house: House) -> APIRouter:
     async def models() -> dict[str, Any]:
         return {"models": [_model(model) for model in house.names.snapshot.models]}
 
-    @router.get("/workers", summary="Every worker: state, restarts, why it is not ready")
+    @router.get("/workers", summary="Every worker: state, restarts, why it is not ready; and those that leave")
     async def workers() -> dict[str, Any]:
+        snapshot = house.names.snapshot
         return {
             "workers": [
                 {"model": model.name, "engine": model.engine} | _worker(worker)
-                for model in house.names.snapshot.models
+                for model in snapshot.models
                 for worker in model.workers
-            ]
+            ],
+            "leaving": [_worker(worker) for worker in snapshot.leaving],
+            "swaps": msgspec.to_builtins(snapshot.swaps),
         }
+
+    @router.post("/reload", summary="Read the registry file now: what is done about it, or 400 with every fault")
+    async def reload_() -> dict[str, Any]:
+        answer = await reload()
+        if answer.faults:
+            raise RegistryFaulty("\n".join(answer.faults))
+        return {"steps": [{"verb": step.verb, "model": step.model} for step in answer.steps]}
 
     return router
 

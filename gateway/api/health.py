@@ -48,6 +48,7 @@ def _verbose(house: House) -> dict[str, Any]:
     return {
         "snapshot": snapshot.revision,
         "registry_error": snapshot.reload_error or None,
+        "registry_read_at": snapshot.reloaded or None,
         "models": {
             model.name: {
                 "loading": model.loading.step if model.loading else None,

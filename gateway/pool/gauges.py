@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from gateway.pool.house import House
-from registry.snapshot import WorkerState
+from registry.snapshot import SwapState, WorkerState
 
 
 def gauges(house: House) -> Iterator[Metric]:
@@ -22,7 +22,20 @@ def gauges(house: House) -> Iterator[Metric]:
         queued.add_metric((pool.model.name,), pool.waiting)
     yield workers
     yield queued
-    taken = not house.names.snapshot.reload_error
+    snapshot = house.names.snapshot
+    taken = not snapshot.reload_error
     yield GaugeMetricFamily(
         "enginehouse_registry_last_reload_success", "1: the registry's last edit was taken", value=float(taken)
     )
+    yield GaugeMetricFamily(
+        "enginehouse_registry_last_reload_timestamp_seconds",
+        "When the registry file was last read again, taken or not",
+        value=snapshot.reloaded,
+    )
+    swaps = GaugeMetricFamily(
+        "enginehouse_swap_state", "1: how each model's last swap stands", labels=("model", "state")
+    )
+    for swap in snapshot.swaps:
+        for at in SwapState:
+            swaps.add_metric((swap.model, at.value), float(swap.state is at))
+    yield swaps

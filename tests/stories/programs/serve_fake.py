@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from engines.fake.engine import FakeEngine
+from engines.fake.engine import FakeEngine, FakeLMDeploy, FakeSGLang
 from engines.launchers.launcher import Prepared
 from engines.progress import Report
 from engines.supervisor.events import Announcement
@@ -24,6 +24,7 @@ from engines.supervisor.pool import PreparationFailed, Prepare
 from engines.supervisor.settings import ServeRefused, ServeSettings
 from registry.spec import ModelSpec
 
+ENGINES = {"vllm": FakeEngine(), "sglang": FakeSGLang(), "lmdeploy": FakeLMDeploy()}
 PACING = Pacing(
     ready_every=0.02,
     probe_every=0.1,
@@ -31,6 +32,7 @@ PACING = Pacing(
     hung_after=2.0,
     grace=1.0,
     prepare_first=0.1,
+    watch_every=0.05,
     limits=Limits(first_backoff=0.1),
 )
 
@@ -55,7 +57,7 @@ def announce(event: Announcement) -> None:
 
 def main(registry: str, state: str, port: str, drain: str) -> int:
     settings = ServeSettings(Path(registry), port=int(port), state=Path(state), drain_s=float(drain))
-    parts = Parts(engines={"vllm": FakeEngine()}, prepare=preparing, pacing=PACING)
+    parts = Parts(engines=ENGINES, prepare=preparing, pacing=PACING)
     try:
         return asyncio.run(serve(settings, announce=announce, parts=parts))
     except ServeRefused as refused:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from registry.changes import EMPTY, AmendPool, RetirePool, StartPool, changes
+from registry.changes import EMPTY, AmendPool, RetirePool, StartPool, changes, steps
 from registry.spec import ModelSpec, QueueSpec, Registry, TimeoutsSpec
 
 SPEC = ModelSpec(source="pypi://a@1/b", engine="vllm")
@@ -47,3 +47,11 @@ def test_names_and_limits_of_requests_leave_the_workers_alone():
 
 def test_the_order_of_models_alone_changes_nothing():
     assert changes(_registry(a=SPEC, b=SPEC), _registry(b=SPEC, a=SPEC)) == ()
+
+
+def test_a_model_that_is_started_and_retired_is_swapped():
+    """In a person's words, and in the order of the file."""
+    amended = SPEC.model_copy(update={"aliases": ("x",)})
+    swapped = SPEC.model_copy(update={"context": 1})
+    found = changes(_registry(a=SPEC, b=SPEC, c=SPEC), _registry(d=SPEC, b=amended, a=swapped))
+    assert [str(step) for step in steps(found)] == ["start d", "amend b", "swap a", "retire c"]

@@ -1,0 +1,74 @@
+"""Reads the registry file again, and has it obeyed or says why not. Asked by `watch`, by SIGHUP and over `control`.
+
+A file that is refused changes nothing: what is served stays as it is until a later one is right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from engines.supervisor.board import Board
+from engines.supervisor.events import Announce, Reloaded, ReloadRefused
+from registry.changes import Change, steps
+from registry.faults import RegistryRefused
+from registry.orders import Answer
+from registry.spec import Registry
+
+
+class Adopt(Protocol):
+    """Has the world match a registry; `again`: with what was rolled back tried once more. Returns what will be done."""
+
+    def __call__(self, registry: Registry, *, again: bool) -> tuple[Change, ...]: ...
+
+
+class Reload:
+    """Invariant: files are read one after the other, so the newest one has the last word."""
+
+    def __init__(
+        self,
+        read: Callable[[], Registry],
+        adopt: Adopt,
+        board: Board,
+        announce: Announce,
+        wall: Callable[[], float],
+    ) -> None:
+        self._read: Final = read
+        self._adopt: Final = adopt
+        self._board: Final = board
+        self._announce: Final = announce
+        self._wall: Final = wall
+        self._asked: Final[asyncio.Queue[asyncio.Future[Answer] | None]] = asyncio.Queue()
+
+    def soon(self) -> None:
+        """The file may be another one."""
+        self._asked.put_nowait(None)
+
+    async def ask(self) -> Answer:
+        """Somebody wants it read now, and models that were rolled back tried again; what came of it."""
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._asked.put_nowait(answer)
+        return await answer
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            asked = await self._asked.get()
+            answer = await self._once(again=asked is not None)
+            if asked is not None and not asked.done():
+                asked.set_result(answer)
+
+    async def _once(self, *, again: bool) -> Answer:
+        try:
+            registry = await asyncio.to_thread(self._read)
+        except RegistryRefused as refused:
+            faults = tuple(str(fault) for fault in refused.faults)
+            self._board.reloaded("\n".join(faults), self._wall())
+            self._announce(ReloadRefused(faults))
+            return Answer(faults=faults)
+        taken = steps(self._adopt(registry, again=again))
+        self._board.reloaded("", self._wall())
+        if taken or again:
+            self._announce(Reloaded(taken))
+        return Answer(steps=taken)
