@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,8 +14,11 @@ from cli.below import against
 from cli.folders import REGISTRY, CacheOption, JsonOption, RegistryOption, cache_folder
 from cli.mistake import Mistake
 from cli.show import size
-from engines.adapters.doctor import Diagnosis, examine
+from engines.adapters.against import Against
+from engines.adapters.doctor import LIMITS, Diagnosis, examine
 from engines.adapters.findings import Finding, shortened
+from engines.adapters.folder import NotThere
+from engines.adapters.unpack import unpack
 
 _MOST: Final = 3
 """Findings of one kind that are shown one by one."""
@@ -26,7 +30,7 @@ BaseOption = Annotated[
 
 
 def doctor(
-    path: Annotated[Path, typer.Argument(help="The adapter's folder, as PEFT has saved it.")],
+    path: Annotated[Path, typer.Argument(help="The adapter's folder, as PEFT has saved it, or a tar or zip of it.")],
     model: BaseOption = None,
     registry: RegistryOption = REGISTRY,
     cache: CacheOption = None,
@@ -34,15 +38,27 @@ def doctor(
 ) -> None:
     """Say whether a LoRA adapter can be served, and if not, everything that is wrong; exit 1 if it cannot."""
     held = against(model, registry, cache_folder(cache, os.environ), os.environ)
+    if not path.exists():
+        raise Mistake(f"{path}: there is no such file or folder")
     try:
-        if not path.is_dir():
-            raise Mistake(f"{path}: {'not a folder' if path.exists() else 'there is no such folder'}")
-        diagnosis = examine(path.resolve(), held)
+        diagnosis = _examined(path.resolve(), held)
     except OSError as fault:
         raise Mistake(f"{path} cannot be read: {fault.strerror}") from None
     typer.echo(json.dumps(as_data(path, diagnosis), indent=2) if as_json else as_text(path, diagnosis))
     if not diagnosis.healthy:
         raise typer.Exit(1)
+
+
+def _examined(path: Path, held: Against) -> Diagnosis:
+    """An archive is unpacked where nobody else looks, and only for as long as it takes."""
+    if path.is_dir():
+        return examine(path, held)
+    with tempfile.TemporaryDirectory(prefix="enginehouse-adapter-") as folder:
+        try:
+            unpack(path, Path(folder), LIMITS)
+        except NotThere as refused:
+            return Diagnosis(held, (refused.finding,))
+        return examine(Path(folder), held)
 
 
 def as_text(path: Path, diagnosis: Diagnosis) -> str:

@@ -20,6 +20,8 @@ PARTS: Final = (CONFIG, WEIGHTS)
 """All that engines read of an adapter; whatever else lies beside it is not taken along."""
 _PICKLED: Final = ("adapter_model.bin", "adapter_model.pt", "adapter_model.pth", "adapter_model.pkl")
 _RESIZED: Final = ("new_embeddings.safetensors", "additional_embeddings.safetensors")
+UNWANTED: Final = (*_PICKLED, *_RESIZED)
+"""Whose mere presence refuses the adapter."""
 
 
 class NotThere(Exception):

@@ -17,5 +17,5 @@ class Limits:
     members: int = 1_000
     """How many files and folders an archive may list."""
     unpacked: int = 8 << 30
-    ratio: int = 200
-    """How many times its own size an archive may unpack to, beyond the first 64 MiB."""
+    ratio: int = 20
+    """How many times its own size an archive may unpack to, beyond the first 64 MiB: weights hardly shrink."""

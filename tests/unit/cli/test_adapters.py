@@ -1,6 +1,7 @@
 """`enginehouse adapters doctor`: exit status, words and JSON; and the model that `--base` names."""
 
 import json
+import shutil
 
 import pytest
 
@@ -57,9 +58,19 @@ def test_without_a_base_every_engine_is_asked(adapter, capsys):
     assert json.loads(capsys.readouterr().out)["engines"] == ["vllm", "sglang", "lmdeploy"]
 
 
+def test_an_archive_is_examined_as_what_it_holds(adapter, tmp_path):
+    assert doctor(shutil.make_archive(str(tmp_path / "packed"), "zip", adapter)) == 0
+
+
+def test_what_is_no_archive_is_refused(tmp_path, capsys):
+    (tmp_path / "a.tar.gz").write_bytes(b"\x1f\x8bnonsense")
+    assert doctor(tmp_path / "a.tar.gz", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["findings"][0]["reason"] == "archive_damaged"
+
+
 def test_a_path_that_is_not_there_is_a_mistake(tmp_path, capsys):
     assert doctor(tmp_path / "nothing") == 2
-    assert "there is no such folder" in capsys.readouterr().err
+    assert "there is no such file or folder" in capsys.readouterr().err
 
 
 def test_a_base_that_is_nothing_is_a_mistake_that_lists_the_models(registry, tmp_path):

@@ -1,0 +1,256 @@
+"""The adapter store: revisions that never change, names that move at once, and nothing lost by a kill at any point.
+
+The supervisor will ask it: doctor → store → load on the workers → prove → `promote`. Everything that touches the disk
+runs in a thread of its own; nothing here holds a connection or a lock between two calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from engines.adapters.against import Against
+from engines.adapters.doctor import LIMITS, Facts, examine
+from engines.adapters.findings import Finding
+from engines.adapters.folder import NotThere
+from engines.adapters.limits import Limits
+from engines.store import records
+from engines.store.database import Database
+from engines.store.failures import AdapterRefused, AliasMoved, StoreDamaged, StoreFailed, StoreRefused, told
+from engines.store.files import Files, digest_of, stage
+from engines.store.keeping import KEEP, Keep, before, removable
+from engines.store.records import Move, Refusal, Revision, Why
+from registry import names
+
+_ADAPTER: Final = re.compile(names.ADAPTER_PATTERN)
+_DIGEST: Final = re.compile(names.DIGEST_PATTERN)
+_QUARANTINED: Final = 8
+"""How many refused adapters are kept to look at."""
+_SAID: Final = 100
+"""Findings of a refused one that are noted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An adapter that is to be stored, and who says so."""
+
+    model: str
+    adapter: str
+    path: Path
+    """A folder, or a tar or zip of one, on this machine."""
+    who: str
+    source: str = ""
+    """As it was asked for; empty: the path."""
+
+    @property
+    def asked(self) -> str:
+        """What to call it."""
+        return self.source or str(self.path)
+
+
+class AdapterStore:
+    """Invariant: every revision that is listed is whole on the disk, and an alias stands for exactly one of them."""
+
+    def __init__(self, root: Path, clock: Callable[[], float], limits: Limits = LIMITS) -> None:
+        self._files: Final = Files(root)
+        self._database: Final = Database(root / "store.sqlite")
+        self._root: Final = root
+        self._clock: Final = clock
+        """Seconds since 1970: a person reads them, after years and on other machines."""
+        self._limits: Final = limits
+
+    async def open(self) -> None:
+        """Make or examine it, and clear away what dead processes have left. Raises `StoreFailed`."""
+        await asyncio.to_thread(self._open)
+
+    async def add(self, arrival: Arrival, against: Against) -> Revision:
+        """Store it as a revision; no name moves. The same content again is the same revision.
+
+        Raises `AdapterRefused` with all findings, and keeps what was refused aside; `StoreFailed`.
+        """
+        return await asyncio.to_thread(self._add, arrival, against)
+
+    async def promote(self, model: str, adapter: str, digest: str, who: str, expected: str | None = None) -> Revision:
+        """The name stands for this revision from now on, for everybody at once. `digest` may be a beginning of it.
+
+        Raises `AliasMoved` unless it stood for `expected`, where that is given; `StoreFailed`.
+        """
+        return await asyncio.to_thread(self._promote, model, adapter, digest, who, expected)
+
+    async def rollback(self, model: str, adapter: str, who: str) -> Revision:
+        """The name stands again for what it stood for before. Raises `StoreFailed`."""
+        return await asyncio.to_thread(self._rollback, model, adapter, who)
+
+    async def remove(self, model: str, adapter: str, who: str) -> None:
+        """The name stands for nothing; its revisions and pins may be collected. Raises `StoreFailed`."""
+        await asyncio.to_thread(self._remove, model, adapter, who)
+
+    async def pin(self, model: str, adapter: str, digest: str, *, pinned: bool = True) -> Revision:
+        """A pinned revision is never collected. Raises `StoreFailed`."""
+        return await asyncio.to_thread(self._pin, model, adapter, digest, pinned)
+
+    async def find(self, model: str, adapter: str, digest: str = "") -> Revision:
+        """The revision that a request means: of this digest, or the name's own. Raises `StoreRefused`."""
+        return await asyncio.to_thread(self._find, model, adapter, digest)
+
+    async def revisions(self, model: str = "", adapter: str = "") -> tuple[Revision, ...]:
+        """All, or those of a model or of an adapter, the oldest first. Raises `StoreFailed`."""
+        return await asyncio.to_thread(self._revisions, model, adapter)
+
+    async def history(self, model: str, adapter: str) -> tuple[Move, ...]:
+        """Who moved the name, when, from what to what, the oldest first. Raises `StoreFailed`."""
+        return await asyncio.to_thread(self._history, model, adapter)
+
+    async def refusals(self) -> tuple[Refusal, ...]:
+        """What was refused, the oldest first. Raises `StoreFailed`."""
+        return await asyncio.to_thread(self._refusals)
+
+    async def verify(self, revision: Revision) -> Path:
+        """Where its files lie, read once more. Raises `StoreDamaged` where they are not what was stored."""
+        return await asyncio.to_thread(self._verify, revision)
+
+    async def collect(self, loaded: Collection[str], keep: Keep = KEEP) -> tuple[Revision, ...]:
+        """Remove what nothing needs; `loaded` are the digests that workers hold. Raises `StoreFailed`."""
+        return await asyncio.to_thread(self._collect, frozenset(loaded), keep)
+
+    def _open(self) -> None:
+        with told(self._root):
+            self._files.lay_out()
+            self._database.examine()
+            with self._files.alone(), self._database.transaction() as connection:
+                self._files.sweep(records.digests(connection))
+
+    def _add(self, arrival: Arrival, against: Against) -> Revision:
+        _check(arrival.model, arrival.adapter)
+        if not arrival.path.exists():
+            raise StoreRefused(f"{arrival.path}: there is no such file or folder")
+        with told(self._root), self._files.work() as work:
+            try:
+                stage(arrival.path, work, self._limits)
+                found = examine(work, against, self._limits)
+            except NotThere as refused:
+                raise self._refused(arrival, (refused.finding,), work) from None
+            if not found.healthy:
+                raise self._refused(arrival, found.findings, work)
+            return self._store(arrival, found.facts, work)
+
+    def _store(self, arrival: Arrival, facts: Facts, work: Path) -> Revision:
+        """Files first, rows then: what a kill in between leaves is swept, and no row is without its files."""
+        digest, octets = digest_of(work)
+        revision = Revision(
+            model=arrival.model,
+            adapter=arrival.adapter,
+            digest=digest,
+            source=arrival.asked,
+            who=arrival.who,
+            added=self._clock(),
+            octets=octets,
+            base_model=facts.base_model,
+            rank=facts.rank,
+        )
+        with self._files.alone():
+            self._files.publish(work, digest)
+            with self._database.transaction() as connection:
+                records.keep(connection, revision)
+                return records.find(connection, arrival.model, arrival.adapter, digest)
+
+    def _refused(self, arrival: Arrival, findings: tuple[Finding, ...], work: Path) -> AdapterRefused:
+        """Aside with it; that it cannot be kept to look at must not hide why it was refused."""
+        with contextlib.suppress(OSError, StoreFailed):
+            place = self._files.quarantine(work, _QUARANTINED)
+            said = tuple(map(str, findings[:_SAID]))
+            refusal = Refusal(
+                self._clock(), arrival.who, arrival.model, arrival.adapter, arrival.asked, str(place), said
+            )
+            with self._database.transaction() as connection:
+                records.set_aside(connection, refusal)
+        return AdapterRefused(arrival.asked, findings)
+
+    def _promote(self, model: str, adapter: str, digest: str, who: str, expected: str | None) -> Revision:
+        if not _DIGEST.fullmatch(digest):
+            raise StoreRefused("a revision is named by 8 to 64 hexadecimal digits in lower case")
+        with self._database.transaction() as connection:
+            to = records.find(connection, model, adapter, digest)
+            was = records.at(connection, model, adapter)
+            if expected is not None and was != expected:
+                raise AliasMoved(f"{model}:{adapter} was moved meanwhile: it is at {was}, not at {expected}")
+            if was != to.digest:
+                records.move(connection, to, Move(self._clock(), who, Why.PROMOTE, was, to.digest))
+            return replace(to, current=True)
+
+    def _rollback(self, model: str, adapter: str, who: str) -> Revision:
+        with self._database.transaction() as connection:
+            moves = records.history(connection, model, adapter)
+            back = before(moves)
+            if back is None:
+                raise StoreRefused(f"{model}:{adapter} has not stood for anything before: there is no way back")
+            to = records.find(connection, model, adapter, back)
+            move = Move(self._clock(), who, Why.ROLLBACK, records.at(connection, model, adapter), back)
+            records.move(connection, to, move)
+            return replace(to, current=True)
+
+    def _remove(self, model: str, adapter: str, who: str) -> None:
+        with self._database.transaction() as connection:
+            was = records.at(connection, model, adapter)
+            if was is None and not records.revisions(connection, model, adapter):
+                raise StoreRefused(f"there is no {model}:{adapter}")
+            records.drop(connection, model, adapter, Move(self._clock(), who, Why.REMOVE, was, None))
+
+    def _pin(self, model: str, adapter: str, digest: str, pinned: bool) -> Revision:  # noqa: FBT001 (of `to_thread`)
+        with self._database.transaction() as connection:
+            found = records.find(connection, model, adapter, digest)
+            records.pin(connection, found, pinned=pinned)
+            return replace(found, pinned=pinned)
+
+    def _find(self, model: str, adapter: str, digest: str) -> Revision:
+        with self._database.transaction() as connection:
+            return records.find(connection, model, adapter, digest)
+
+    def _revisions(self, model: str, adapter: str) -> tuple[Revision, ...]:
+        with self._database.transaction() as connection:
+            return records.revisions(connection, model, adapter)
+
+    def _history(self, model: str, adapter: str) -> tuple[Move, ...]:
+        with self._database.transaction() as connection:
+            return records.history(connection, model, adapter)
+
+    def _refusals(self) -> tuple[Refusal, ...]:
+        with self._database.transaction() as connection:
+            return records.refusals(connection)
+
+    def _verify(self, revision: Revision) -> Path:
+        place = self._files.place(revision.digest)
+        try:
+            found, _ = digest_of(place)
+        except OSError as fault:
+            raise StoreDamaged(f"{place} cannot be read ({fault.strerror}): add {revision.source} again") from None
+        if found != revision.digest:
+            raise StoreDamaged(f"{place} was changed on the disk: remove that folder and add {revision.source} again")
+        return place
+
+    def _collect(self, loaded: frozenset[str], keep: Keep) -> tuple[Revision, ...]:
+        with told(self._root), self._files.alone():
+            with self._database.transaction() as connection:
+                known = records.revisions(connection)
+                adapters = {(each.model, each.adapter) for each in known}
+                history = {name: records.history(connection, *name) for name in adapters}
+                gone = removable(known, history, loaded, self._clock(), keep)
+                free = records.forget(connection, gone)
+            self._files.remove(free)
+            return gone
+
+
+def _check(model: str, adapter: str) -> None:
+    try:
+        names.check_model(model)
+    except names.NameRefused as refused:
+        raise StoreRefused(f"the model's name {refused}") from None
+    if not _ADAPTER.fullmatch(adapter):
+        raise StoreRefused(
+            "an adapter's name is 1 to 64 of a-z, 0-9, '.', '_', '-', and starts with a letter or a digit"
+        )
