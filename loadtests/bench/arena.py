@@ -27,6 +27,7 @@ from loadtests.bench.contestants import Contestant
 from loadtests.bench.control import ControlStandIn, catalogue
 from loadtests.bench.native import LOAD_CORE, pinned
 from loadtests.bench.peers import ensure
+from loadtests.ports import free_port
 
 SERVER_CORE = 0
 _START_SECONDS = 90.0
@@ -107,14 +108,6 @@ def contestant(who: Contestant, arena: Arena) -> Iterator[Server]:
         log = folder / "log"
         _await(lambda: _relays(port, arena.key), process, who.name, log)
         yield Server(who.name, port, process.pid, control)
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _listener() -> socket.socket:

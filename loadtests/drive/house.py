@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from engines.supervisor import tether
+from loadtests.ports import free_port
 from loadtests.users.settings import Mistaken
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -68,13 +68,6 @@ def child(
             process.wait(_GRACE)
         process.kill()
         process.wait()
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 def _ready(port: int) -> bool:

@@ -16,8 +16,9 @@ import httpx
 from registry.snapshot import WorkerView
 from tests.faults.client import Transcript, ask, get, post
 from tests.faults.stage import CHAT, Measure, refused, whole
+from tests.processes import free_port
 from tests.stories.fakes import fake_worker
-from tests.stories.house import House, free_port, house, registry
+from tests.stories.house import House, house, registry
 from tests.waiting import eventually
 
 SHORT = {"first_token": "500ms", "idle": "500ms"}

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,16 +15,11 @@ import httpx
 
 from engines.supervisor import control, processes
 from registry.snapshot import ModelView, Snapshot, WorkerView, decode
+from tests.processes import free_port
 from tests.waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "tests/stories/programs/serve_fake.py"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def registry(folder: Path, **models: dict) -> Path:

@@ -12,8 +12,9 @@ import httpx
 from registry.snapshot import WorkerView
 from tests.faults.client import calling, post
 from tests.faults.stage import CHAT
+from tests.processes import free_port
 from tests.stories.fakes import fake_worker
-from tests.stories.house import alive, answered, family, free_port, house, registry
+from tests.stories.house import alive, answered, family, house, registry
 from tests.waiting import eventually
 
 
