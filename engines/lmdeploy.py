@@ -85,7 +85,7 @@ class LMDeployEngine:
         """`max_batch_size`."""
         return int(str(spelled(options).get("max-batch-size", _DEFAULT_BATCH)))
 
-    def continues(self, options: Mapping[str, object]) -> bool:  # noqa: ARG002 (never)
+    def continues(self, options: Mapping[str, object]) -> bool:
         """Never: a list of token ids is read as many prompts, and a chat's last message cannot be left open."""
         return False
 

@@ -99,7 +99,7 @@ class SGLangEngine:
         """200 after a real token, at least a second later; 503 while it starts or stops, and after 20 s without."""
         return HttpCall("GET", "/health")
 
-    def awake(self, health: bytes) -> bool:  # noqa: ARG002 (`/health` has no body)
+    def awake(self, health: bytes) -> bool:
         """One that gave its memory back makes no token, so that `/health` fails by itself."""
         return True
 

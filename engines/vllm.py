@@ -90,7 +90,7 @@ class VLLMEngine:
         """200; 503 once the engine process behind the server is dead."""
         return HttpCall("GET", "/health")
 
-    def awake(self, health: bytes) -> bool:  # noqa: ARG002 (`/health` has no body)
+    def awake(self, health: bytes) -> bool:
         """The status says all; that it sleeps is told elsewhere (`/is_sleeping`)."""
         return True
 

@@ -150,21 +150,21 @@ class App:
             if refused is not None:
                 raise refused
 
-    async def _health(self, call: Call, exchange: Exchange) -> None:  # noqa: ARG002 (one signature for all routes)
+    async def _health(self, call: Call, exchange: Exchange) -> None:
         await self._management.health(exchange)
 
-    async def _metrics(self, call: Call, exchange: Exchange) -> None:  # noqa: ARG002
+    async def _metrics(self, call: Call, exchange: Exchange) -> None:
         # While a prompt is read, chunk by chunk, the engine takes one block after the other.
         usage = time.monotonic() % 100 / 100 if self.counts.prefilling else 0.0
         figures = msgspec.structs.asdict(self.counts) | {"cache_usage": usage}
         text = self._dialect.metrics(self.settings.served_name, figures)
         await exchange.plain(200, text.encode(), _TEXT)
 
-    async def _version(self, call: Call, exchange: Exchange) -> None:  # noqa: ARG002
+    async def _version(self, call: Call, exchange: Exchange) -> None:
         note = "a scripted worker for tests: its answers mean nothing"
         await exchange.plain(200, _encode({"version": f"fake-{self.settings.dialect}", "note": note}))
 
-    async def _models(self, call: Call, exchange: Exchange) -> None:  # noqa: ARG002
+    async def _models(self, call: Call, exchange: Exchange) -> None:
         settings = self.settings
         cards = self._dialect.models(
             settings.served_name, list(self._management.adapters), settings.context, self._created
@@ -188,10 +188,10 @@ class App:
         ids = prompt_ids(_object(call.body), self._worker.vocabulary)
         await exchange.plain(200, _encode({"input_tokens": len(ids)}))
 
-    async def _counts(self, call: Call, exchange: Exchange) -> None:  # noqa: ARG002
+    async def _counts(self, call: Call, exchange: Exchange) -> None:
         await exchange.plain(200, _encode(self.counts))
 
-    async def _show_last(self, call: Call, exchange: Exchange) -> None:  # noqa: ARG002
+    async def _show_last(self, call: Call, exchange: Exchange) -> None:
         await exchange.plain(200, _encode(self._last))
 
     async def _rewrite(self, call: Call, exchange: Exchange) -> None:

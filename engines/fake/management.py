@@ -70,11 +70,11 @@ class Management:
         status, body = self._dialect.adapter_answer(status, message, kind, self.adapters)
         await exchange.plain(status, body, None if body.startswith(b"{") else _TEXT)
 
-    async def _sleep(self, call: Call, exchange: Exchange) -> None:  # noqa: ARG002 (one signature for all routes)
+    async def _sleep(self, call: Call, exchange: Exchange) -> None:
         self.sleeping = True
         await exchange.plain(200, b"", _TEXT)
 
-    async def _wake(self, call: Call, exchange: Exchange) -> None:  # noqa: ARG002
+    async def _wake(self, call: Call, exchange: Exchange) -> None:
         self.sleeping = False
         await exchange.plain(200, b"", _TEXT)
 

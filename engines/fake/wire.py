@@ -155,7 +155,7 @@ class Connection(asyncio.Protocol):
         self._census.add(self)
         self._counts.connections += 1
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
+    def connection_lost(self, exc: Exception | None) -> None:
         self._census.discard(self)
         self._counts.connections -= 1
         self.lost.set()

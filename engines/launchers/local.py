@@ -71,7 +71,7 @@ class Local:
     def seats(self, spec: ModelSpec) -> int:
         return spec.replicas
 
-    def served_name(self, model: str, listed: Sequence[str]) -> str:  # noqa: ARG002 (we named it ourselves)
+    def served_name(self, model: str, listed: Sequence[str]) -> str:
         return model
 
 

@@ -20,7 +20,7 @@ class LeastLoaded:
     def __init__(self, chance: Callable[[], float]) -> None:
         self._chance: Final = chance
 
-    def choose(self, loads: Mapping[str, float], prefix: Prefix, now: float) -> Choice:  # noqa: ARG002 - the seam's
+    def choose(self, loads: Mapping[str, float], prefix: Prefix, now: float) -> Choice:
         """The first of equals, so that the pool's order breaks ties."""
         among = len(loads)
         if among <= FEW:

@@ -16,7 +16,7 @@ class RoundRobin:
         """When each worker was last chosen, as a count of choices."""
         self._count = 0
 
-    def choose(self, loads: Mapping[str, float], prefix: Prefix, now: float) -> Choice:  # noqa: ARG002 - the seam's
+    def choose(self, loads: Mapping[str, float], prefix: Prefix, now: float) -> Choice:
         """The one whose last turn is longest ago; a newcomer first."""
         worker = min(loads, key=lambda each: self._turns.get(each, 0))
         self._count += 1

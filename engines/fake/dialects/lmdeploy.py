@@ -39,10 +39,10 @@ class Chat:
 
     done: Final = b"data: [DONE]\n\n"
 
-    def opening(self, job: Job) -> list[bytes]:  # noqa: ARG002 (nothing comes before the first token)
+    def opening(self, job: Job) -> list[bytes]:
         return []
 
-    def token(self, job: Job, choice: int, index: int, finish: str | None) -> bytes:  # noqa: ARG002 (told apart)
+    def token(self, job: Job, choice: int, index: int, finish: str | None) -> bytes:
         body: dict[str, Any] = {"index": choice, "delta": {"role": "assistant"} | self._said(job, index)}
         if job.logprobs:
             body["logprobs"] = {"content": [_logprob(job.words[index])]}
@@ -101,10 +101,10 @@ class Completion:
 
     done: Final = b"data: [DONE]\n\n"
 
-    def opening(self, job: Job) -> list[bytes]:  # noqa: ARG002 (nothing comes before the first token)
+    def opening(self, job: Job) -> list[bytes]:
         return []
 
-    def token(self, job: Job, choice: int, index: int, finish: str | None) -> bytes:  # noqa: ARG002 (told apart)
+    def token(self, job: Job, choice: int, index: int, finish: str | None) -> bytes:
         return self._chunk(job, {"index": choice, "text": job.words[index]})
 
     def closing(self, job: Job, finish: str, made: int) -> list[bytes]:
@@ -142,7 +142,7 @@ class LMDeployDialect:
         kind = _KINDS.get(refused.status, "invalid_request_error")
         return {"message": message, "type": kind, "code": refused.status, "param": None, "object": "error"}
 
-    def breaking(self, job: Job, made: int) -> list[bytes]:  # noqa: ARG002 (nothing but the error is told)
+    def breaking(self, job: Job, made: int) -> list[bytes]:
         """A `RequestError` after the stream has begun."""
         return [_event({"error": self.error(Refused(500, "An internal server error occurred.", ""))})]
 
@@ -164,11 +164,11 @@ class LMDeployDialect:
         status, message = well if healthy else ("unhealthy", "Backend reported unhealthy.")
         return _encode({"status": status, "message": message})
 
-    def adapter_answer(self, status: int, message: str, kind: str, adapters: Mapping[str, str]) -> tuple[int, bytes]:  # noqa: ARG002 (not told)
+    def adapter_answer(self, status: int, message: str, kind: str, adapters: Mapping[str, str]) -> tuple[int, bytes]:
         """Never asked: it has no path for it."""
         return status, message.encode()
 
-    def models(self, served_name: str, adapters: Sequence[str], context: int, created: int) -> dict[str, Any]:  # noqa: ARG002 (not told)
+    def models(self, served_name: str, adapters: Sequence[str], context: int, created: int) -> dict[str, Any]:
         return {"object": "list", "data": [_card(name, created) for name in (served_name, *adapters)]}
 
     def metrics(self, served_name: str, figures: Mapping[str, float]) -> str:

@@ -38,7 +38,7 @@ class Chat:
         delta = {"reasoning_content": None, "role": "assistant", "content": ""}
         return [_event(self._chunk(job, choice, delta)) for choice in range(job.choices)]
 
-    def token(self, job: Job, choice: int, index: int, finish: str | None) -> bytes:  # noqa: ARG002 (told apart)
+    def token(self, job: Job, choice: int, index: int, finish: str | None) -> bytes:
         chunk = self._chunk(job, choice, self._delta(job, index))
         if job.logprobs:
             chunk["choices"][0]["logprobs"] = {"content": [_logprob(job.words[index])]}
@@ -100,7 +100,7 @@ class Completion:
 
     done: Final = b"data: [DONE]\n\n"
 
-    def opening(self, job: Job) -> list[bytes]:  # noqa: ARG002 (nothing comes before the first token)
+    def opening(self, job: Job) -> list[bytes]:
         return []
 
     def token(self, job: Job, choice: int, index: int, finish: str | None) -> bytes:
@@ -189,7 +189,7 @@ class SGLangDialect:
     def guards(self, path: str) -> bool:
         return not path.startswith(_OPEN)
 
-    def health(self, *, healthy: bool, sleeping: bool = False) -> bytes:  # noqa: ARG002 (the status says it)
+    def health(self, *, healthy: bool, sleeping: bool = False) -> bytes:
         return b""
 
     def adapter_answer(self, status: int, message: str, kind: str, adapters: Mapping[str, str]) -> tuple[int, bytes]:

@@ -92,7 +92,7 @@ class Completion:
 
     done: Final = b"data: [DONE]\n\n"
 
-    def opening(self, job: Job) -> list[bytes]:  # noqa: ARG002 (nothing comes before the first token)
+    def opening(self, job: Job) -> list[bytes]:
         return []
 
     def token(self, job: Job, choice: int, index: int, finish: str | None) -> bytes:
@@ -153,7 +153,7 @@ class VLLMDialect:
         fields = {"message": refused.message, "type": refused.kind, "param": refused.param, "code": refused.status}
         return {"error": fields}
 
-    def breaking(self, job: Job, made: int) -> list[bytes]:  # noqa: ARG002 (nothing but the error is told)
+    def breaking(self, job: Job, made: int) -> list[bytes]:
         return [_event(self.error(Refused(500, "EngineCore encountered an issue.", "InternalServerError")))]
 
     def too_long(self, context: int, length: int) -> Refused:
@@ -173,10 +173,10 @@ class VLLMDialect:
     def guards(self, path: str) -> bool:
         return path.startswith("/v1")
 
-    def health(self, *, healthy: bool, sleeping: bool = False) -> bytes:  # noqa: ARG002 (the status says it)
+    def health(self, *, healthy: bool, sleeping: bool = False) -> bytes:
         return b""
 
-    def adapter_answer(self, status: int, message: str, kind: str, adapters: Mapping[str, str]) -> tuple[int, bytes]:  # noqa: ARG002 (not told)
+    def adapter_answer(self, status: int, message: str, kind: str, adapters: Mapping[str, str]) -> tuple[int, bytes]:
         """A text, or an error like any other (entrypoints/serve/lora/api_router.py)."""
         return status, _encode(self.error(Refused(status, message, kind))) if kind else message.encode()
 

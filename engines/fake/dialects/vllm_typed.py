@@ -34,7 +34,7 @@ class Responses:
         ]
         return [_named(payload | {"sequence_number": number}) for number, payload in enumerate(payloads)]
 
-    def token(self, job: Job, choice: int, index: int, finish: str | None) -> bytes:  # noqa: ARG002 (one shape for all)
+    def token(self, job: Job, choice: int, index: int, finish: str | None) -> bytes:
         where = {"item_id": f"msg_{job.id}", "output_index": 0, "content_index": 0, "logprobs": []}
         payload = {"type": "response.output_text.delta", "delta": job.words[index], "sequence_number": 4 + index}
         return _named(payload | where)
@@ -101,7 +101,7 @@ class Messages:
             _named({"type": "content_block_start", "index": 0, "content_block": block}),
         ]
 
-    def token(self, job: Job, choice: int, index: int, finish: str | None) -> bytes:  # noqa: ARG002 (one shape for all)
+    def token(self, job: Job, choice: int, index: int, finish: str | None) -> bytes:
         delta = {"type": "text_delta", "text": job.words[index]}
         return _named({"type": "content_block_delta", "index": 0, "delta": delta})
 
