@@ -52,7 +52,7 @@ prepare: develop
 	@$(BIN)/python -m loadtests.drive --install
 	@$(BIN)/enginehouse engines install sglang-parser lmdeploy-parser
 	@$(BIN)/enginehouse pull --registry model_registry.yaml
-	@$(BIN)/enginehouse engines install fetcher
+	@$(BIN)/enginehouse engines install fetcher ray
 
 bench: develop ## the gateway benchmark; PEERS=1 measures other gateways too
 	PEERS=$(PEERS) $(BIN)/python -m loadtests.gateway_bench

@@ -108,7 +108,7 @@ def as_data(plan: MemoryPlan) -> list[dict[str, Any]]:
 
 def _asked(name: str, spec: ModelSpec, here: Here) -> Asked | str | Damaged:
     """The model in numbers; or why they are not to be had."""
-    if spec.source is None:
+    if spec.source is None or spec.launcher == "ray":
         return ELSEWHERE
     try:
         (row,) = rows(Registry(models={name: spec}), here.folder, here.cache, here.env)

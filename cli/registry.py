@@ -10,6 +10,7 @@ from typing import Final
 from cli.mistake import Mistake
 from engines.environments.hardware import Hardware, Unsuited, detect, environment_for, require
 from engines.environments.locks import CATALOGUE
+from engines.launchers.cluster import nodes
 from engines.quantize.layout import LayoutRefused, accept, divide, resolve
 from engines.weights.failures import SourceRefused
 from engines.weights.original import packed_layout
@@ -40,7 +41,7 @@ def refusal(refused: RegistryRefused) -> Mistake:
 
 def environment_of(spec: ModelSpec, hardware: Hardware | None = None) -> str:
     """The environment that the model's engine runs in, on this machine where no other is given."""
-    return spec.environment or environment_for(spec.engine, hardware or detect())
+    return spec.environment or environment_for(spec.engine, nodes(spec, hardware or detect()))
 
 
 def unsuited(registry: Registry, hardware: Hardware) -> tuple[str, ...]:
@@ -52,7 +53,7 @@ def _unsuited(name: str, spec: ModelSpec, hardware: Hardware) -> Iterator[str]:
     if spec.source is None:
         return
     try:
-        require(environment_of(spec, hardware), hardware)
+        require(environment_of(spec, hardware), nodes(spec, hardware))
     except Unsuited as refused:
         yield f"models.{name}: {refused}"
 

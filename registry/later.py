@@ -25,7 +25,6 @@ LATER: Final[Mapping[str, frozenset[str]]] = {
         }
     ),
     "models.*.quantization": frozenset({"fp8", "int8", "w4a16", "w8a8"}),
-    "models.*.launcher": frozenset({"ray"}),
     "models.*.urls": frozenset({"dns://"}),
     "models.*.urls.*": frozenset({"dns://"}),
     "models.*.replicas": frozenset({A_MAPPING}),

@@ -98,7 +98,7 @@ def _entangled(document: Document) -> Iterator[Flaw]:
     models = {name: fields for name, fields in _models(document) if isinstance(fields, dict)}
     for name, fields in models.items():
         launcher = fields.get("launcher", "local")
-        if launcher in ("local", "external"):
+        if launcher in ("local", "ray", "external"):
             for field, rule in misplaced(launcher, frozenset(fields)):
                 yield _flaw(document, ("models", name, field), f" {rule}")
         yield from _optional(document, ("models", name, "options"), fields.get("options"))

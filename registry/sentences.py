@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from registry import later
+from registry.cluster import RaySpec
 from registry.document import Document, dotted
 from registry.faults import Flaw, Place, quoted
 from registry.spec import AdaptersSpec, ModelSpec, QueueSpec, Registry, TimeoutsSpec
@@ -24,6 +25,7 @@ _SHAPES: Final[Mapping[str, type[BaseModel]]] = {
     "models.*.adapters": AdaptersSpec,
     "models.*.timeouts": TimeoutsSpec,
     "models.*.queue": QueueSpec,
+    "models.*.ray": RaySpec,
 }
 _EXPECTED: Final[Mapping[str, str]] = {
     "int_type": "must be a whole number",
@@ -91,7 +93,8 @@ def _sentence(detail: ErrorDetails, place: Place, pattern: str, document: Docume
     if detail["loc"][-1:] == (_KEY,):
         if kind == "literal_error":
             return f": {_unknown('engine', str(place[-1]), around, _choices(context))}"
-        return f": a model's name {context.get('error', detail['msg'])}"
+        named = "a model's name" if around == "models" else "the name"
+        return f": {named} {context.get('error', detail['msg'])}"
     value = detail["input"]
     if word := later.word(pattern, value):
         return f": {quoted(word) if word == value or '://' in word else word} is not supported yet{_now(context)}"

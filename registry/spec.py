@@ -10,15 +10,17 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from registry import durations, names, options, sources
+from registry.cluster import RaySpec
 from registry.snapshot import QueueLimits, Timeouts
 from registry.steering import SteeringField
+from registry.strict import Strict as _Spec
 
 EngineName = Literal["vllm", "sglang", "lmdeploy"]
 Quantization = Literal["none", "int4", "gptq", "awq"]
-LauncherName = Literal["local", "external"]
+LauncherName = Literal["local", "ray", "external"]
 BalanceName = Literal["prefix_affinity", "least_loaded", "round_robin"]
 
 LOCAL_ONLY: Final = (
@@ -31,6 +33,7 @@ LOCAL_ONLY: Final = (
     "replicas",
     "options",
     "environments",
+    "ray",
 )
 """Fields that say how to start a worker: meaningless where workers are started by somebody else."""
 
@@ -47,6 +50,7 @@ def misplaced(launcher: str, fields: frozenset[str]) -> tuple[tuple[str, str], .
         needed = ("urls", "is missing: launcher: external needs the addresses of its workers")
     else:
         given = [("urls", "is for launcher: external only")]
+        given += [("ray", "is for launcher: ray only")] if launcher != "ray" else []
         needed = ("source", "is missing: say where the weights come from")
     return (*(pair for pair in given if pair[0] in fields), *([] if needed[0] in fields else [needed]))
 
@@ -128,12 +132,6 @@ Scalar = bool | int | float | str
 OptionValue = Scalar | Annotated[tuple[Scalar, ...], Field(strict=False)]
 
 
-class _Spec(BaseModel):
-    """Frozen, strict, and closed: a field that is not declared is refused, and no text is taken for a number."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
-
-
 class TimeoutsSpec(_Spec):
     """Limits of one request: text with a unit (500ms, 2s, 15m, 1h), a number of seconds, or off."""
 
@@ -195,7 +193,10 @@ class ModelSpec(_Spec):
     engine: EngineName
     """What runs the model."""
     launcher: LauncherName = "local"
-    """Who starts the workers: Enginehouse, on this machine (local), or somebody else (external)."""
+    """Who starts the workers: Enginehouse, on this machine (local) or on a Ray cluster (ray), or somebody else
+    (external)."""
+    ray: RaySpec | None = None
+    """launcher: ray only: which cluster, and what each worker needs of it."""
     urls: (
         Annotated[tuple[Url, ...], Field(strict=False, json_schema_extra={"minItems": 1}), AfterValidator(_distinct)]
         | None

@@ -27,6 +27,7 @@ CATALOGUE: Final[Mapping[str, Path]] = MappingProxyType(
             "lmdeploy",
             "quantizer",
             "fetcher",
+            "ray",
             "sglang-parser",
             "lmdeploy-parser",
         )

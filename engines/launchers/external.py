@@ -34,6 +34,7 @@ class External:
     """Invariant: changes nothing in the world."""
 
     prepares: Final = False
+    here: Final = False
 
     @asynccontextmanager
     async def place(self, seat: Seat) -> AsyncIterator[Placed]:

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
-from engines.engine import Engine
+from engines.engine import Engine, LaunchPlan
 from registry.spec import ModelSpec
+
+KEY_BYTES: Final = 16
+"""Of the random key that each worker of ours gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,28 @@ class Seat:
         generation = f"g{self.generation}-" if self.generation > 1 else ""
         return f"{self.model.replace('/', '-')}-{generation}{self.number}"
 
+    def plan(self, host: str, port: int, key: str) -> LaunchPlan:
+        """What the worker's command line is built from. Raises `LaunchFailed` where nothing was prepared."""
+        prepared, spec = self.prepared, self.spec
+        if prepared is None:
+            raise LaunchFailed(f"{self.name}: a worker of ours needs an environment and weights")
+        return LaunchPlan(
+            python=prepared.python,
+            weights=prepared.weights,
+            served_name=self.model,
+            host=host,
+            port=port,
+            key=key,
+            layout=prepared.layout,
+            device=prepared.device,
+            context=spec.context,
+            kv_cache=prepared.kv_cache,
+            adapter_slots=spec.adapters.slots,
+            adapter_max_rank=spec.adapters.max_rank,
+            trust_remote_code=spec.trust_remote_code,
+            options=spec.engine_options,
+        )
+
 
 class Placed(Protocol):
     """A worker that was put somewhere: it may not be ready yet."""
@@ -72,6 +97,10 @@ class Launcher(Protocol):
     @property
     def prepares(self) -> bool:
         """Whether its workers need an environment and weights."""
+
+    @property
+    def here(self) -> bool:
+        """Whether they take their memory from this machine."""
 
     def seats(self, spec: ModelSpec) -> int:
         """How many workers the pool of `spec` has."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ from engines.engine import Engine
 from engines.launchers.external import External
 from engines.launchers.launcher import Launcher
 from engines.launchers.local import Local
+from engines.launchers.ray import Ray, interpreter
 from engines.progress import Report, silent
 from engines.supervisor import address, probe
 from engines.supervisor.board import Board
@@ -34,6 +36,7 @@ from engines.supervisor.memory import Memory, Senses
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.pool import Prepare, Shared
 from engines.supervisor.preparation import preparing
+from engines.supervisor.process import Keeping
 from engines.supervisor.reconcile import Reconciler
 from engines.supervisor.reload import Reload
 from engines.supervisor.settings import ServeSettings
@@ -212,12 +215,12 @@ class Supervisor:
         )
 
     def _launchers(self) -> Mapping[str, Launcher]:
-        settings = self._settings
-        local = Local(
-            env=settings.env,
-            logs=settings.logs,
+        keeping = Keeping(
+            env=self._settings.env,
+            logs=self._settings.logs,
             grace=self._parts.pacing.grace,
             haste=self._stop.haste,
             left=self._left,
         )
-        return {"local": local, "external": External()}
+        rays = partial(interpreter, self._settings.cache, self._report, self._settings.env)
+        return {"local": Local(keeping), "ray": Ray(keeping, rays), "external": External()}

@@ -128,6 +128,8 @@ class Pool:
         while True:
             try:
                 prepared = await self._shared.prepare(self._name, self._spec, self._preparing)
+                if not self._launcher.here:
+                    return prepared
                 memory = self._shared.memory
                 return await memory.admit(self._claim, self._spec, self._engine, prepared, self._name)
             except PreparationFailed as failed:

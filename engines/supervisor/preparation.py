@@ -15,6 +15,7 @@ from typing import Protocol
 
 from engines.environments.environment import Environment, EnvironmentFailed, ensure
 from engines.environments.hardware import Hardware, Unsuited, detect, device_of, environment_for, require
+from engines.launchers.cluster import nodes
 from engines.launchers.launcher import Prepared
 from engines.progress import Report
 from engines.quantize.layout import LayoutRefused, resolve
@@ -57,7 +58,7 @@ def preparing(
     uses = Uses(settings.cache)
 
     async def prepare(name: str, spec: ModelSpec, report: Report) -> Prepared:
-        machine = hardware()
+        machine = nodes(spec, hardware())
         environment = spec.environment or environment_for(spec.engine, machine)
         request = replace(_request(name, spec, environment, settings), refresh=refresh)
         try:

@@ -1,4 +1,4 @@
-"""One engine process under its keeper: started, waited for, stopped as a whole, reaped. Called by launchers.local."""
+"""One engine process under its keeper: started, waited for, stopped as a whole, reaped. Called by launchers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -40,15 +41,37 @@ class EngineProcess:
             os.killpg(self.pid, signal.SIGKILL)
 
 
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What all programs of launchers are kept by."""
+
+    env: Mapping[str, str]
+    """The operator's; a program gets what `scrub` leaves of it."""
+    logs: Path
+    grace: float
+    """Seconds between SIGTERM and SIGKILL."""
+    haste: asyncio.Event
+    """Set: no grace any more."""
+    left: Leftovers
+
+
 @asynccontextmanager
 async def running(
-    argv: Sequence[str], env: Mapping[str, str], log: Path, *, grace: float, haste: asyncio.Event, left: Leftovers
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    log: Path,
+    *,
+    grace: float,
+    haste: asyncio.Event,
+    left: Leftovers,
+    inherited: tuple[int, ...] = (),
 ) -> AsyncIterator[EngineProcess]:
     """Runs `argv` under a keeper, its output in `log`; on leaving, SIGTERM, `grace` seconds, SIGKILL.
 
-    `haste` cuts the grace short. Raises `OSError` where not even the keeper can be started.
+    It also has the descriptors `inherited`. `haste` cuts the grace short. Raises `OSError` where not even the keeper
+    can be started.
     """
-    kept, read_end = await _start(argv, env, log, grace)
+    kept, read_end = await _start(argv, env, log, grace, inherited)
     try:
         left.add(kept.pid)
         yield EngineProcess(kept, await _reported(read_end, kept))
@@ -66,7 +89,7 @@ def meaning(status: int) -> str:
 
 
 async def _start(
-    argv: Sequence[str], env: Mapping[str, str], log: Path, grace: float
+    argv: Sequence[str], env: Mapping[str, str], log: Path, grace: float, inherited: tuple[int, ...]
 ) -> tuple[asyncio.subprocess.Process, int]:
     """The keeper, and the descriptor on which it will report the engine's pid."""
     output = logfile.begin(log)
@@ -75,7 +98,7 @@ async def _start(
         kept = await asyncio.create_subprocess_exec(
             *_KEEPER, str(grace), str(write_end), *argv,
             env=env, stdin=asyncio.subprocess.PIPE, stdout=output, stderr=output,
-            pass_fds=(write_end,), start_new_session=True,
+            pass_fds=(write_end, *inherited), start_new_session=True,
         )  # fmt: skip
     except BaseException:
         os.close(read_end)

@@ -1,7 +1,7 @@
 """A supervisor with fake workers, as a program: announcements go out as JSON lines. Run by test_supervisor*.py.
 
-`python serve_fake.py REGISTRY STATE PORT [--quick-gateway]`: everything but the engine and its preparation is the
-product; waits are short.
+`python serve_fake.py REGISTRY STATE PORT DRAIN [--patient]`: everything but the engine and its preparation is the
+product; waits are short, unless it is patient.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from cli.folders import cache_folder
 from engines.fake.engine import FakeEngine, FakeLMDeploy, FakeSGLang
 from engines.launchers.launcher import Prepared
 from engines.progress import Report
@@ -45,7 +46,8 @@ def preparing(_: ServeSettings) -> Prepare:
             raise ZeroDivisionError
         if name == "slow":
             await asyncio.Event().wait()
-        return Prepared(Path(sys.executable), Path(str(spec.source)), "none")
+        weights = "/nowhere" if name.startswith("absent") else str(spec.source)
+        return Prepared(Path(sys.executable), Path(weights), "none")
 
     return prepare
 
@@ -55,9 +57,10 @@ def announce(event: Announcement) -> None:
     os.write(1, line + b"\n")
 
 
-def main(registry: str, state: str, port: str, drain: str) -> int:
-    settings = ServeSettings(Path(registry), port=int(port), state=Path(state), drain_s=float(drain))
-    parts = Parts(engines=ENGINES, prepare=preparing, pacing=PACING)
+def main(registry: str, state: str, port: str, drain: str, patient: str = "") -> int:
+    cache = cache_folder(None, os.environ)
+    settings = ServeSettings(Path(registry), port=int(port), state=Path(state), cache=cache, drain_s=float(drain))
+    parts = Parts(engines=ENGINES, prepare=preparing, pacing=Pacing() if patient else PACING)
     try:
         return asyncio.run(serve(settings, announce=announce, parts=parts))
     except ServeRefused as refused:

