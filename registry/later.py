@@ -20,7 +20,6 @@ LATER: Final[Mapping[str, frozenset[str]]] = {
             "limits",
             "parity",
             "split",
-            "strategy",
             "watch",
         }
     ),

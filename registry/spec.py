@@ -21,6 +21,7 @@ from registry.strict import Strict as _Spec
 EngineName = Literal["vllm", "sglang", "lmdeploy"]
 Quantization = Literal["none", "int4", "gptq", "awq"]
 LauncherName = Literal["local", "ray", "external"]
+Strategy = Literal["auto", "surge", "replace"]
 BalanceName = Literal["prefix_affinity", "least_loaded", "round_robin"]
 
 LOCAL_ONLY: Final = (
@@ -204,6 +205,9 @@ class ModelSpec(_Spec):
     """launcher: external only: the workers' addresses, each http://host:port."""
     replicas: int = Field(default=1, ge=1, le=1024)
     """How many workers run."""
+    strategy: Strategy = "auto"
+    """How changed workers take over: beside the old ones (surge), after their end, with 503 meanwhile (replace), or
+    beside them where memory holds both (auto)."""
     context: int | None = Field(default=None, ge=1, le=100_000_000)
     """Tokens, prompt and answer together. Left out: what the model was trained for."""
     adapters: AdaptersSpec = AdaptersSpec()

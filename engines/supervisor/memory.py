@@ -29,6 +29,14 @@ from registry.spec import ModelSpec
 class NotAdmitted(Exception):
     """The workers of a model do not fit beside what runs now, or would not load; the message says why."""
 
+    def __init__(self, message: str, fit_without: frozenset[str] = frozenset()) -> None:
+        super().__init__(message)
+        self._fit_without: Final = fit_without
+
+    def fits_without(self, pool: str | None) -> bool:
+        """Whether they would if this pool were not there."""
+        return pool in self._fit_without
+
 
 @dataclass(frozen=True, slots=True)
 class Senses:
@@ -71,9 +79,15 @@ class Memory:
         asked = wish(spec, engine, found, layout=prepared.layout, device=prepared.device, env=self._senses.env)
         name = model or pool
         own = learned(self._measures, name, asked, overhead(asked.engine, asked.device))
-        planned = plan(found, asked, place.without(self._claimed(pool, asked.device)), own)
+        place = place.without(self._claimed(pool, asked.device))
+        planned = plan(found, asked, place, own)
         if not planned.fits:
-            raise NotAdmitted(f"not enough memory: {planned.reason}")
+            enough = (
+                other
+                for other, (_, each) in self._plans.items()
+                if each.wish.device == asked.device and plan(found, asked, place.without([-each.total]), own).fits
+            )
+            raise NotAdmitted(f"not enough memory: {planned.reason}", frozenset(enough))
         self._plans[pool], self._promised[pool] = (name, planned), set(range(spec.replicas))
         return replace(prepared, kv_cache=planned.estimate.cache) if asked.device == "cpu" else prepared
 

@@ -16,11 +16,11 @@ class Outcome(Enum):
     """Every seat's worker has generated a real token."""
     FAILED = auto()
     NO_ROOM = auto()
-    """Its workers do not fit beside what runs now."""
+    """Its workers do not fit beside the pool before it, or shall not; they may once that one has gone."""
 
 
 class Ordeal:
-    """Invariant: the first outcome is the outcome."""
+    """Invariant: the first outcome is the outcome; only `NO_ROOM` can be made good."""
 
     def __init__(self, seats: int, tries: int) -> None:
         self._unproved: Final = set(range(seats))
@@ -52,8 +52,14 @@ class Ordeal:
         self._decide(Outcome.FAILED, reason)
 
     def no_room(self, reason: str) -> None:
-        """The planner did not let it in."""
+        """It waits until the pool before it has gone."""
         self._decide(Outcome.NO_ROOM, reason)
+
+    def go_on(self) -> None:
+        """The pool before it has gone."""
+        if self._outcome is Outcome.NO_ROOM:
+            self._decided.clear()
+            self._outcome, self.reason = Outcome.UP, ""
 
     def _decide(self, outcome: Outcome, reason: str) -> None:
         if not self._decided.is_set():

@@ -20,6 +20,8 @@ class Pacing:
     """After the first probe that found a ready worker dead: the second one need not wait for its turn."""
     probe_within: float = 2.0
     warm_up_within: float = 120.0
+    mute_within: float = 60.0
+    """A worker that is healthy for so long and makes no token, asked several times, will not make one."""
     hung_after: float = 60.0
     """A worker of ours that is unhealthy for so long is replaced; one that is dead, at once."""
     grace: float = 10.0

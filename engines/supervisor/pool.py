@@ -80,6 +80,7 @@ class Pool:
         *,
         row: Row,
         generation: int = 1,
+        after: str | None = None,
     ) -> None:
         self._name: Final = name
         self._spec: Final = spec
@@ -88,8 +89,14 @@ class Pool:
         self._shared: Final = shared
         self._row: Final = row
         self._generation: Final = generation
-        self._claim: Final = f"{name}#{generation}"
+        self.claim: Final = f"{name}#{generation}"
         """What its memory is promised to."""
+        self._after: Final = after
+        """The claim of the pool that goes when this one is up."""
+        self._alone: Final = asyncio.Event()
+        """Whether it has gone already, or there was none."""
+        if after is None:
+            self._alone.set()
         self._begun: Final = shared.clock.now()
         self._was_ready = False
         self._workers: Final[list[Worker]] = []
@@ -110,7 +117,7 @@ class Pool:
                 await asyncio.sleep(self._shared.pacing.start_within)
                 self.ordeal.hopeless(f"not ready after {self._shared.pacing.start_within:g} s")
         finally:
-            self._shared.memory.release(self._claim)
+            self._shared.memory.release(self.claim)
 
     def suspect(self, worker_id: str) -> None:
         """Passed on to the worker of this id, if it is one of ours."""
@@ -122,16 +129,18 @@ class Pool:
         for worker in self._workers:
             worker.leave()
 
+    def go_alone(self) -> None:
+        """The pool before it has gone: whatever it took is free."""
+        self._alone.set()
+        self.ordeal.go_on()
+
     async def _prepared(self) -> Prepared:
         """Tries until it succeeds: a network comes back, a disk is cleared, a file is put right, memory is free."""
         failures = 0
         while True:
             try:
                 prepared = await self._shared.prepare(self._name, self._spec, self._preparing)
-                if not self._launcher.here:
-                    return prepared
-                memory = self._shared.memory
-                return await memory.admit(self._claim, self._spec, self._engine, prepared, self._name)
+                return await self._admitted(prepared)
             except PreparationFailed as failed:
                 failures += 1
                 self.ordeal.failed(str(failed))
@@ -139,9 +148,31 @@ class Pool:
                 await self._put_off("preparation failed, trying again", str(failed), wait)
             except NotAdmitted as refused:
                 failures += 1
-                self.ordeal.no_room(str(refused))
+                self.ordeal.failed(str(refused))
                 wait = self._shared.pacing.admit_again(failures)
                 await self._put_off("not started, trying again", str(refused), wait)
+
+    async def _admitted(self, prepared: Prepared) -> Prepared:
+        """Once there is room; waits for the end of the pool before it where that would help. Raises `NotAdmitted`."""
+        spec, memory = self._spec, self._shared.memory
+        if spec.strategy == "replace":
+            await self._until_alone("strategy: replace")
+        if not self._launcher.here:
+            return prepared
+        try:
+            return await memory.admit(self.claim, spec, self._engine, prepared, self._name)
+        except NotAdmitted as refused:
+            if spec.strategy == "surge" or self._alone.is_set() or not refused.fits_without(self._after):
+                raise
+            await self._until_alone(str(refused))
+        return await memory.admit(self.claim, spec, self._engine, prepared, self._name)
+
+    async def _until_alone(self, reason: str) -> None:
+        if not self._alone.is_set():
+            self.ordeal.no_room(reason)
+            expected = self._shared.starts.expected(self._name)
+            self._row.loading(Loading("waiting for the old workers to end what they have", eta=expected))
+            await self._alone.wait()
 
     async def _put_off(self, step: str, reason: str, wait: float) -> None:
         self._row.loading(Loading(step, eta=wait, reason=reason))
@@ -161,7 +192,7 @@ class Pool:
             loading=lambda loading: self._starting(seat, loading),
             served_as=self._row.served_as,
             started_in=lambda seconds: shared.starts.record(self._name, seconds),
-            settled=lambda pid: shared.memory.settled(self._claim, seat.number, pid),
+            settled=lambda pid: shared.memory.settled(self.claim, seat.number, pid),
             announce=self._heard,
         )
         expected = shared.starts.expected(self._name)
@@ -181,9 +212,9 @@ class Pool:
         if worker.state is WorkerState.CRASH_LOOP and not self._was_ready:
             self._row.loading(None)  # it is held down: nothing is being loaded any more
         if worker.state in {WorkerState.STARTING, WorkerState.BACKOFF}:
-            self._shared.memory.owe(self._claim, seat.number)
+            self._shared.memory.owe(self.claim, seat.number)
         if worker.state is WorkerState.CRASH_LOOP:
-            self._shared.memory.spare(self._claim, seat.number)
+            self._shared.memory.spare(self.claim, seat.number)
         if worker.state is not WorkerState.READY:
             return
         self._shared.report(Progress(f"worker {seat.name}", "ready", 1.0))

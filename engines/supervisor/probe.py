@@ -69,8 +69,12 @@ class Prober:
         return verdict
 
     async def warm_up(self, url: str, key: str, call: HttpCall, *, within: float) -> Verdict:
-        """One real generation."""
-        return _verdict(await self._ask(url, key, call, within), call.path)
+        """One real generation: an answer with something in it, not only a status."""
+        answer = await self._ask(url, key, call, within)
+        verdict = _verdict(answer, call.path)
+        if verdict.good and isinstance(answer, httpx.Response) and not _generated(answer):
+            return Verdict(good=False, reason=f"{call.path} answered 200 and no token: {answer.text[:_LONGEST_BODY]!r}")
+        return verdict
 
     async def metrics(self, url: str, key: str, *, within: float) -> str:
         """What the worker counts, as text; empty where it does not say."""
@@ -130,3 +134,12 @@ def _verdict(answer: httpx.Response | Verdict, path: str, dead: frozenset[int] =
         reason = f"{path} answered {answer.status_code}"
         return Verdict(good=False, reason=reason, dead=answer.status_code in dead)
     return Verdict(good=True)
+
+
+def _generated(answer: httpx.Response) -> bool:
+    """Whether it is a completion, of whatever text: one token may be half a character."""
+    try:
+        choices = answer.json()["choices"]
+        return bool(choices) and isinstance(choices[0].get("text", choices[0].get("message")), str | dict)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return False

@@ -80,11 +80,11 @@ class Reconciler:
             self._group.create_task(made.run()).add_done_callback(lambda _: self._leaving.discard(made))
         return self._successions[name]
 
-    def _build(self, name: str, spec: ModelSpec) -> Running:
+    def _build(self, name: str, spec: ModelSpec, after: str | None) -> Running:
         self._pools[name] += 1
         row = self._shared.board.row(view(name, spec, self._created))
         engine, launcher = self._engines[spec.engine], self._launchers[spec.launcher]
-        pool = Pool(name, spec, engine, launcher, self._shared, row=row, generation=self._pools[name])
+        pool = Pool(name, spec, engine, launcher, self._shared, row=row, generation=self._pools[name], after=after)
         return Running(spec, row, pool)
 
     def _look(self, spec: ModelSpec, row: Row) -> None:

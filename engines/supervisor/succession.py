@@ -8,9 +8,9 @@ when no gateway holds anything on them any more. A pool that does not come up is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from engines.supervisor.board import Row
 from engines.supervisor.events import CutShort, ModelFailed, RolledBack, Swapped, Swapping
@@ -19,6 +19,8 @@ from engines.supervisor.pool import Pool, Shared
 from registry.changes import same_workers
 from registry.snapshot import Loading, Swap, SwapState
 from registry.spec import ModelSpec
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
@@ -31,8 +33,9 @@ class Running:
     task: asyncio.Task[None] = field(init=False)
 
 
-Build = Callable[[ModelSpec], Running]
-"""Makes a pool of a spec, with a row that nobody sees; its task is not started yet."""
+Build = Callable[[ModelSpec, str | None], Running]
+"""Makes a pool of a spec, with a row that nobody sees; its task is not started yet. The second argument is the claim
+of the pool that it takes the place of."""
 
 
 class Succession:
@@ -49,7 +52,8 @@ class Succession:
         self._wanted: ModelSpec | None = None
         self._news: Final = asyncio.Event()
         self._serving: Running | None = None
-        self._rising: Running | None = None
+        self._shown: Running | None = None
+        """What requests are told of: the one that serves, or the one that is to serve next."""
         self._running: Final[set[Running]] = set()
         self.refused: ModelSpec | None = None
         """What was tried last and did not come up."""
@@ -73,16 +77,15 @@ class Succession:
                 if self._wanted is None:
                     break
                 await self._pursue(self._wanted, group)
-            if self._serving:
-                self._shared.board.drop(self._serving.row)
-                self._depart(self._serving, group)
+            if self._shown:
+                self._shared.board.drop(self._shown.row)
+                self._depart(self._shown, group)
 
     async def _pursue(self, spec: ModelSpec, group: asyncio.TaskGroup) -> None:
         """Until the model is as `spec` says, or has been rolled back, or there is a newer wish."""
         serving = self._serving
         if serving is None:
-            self._serving = self._begin(spec, group)
-            self._shared.board.show(self._serving.row)
+            self._serve(self._begin(spec, group))
         elif same_workers(serving.spec, spec):
             self._amend(serving, spec)
         else:
@@ -92,51 +95,83 @@ class Succession:
         running.spec = spec
         self._look(spec, running.row)
 
+    def _serve(self, running: Running) -> None:
+        """What the model's name means from now on; what it meant before was stopped, or is to leave."""
+        self._serving = running
+        self._show(running)
+
+    def _show(self, running: Running) -> None:
+        before, self._shown = self._shown, running
+        self._shared.board.show(running.row)
+        if before is not None and before is not running and before not in self._running:
+            self._shared.board.forget(before.row)
+
     async def _swap(self, serving: Running, spec: ModelSpec, group: asyncio.TaskGroup) -> None:
         begun = self._shared.clock.now()
-        rising = self._rising = self._begin(spec, group)
+        rising = self._begin(spec, group, serving)
         self._say(SwapState.STARTING, rising=rising.row)
         self._shared.announce(Swapping(self._name))
+        outcome = None
         try:
-            outcome = await self._outcome(rising, group)
-            if outcome is Outcome.UP:
-                self._serving, self.refused = rising, None
-                self._shared.board.show(rising.row)
-                self._say(SwapState.DONE)
-                self._depart(serving, group)
-                self._shared.announce(Swapped(self._name, self._shared.clock.now() - begun))
-            elif outcome is not None:
-                self._roll_back(rising)
+            outcome = await self._unless_overtaken(rising, rising.pool.ordeal.outcome(), group)
+            if outcome is Outcome.NO_ROOM:
+                outcome = await self._replace(serving, rising, group)
         finally:
-            self._rising = None
-            if self._serving is not rising:
+            if outcome is not Outcome.UP:
                 await self._stop(rising)
+        if outcome is Outcome.UP:
+            self._succeed(serving, rising, group)
+            self._shared.announce(Swapped(self._name, self._shared.clock.now() - begun))
+        elif outcome is not None:
+            self._roll_back(serving, rising, group)
 
-    def _roll_back(self, rising: Running) -> None:
-        self.refused = rising.spec
-        self._say(SwapState.ROLLED_BACK, rising.pool.ordeal.reason)
-        self._shared.announce(RolledBack(self._name, rising.pool.ordeal.reason))
+    async def _replace(self, serving: Running, rising: Running, group: asyncio.TaskGroup) -> Outcome | None:
+        """Both do not fit: the old pool ends what it has and goes, then the new one starts. New requests get 503."""
+        self._serving = None
+        self._say(SwapState.DRAINING, rising=rising.row)
+        self._show(rising)
+        self._depart(serving, group)
+        if await self._unless_overtaken(rising, _end(serving.task), group) is None:
+            return None
+        rising.pool.go_alone()
+        return await self._unless_overtaken(rising, rising.pool.ordeal.outcome(), group)
 
-    async def _outcome(self, rising: Running, group: asyncio.TaskGroup) -> Outcome | None:
-        """How `rising` does; None as soon as it is not what is wanted any more."""
-        deciding = group.create_task(rising.pool.ordeal.outcome())
+    def _succeed(self, serving: Running, rising: Running, group: asyncio.TaskGroup) -> None:
+        beside, self.refused = self._serving is serving, None
+        self._serve(rising)
+        self._say(SwapState.DONE)
+        if beside:
+            self._depart(serving, group)
+
+    def _roll_back(self, serving: Running, rising: Running, group: asyncio.TaskGroup) -> None:
+        self.refused, reason = rising.spec, rising.pool.ordeal.reason
+        if self._serving is None:
+            self._serve(self._begin(serving.spec, group))
+        self._say(SwapState.ROLLED_BACK, reason)
+        self._shared.announce(RolledBack(self._name, reason))
+
+    async def _unless_overtaken(
+        self, rising: Running, work: Coroutine[None, None, T], group: asyncio.TaskGroup
+    ) -> T | None:
+        """What `work` gives; None as soon as `rising` is not what is wanted any more."""
+        working = group.create_task(work)
         try:
             while True:
                 hearing = group.create_task(self._news.wait())
-                await asyncio.wait({deciding, hearing}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({working, hearing}, return_when=asyncio.FIRST_COMPLETED)
                 hearing.cancel()
                 wanted = self._wanted
                 if wanted is None or not same_workers(rising.spec, wanted):
                     return None
                 self._amend(rising, wanted)
-                if deciding.done():
-                    return deciding.result()
+                if working.done():
+                    return working.result()
                 self._news.clear()
         finally:
-            deciding.cancel()
+            working.cancel()
 
-    def _begin(self, spec: ModelSpec, group: asyncio.TaskGroup) -> Running:
-        running = self._build(spec)
+    def _begin(self, spec: ModelSpec, group: asyncio.TaskGroup, after: Running | None = None) -> Running:
+        running = self._build(spec, after.pool.claim if after else None)
         running.task = group.create_task(self._keep(running))
         self._running.add(running)
         return running
@@ -174,3 +209,8 @@ class Succession:
 
     def _say(self, state: SwapState, reason: str = "", rising: Row | None = None) -> None:
         self._shared.board.swap(Swap(self._name, state, self._shared.clock.wall(), reason=reason), rising)
+
+
+async def _end(task: asyncio.Task[None]) -> bool:
+    await asyncio.wait({task})
+    return True

@@ -16,6 +16,8 @@ from engines.engine import MetricNames
 
 _PATIENCE: Final = 2.0
 """Limits between two tokens (FAULTS)."""
+_CHANCES: Final = 3
+"""Tokens that a worker which calls itself healthy may fail to make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,23 @@ class Stall:
     """When it was last looked at, in seconds of the caller's clock."""
     lasted: float = 0.0
     """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """How long a worker that starts has been healthy without making the token that it is asked for."""
+
+    since: float | None = None
+    times: int = 0
+    reason: str = ""
+
+    def refused(self, now: float, reason: str) -> Mute:
+        """It was asked once more, in vain."""
+        return Mute(now if self.since is None else self.since, self.times + 1, reason)
+
+    def hopeless(self, now: float, within: float) -> bool:
+        """Whether it has had its chances, and so many seconds."""
+        return self.since is not None and self.times >= _CHANCES and now - self.since > within
 
 
 def figures(text: str, names: MetricNames) -> Figures | None:

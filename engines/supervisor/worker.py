@@ -19,7 +19,7 @@ from engines.supervisor.fingerprint import fingerprint
 from engines.supervisor.lifecycle import Event, Life, hopeless, step
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.probe import Prober, Verdict
-from engines.supervisor.watchdog import Stall
+from engines.supervisor.watchdog import Mute, Stall
 from registry.snapshot import Loading, WorkerState, WorkerView
 
 
@@ -77,6 +77,7 @@ class Worker:
         """The same moment, for durations."""
         self._suspected: Final = asyncio.Event()
         self._stall = Stall()
+        self._mute = Mute()
         self._doubted = False
         """Whether somebody has seen it fail since it last made a token for us."""
         self._killed_because = ""
@@ -136,11 +137,14 @@ class Worker:
 
     async def _probe(self, placed: Placed) -> None:
         begun = self._clock.now()
+        self._mute = Mute()
         while not (await self._proved(placed)).good:
             if placed.log is not None:
                 self._tell_progress(placed.log, begun)
                 if self._clock.now() - begun > self._pacing.start_within:
                     self._kill(placed, f"not ready after {self._pacing.start_within:g} s")
+                if self._mute.hopeless(self._clock.now(), self._pacing.mute_within):
+                    self._kill(placed, f"healthy, but it makes no token: {self._mute.reason}")
             await asyncio.sleep(self._pacing.ready_every)
         self._outlets.started_in(self._clock.now() - begun)
         self._happen(Event.PROVED)
@@ -154,6 +158,7 @@ class Worker:
         """Healthy, and one token generated."""
         verdict = await self._health(placed)
         if not verdict.good:
+            self._mute = Mute()
             return verdict
         listed = await self._prober.listed(placed.url, placed.key, within=self._pacing.probe_within)
         self._name = self._launcher.served_name(self._seat.model, listed.names)
@@ -161,6 +166,8 @@ class Worker:
         verdict = await self._token(placed, within=self._pacing.warm_up_within)
         if verdict.good:
             self._outlets.served_as(self._name)
+        else:
+            self._mute = self._mute.refused(self._clock.now(), verdict.reason)
         return verdict
 
     async def _token(self, placed: Placed, *, within: float) -> Verdict:

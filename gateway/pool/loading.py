@@ -20,6 +20,11 @@ def comes(model: ModelView) -> bool:
     return not model.workers or any(worker.state is not WorkerState.CRASH_LOOP for worker in model.workers)
 
 
+def awaited(model: ModelView) -> bool:
+    """Whether those who wait in the queue already go on waiting: their worker is on its way, for whatever reason."""
+    return comes(model) or (model.loading is not None and not model.loading.reason)
+
+
 def nobody(model: ModelView) -> GatewayError:
     """Why no worker of `model` can serve, and when it is worth to ask again."""
     loading = model.loading

@@ -21,7 +21,7 @@ from gateway.balance.policy import Choice, Policy, Reason
 from gateway.balance.prefix import NO_PREFIX, Prefix
 from gateway.errors import QueueFull, QueueTimeout
 from gateway.pool.departures import Departures
-from gateway.pool.loading import comes, nobody
+from gateway.pool.loading import awaited, comes, nobody
 from gateway.pool.queue import Priority, Queue
 from gateway.pool.retries import Retries
 from gateway.pool.worker import Worker
@@ -153,7 +153,7 @@ class Pool:
             self._departures.gone(worker)
         self._workers = {}
         self._ready = ()
-        self.model = structs.replace(self.model, on_demand=None)
+        self.model = structs.replace(self.model, on_demand=None, loading=None)
         self._serve_queue()
 
     async def lease(
@@ -278,7 +278,7 @@ class Pool:
                 continue  # cancelled in this very instant
             candidates = self._candidates(place.wish.exclude)
             if not candidates:
-                if place.wish.exclude or not self.comes:
+                if place.wish.exclude or not awaited(self.model):
                     self._queue.call(place, nobody(self.model))
                 continue
             lease = self._assign(candidates, place.wish.prefix)

@@ -30,8 +30,9 @@ def registry(folder: Path, **models: dict) -> Path:
         for name, fields in models.items()
     }
     (folder / "weights").mkdir(exist_ok=True)
-    path.write_text(json.dumps({"models": entries}))
-    return path
+    fresh = folder / "registry.new"
+    fresh.write_text(json.dumps({"models": entries}))
+    return fresh.replace(path)  # whole or not at all: somebody may be reading it
 
 
 class House:

@@ -34,6 +34,7 @@ PACING = Pacing(
     grace=1.0,
     prepare_first=0.1,
     watch_every=0.05,
+    mute_within=0.2,
     limits=Limits(first_backoff=0.1),
 )
 

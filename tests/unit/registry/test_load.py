@@ -157,7 +157,7 @@ def test_a_mistake_is_named_in_a_sentence(fields, message):
 
 @pytest.mark.parametrize(
     "fields",
-    ["strategy: replace", "parity: x", "split: {}", "watch: x", "fallbacks: []", "access: {}", "limits: {}",
+    ["parity: x", "split: {}", "watch: x", "fallbacks: []", "access: {}", "limits: {}",
      "replicas: {min: 0}", "quantization: fp8", "quantization: w4a16",
      "adapters: {pinned: []}", "adapters: {declared: {}}", "adapters: {watch: x}"],
 )  # fmt: skip

@@ -131,3 +131,18 @@ def test_a_damaged_file_is_an_empty_one(tmp_path):
     path = tmp_path / "memory.json"
     path.write_text('{"m": 5}')
     assert read(path) == {}
+
+
+async def test_it_is_told_whose_end_would_make_room(tmp_path):
+    """A pool that is replaced may go first; one that is too large in any case goes on serving."""
+    world = World(tmp_path, available=8 * GIB)
+    await world.admit("old")
+    await world.memory.settled("old", 0, 1)
+    world.available = GIB
+    with pytest.raises(NotAdmitted) as refused:
+        await world.admit("new")
+    world.available = -16 * GIB
+    with pytest.raises(NotAdmitted) as hopeless:
+        await world.admit("new")
+    assert (refused.value.fits_without("old"), refused.value.fits_without("other")) == (True, False)
+    assert not hopeless.value.fits_without("old")

@@ -101,3 +101,18 @@ async def test_the_context_is_what_the_worker_lists() -> None:
     body = b'{"data":[{"id":"a","max_model_len":2048},{"id":"b","max_model_len":null}]}'
     listed = await prober(lambda _: httpx.Response(200, content=body)).listed("http://w", "", within=2)
     assert listed.context == 2048
+
+
+@pytest.mark.parametrize("body", ["", "[]", '{"choices": []}', '{"choices": [{}]}', '{"error": "x"}', "\x00garbage"])
+async def test_200_without_a_token_is_bad(body: str) -> None:
+    """The engine's server answers; that is not yet a model."""
+    call = HttpCall("POST", "/v1/completions", b"{}")
+    verdict = await prober(lambda _: httpx.Response(200, text=body)).warm_up("http://w", "", call, within=2)
+    assert (verdict.good, verdict.reason.startswith("/v1/completions answered 200 and no token")) == (False, True)
+
+
+async def test_one_token_of_any_text_is_good() -> None:
+    """It may be half a character, which is empty text."""
+    call = HttpCall("POST", "/v1/completions", b"{}")
+    answer = prober(lambda _: httpx.Response(200, json={"choices": [{"text": ""}]}))
+    assert (await answer.warm_up("http://w", "", call, within=2)).good

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engines.supervisor.watchdog import Figures, Stall, figures, observe, patience
+from engines.supervisor.watchdog import Figures, Mute, Stall, figures, observe, patience
 from engines.vllm import VLLM
 
 EXPOSED = """# HELP vllm:num_requests_running Number of requests in model execution batches.
@@ -81,3 +81,15 @@ def test_time_in_which_nobody_looked_is_not_held_against_the_engine() -> None:
 
 def test_patience_is_twice_the_limit_between_tokens() -> None:
     assert (patience(30.0), patience(None)) == (60.0, None)
+
+
+def test_a_worker_that_calls_itself_healthy_has_some_chances_and_some_time():
+    """Its first token may take long, and it may be busy once or twice."""
+    mute = Mute().refused(0.0, "a").refused(1.0, "b")
+    thrice = mute.refused(2.0, "c")
+    assert [each.hopeless(at, 10.0) for each, at in ((mute, 99.0), (thrice, 9.0), (thrice, 11.0))] == [
+        False,
+        False,
+        True,
+    ]
+    assert (thrice.reason, Mute().hopeless(99.0, 0.0)) == ("c", False)

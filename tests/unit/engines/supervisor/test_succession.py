@@ -1,0 +1,219 @@
+"""One model's pools over scripted ones: which serves, which comes up, which leaves, and in what order."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import msgspec
+
+from engines.supervisor.board import Board
+from engines.supervisor.holds import Holds
+from engines.supervisor.ordeal import Ordeal
+from engines.supervisor.pacing import Pacing
+from engines.supervisor.succession import Running, Succession
+from engines.supervisor.worker import Clock
+from registry.snapshot import ModelView, WorkerState, WorkerView
+from registry.spec import ModelSpec
+from tests.waiting import eventually
+
+A, B, C = (ModelSpec(source=f"pypi://{name}@1/b", engine="vllm") for name in "abc")
+TURNS = 50
+"""Of the event loop: enough for everything that can happen to have happened."""
+
+
+class ScriptedPool:
+    """A pool without workers; the test says how its ordeal goes."""
+
+    def __init__(self, number: int, after: str | None) -> None:
+        self.claim, self.after = f"m#{number}", after
+        self.ordeal = Ordeal(1, tries=1)
+        self.state = "waiting"
+
+    async def run(self) -> None:
+        self.state = "running"
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.state = "stopped"
+
+    def leave(self) -> None:
+        self.state = "leaving"
+
+    def go_alone(self) -> None:
+        self.state = "alone"
+        self.ordeal.go_on()
+
+
+class Stage:
+    """A succession, its board, and its pools in the order in which they were made."""
+
+    def __init__(self) -> None:
+        self.pools: list[ScriptedPool] = []
+        self.said: list[str] = []
+        self.board = Board(lambda _: None)
+        self.holds = Holds()
+        shared = SimpleNamespace(
+            board=self.board,
+            holds=self.holds,
+            pacing=Pacing(),
+            clock=Clock(lambda: 0.0, lambda: 0.0),
+            announce=self.hear,
+        )
+        self.succession = Succession("m", shared, self.build, self.look)
+
+    def hear(self, event: object) -> None:
+        self.said.append(type(event).__name__)
+
+    def build(self, spec: ModelSpec, after: str | None) -> Running:
+        pool = ScriptedPool(len(self.pools) + 1, after)
+        self.pools.append(pool)
+        worker = WorkerView(pool.claim, "u", WorkerState.READY)
+        row = self.board.row(ModelView("m", "vllm", "m", workers=(worker,), aliases=tuple(spec.aliases)))
+        return Running(spec, row, pool)
+
+    def look(self, spec: ModelSpec, row) -> None:
+        row.put(msgspec.structs.replace(row.view, aliases=tuple(spec.aliases)))
+
+    async def want(self, spec: ModelSpec | None) -> None:
+        self.succession.want(spec)
+        await self.settled()
+
+    async def settled(self) -> None:
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+
+    @property
+    def states(self) -> list[str]:
+        return [pool.state for pool in self.pools]
+
+    @property
+    def shown(self) -> list[str]:
+        return [worker.id for model in self.board.snapshot.models for worker in model.workers]
+
+    @property
+    def leaving(self) -> list[str]:
+        return [worker.id for worker in self.board.snapshot.leaving]
+
+    @property
+    def swap(self) -> tuple[str, str]:
+        (swap,) = self.board.snapshot.swaps
+        return swap.state.value, swap.reason
+
+
+@asynccontextmanager
+async def stage(*wishes: ModelSpec):
+    async with asyncio.TaskGroup() as group:
+        made = Stage()
+        running = group.create_task(made.succession.run())
+        for wish in wishes:
+            await made.want(wish)
+        yield made
+        running.cancel()
+
+
+async def test_the_first_pool_is_shown_before_it_is_up() -> None:
+    """Requests learn from it how long to wait."""
+    async with stage(A) as made:
+        assert (made.states, made.shown) == (["running"], ["m#1"])
+
+
+async def test_a_second_pool_is_shown_when_it_is_up_and_the_first_one_goes() -> None:
+    async with stage(A, B) as made:
+        before = (made.states, made.shown, made.swap)
+        made.pools[1].ordeal.proved(0)
+        await made.settled()
+        assert before == (["running", "running"], ["m#1"], ("starting", ""))
+        assert (made.states, made.shown, made.leaving, made.swap) == (["stopped", "running"], ["m#2"], [], ("done", ""))
+    assert made.said == ["Swapping", "Swapped"]
+
+
+async def test_the_old_pool_is_stopped_when_no_gateway_holds_it() -> None:
+    async with stage(A, B) as made:
+        made.holds.joined("gateway")
+        made.pools[1].ordeal.proved(0)
+        await made.settled()
+        before = (made.states, made.leaving)
+        made.holds.freed("gateway", "m#1")
+        await made.settled()
+        assert (before, made.states, made.leaving) == ((["leaving", "running"], ["m#1"]), ["stopped", "running"], [])
+
+
+async def test_a_pool_that_does_not_come_up_is_stopped_and_the_old_one_never_knew() -> None:
+    async with stage(A, B) as made:
+        made.pools[1].ordeal.failed("it crashed")
+        await made.settled()
+        assert (made.states, made.shown, made.swap) == (["running", "stopped"], ["m#1"], ("rolled_back", "it crashed"))
+        assert made.succession.refused == B
+    assert made.said == ["Swapping", "RolledBack"]
+
+
+async def test_the_newest_wish_stops_what_came_up_for_an_older_one() -> None:
+    async with stage(A, B, C) as made:
+        assert (made.states, made.shown) == (["running", "stopped", "running"], ["m#1"])
+        made.pools[2].ordeal.proved(0)
+        await made.settled()
+        assert made.shown == ["m#3"]
+
+
+async def test_an_edit_that_is_taken_back_stops_the_new_pool() -> None:
+    async with stage(A, B, A) as made:
+        assert (made.states, made.shown) == (["running", "stopped"], ["m#1"])
+
+
+async def test_names_can_change_while_a_pool_comes_up() -> None:
+    """The pool goes on; the name is there when it is."""
+    async with stage(A, B, B.model_copy(update={"aliases": ("x",)})) as made:
+        made.pools[1].ordeal.proved(0)
+        await made.settled()
+        assert (made.states, made.board.snapshot.models[0].aliases) == (["stopped", "running"], ("x",))
+
+
+async def test_without_room_for_both_the_old_one_goes_first() -> None:
+    async with stage(A, B) as made:
+        made.holds.joined("gateway")
+        made.pools[1].ordeal.no_room("it needs 4 GiB")
+        await made.settled()
+        waiting = (made.states, made.shown, made.leaving, made.swap)
+        made.holds.freed("gateway", "m#1")
+        await made.settled()
+        assert waiting == (["leaving", "running"], ["m#2"], ["m#1"], ("draining", ""))
+        assert (made.states, made.pools[1].after) == (["stopped", "alone"], "m#1")
+        made.pools[1].ordeal.proved(0)
+        await made.settled()
+        assert (made.shown, made.swap) == (["m#2"], ("done", ""))
+
+
+async def test_a_replacement_that_fails_brings_the_old_pool_back() -> None:
+    async with stage(A, B) as made:
+        made.pools[1].ordeal.no_room("it needs 4 GiB")
+        await made.settled()
+        made.pools[1].ordeal.failed("it crashed")
+        await made.settled()
+        assert (made.states, made.shown) == (["stopped", "stopped", "running"], ["m#3"])
+        assert (made.swap, made.leaving) == (("rolled_back", "it crashed"), [])
+
+
+async def test_a_newer_wish_during_a_replacement_starts_at_once() -> None:
+    async with stage(A, B) as made:
+        made.pools[1].ordeal.no_room("it needs 4 GiB")
+        await made.settled()
+        await made.want(C)
+        assert (made.states, made.shown, made.leaving) == (["stopped", "stopped", "running"], ["m#3"], [])
+
+
+async def test_a_retired_model_ends_with_its_last_request() -> None:
+    async with stage(A) as made:
+        made.holds.joined("gateway")
+        await made.want(None)
+        before = (made.shown, made.leaving, made.states)
+        made.holds.freed("gateway", "m#1")
+        await made.settled()
+        assert (before, made.states, made.leaving) == (([], ["m#1"], ["leaving"]), ["stopped"], [])
+
+
+async def test_a_model_can_be_retired_while_it_is_swapped() -> None:
+    async with stage(A, B, None) as made:
+        await eventually(lambda: made.states == ["stopped", "stopped"])
+        assert (made.shown, made.leaving) == ([], [])
