@@ -19,7 +19,7 @@ from engines.memory.checkpoint import Damaged, Facts, FactsUnknown, facts
 from engines.memory.machine import Machine, look
 from engines.memory.plan import Plan, size
 from engines.memory.wish import wish
-from engines.quantize.layout import resolve
+from engines.quantize.rules import resolve
 from engines.weights.failures import WeightsFailed
 from engines.weights.shelf import Shelved
 from registry.spec import ModelSpec, Registry

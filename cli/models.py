@@ -17,8 +17,8 @@ from cli.folders import REGISTRY, CacheOption, JsonOption, RegistryOption, cache
 from cli.mistake import Mistake
 from cli.registry import environment_of, read_registry
 from cli.show import size
-from engines.quantize.layout import resolve
 from engines.quantize.quality import Quality
+from engines.quantize.rules import resolve
 from engines.weights.failures import WeightsFailed
 from engines.weights.prepare import requested
 from engines.weights.shelf import Found, Shelved, look
@@ -71,7 +71,7 @@ def _taken(path: Path | None) -> int:
 def as_table(found: list[Row]) -> Table:
     """For people."""
     drawn = Table(box=None, pad_edge=False)
-    for heading in ("MODEL", "ENGINE", "WEIGHTS", "STATE", "SIZE", "PERPLEXITY"):
+    for heading in ("MODEL", "ENGINE", "WEIGHTS", "STATE", "SIZE", "PERPLEXITY", "TOP-1", "KL"):
         drawn.add_column(heading, no_wrap=True)
     for row in found:
         quality = row.found.quality if row.found else None
@@ -82,6 +82,7 @@ def as_table(found: list[Row]) -> Table:
             _state(row),
             size(row.octets) if row.octets else "",
             loss(quality) if quality else "",
+            *agreement(quality),
         )
     return drawn
 
@@ -96,6 +97,12 @@ def weights(row: Row) -> str:
 def loss(quality: Quality) -> str:
     """Perplexity before and after quantizing, on the same text: 22.8 → 24.1 (x 1.06)."""
     return f"{quality.source_perplexity:.1f} → {quality.perplexity:.1f} (x {quality.ratio:.2f})"
+
+
+def agreement(quality: Quality | None) -> tuple[str, str]:
+    """How often the likeliest token is the source's, and the divergence from it in nats; empty where not measured."""
+    top1, divergence = (quality.top1, quality.kl) if quality else (None, None)
+    return "" if top1 is None else f"{top1:.1%}", "" if divergence is None else f"{divergence:.3f}"
 
 
 def _state(row: Row) -> Text:
@@ -124,5 +131,8 @@ def as_data(row: Row) -> dict[str, object]:
             "weights": quality.perplexity,
             "ratio": quality.ratio,
             "tokens": quality.tokens,
+            "top1": quality.top1,
+            "kl": quality.kl,
+            "algorithm": quality.algorithm or None,
         },
     }

@@ -13,7 +13,7 @@ from engines import ENGINES
 from engines.engine import LaunchPlan, LaunchRefused
 from engines.environments.hardware import device_of
 from engines.parsers.ask import ENVIRONMENTS, Verdict, ask, installed
-from engines.quantize.layout import resolve
+from engines.quantize.rules import resolve
 from engines.tool import ToolFailed
 from registry.document import read_document
 from registry.load import Fault, decode, read

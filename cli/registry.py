@@ -5,22 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from cli.mistake import Mistake
 from engines.environments.hardware import Hardware, Unsuited, detect, environment_for, require
 from engines.environments.locks import CATALOGUE
 from engines.launchers.cluster import nodes
-from engines.quantize.layout import LayoutRefused, accept, divide, resolve
+from engines.quantize.declared import sizes
+from engines.quantize.rules import LayoutRefused, accept, divide, resolve
 from engines.weights.failures import SourceRefused
 from engines.weights.original import packed_layout
 from registry.document import read_document
 from registry.load import Fault, RegistryRefused, decode, load, read
 from registry.sources import is_path
 from registry.spec import ModelSpec, Registry
-
-_MATRICES: Final = ("hidden_size", "intermediate_size")
-"""Of a model's config: what its linear layers are as wide as."""
 
 
 def read_registry(path: Path, env: Mapping[str, str]) -> Registry:
@@ -84,7 +81,7 @@ def _impossible(name: str, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, ..
     adapters = spec.adapters.slots > 0
     try:
         layout = resolve(spec.quantization, spec.engine, environment, adapters=adapters)
-        divide(layout, _sizes(spec.source))
+        divide(layout, matrices(spec.source), spec.engine, environment, adapters=adapters)
         if packed := _packed(spec.source):
             accept(packed, spec.engine, environment, adapters=adapters)
     except LayoutRefused as refused:
@@ -99,10 +96,10 @@ def _packed(source: str) -> str | None:
         return None
 
 
-def _sizes(source: str) -> dict[str, int]:
+def matrices(source: str) -> dict[str, int]:
     """The sizes of a checkpoint's matrices, where it lies on this machine and says them."""
     try:
         config = json.loads((Path(source) / "config.json").read_text(encoding="utf-8")) if is_path(source) else {}
     except (ValueError, OSError):
         return {}
-    return {name: config[name] for name in _MATRICES if isinstance(config.get(name), int)}
+    return sizes(config)

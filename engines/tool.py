@@ -27,6 +27,9 @@ _OFFLINE: Final = {
     "TOKENIZERS_PARALLELISM": "false",
     "PYTHONNOUSERSITE": "1",
     "PYTHONUNBUFFERED": "1",
+    # Threads that wait for one another give the processor away instead of turning on it: beside other work on the
+    # same cores the tools are nearly twice as fast for it, and alone no slower.
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
 """What the tools need is on disk; a library that would look elsewhere must fail at once instead of waiting."""
 

@@ -23,7 +23,6 @@ LATER: Final[Mapping[str, frozenset[str]]] = {
             "watch",
         }
     ),
-    "models.*.quantization": frozenset({"fp8", "int8", "w4a16", "w8a8"}),
     "models.*.urls": frozenset({"dns://"}),
     "models.*.urls.*": frozenset({"dns://"}),
     "models.*.replicas": frozenset({A_MAPPING}),

@@ -19,7 +19,7 @@ from registry.steering import SteeringField
 from registry.strict import Strict as _Spec
 
 EngineName = Literal["vllm", "sglang", "lmdeploy"]
-Quantization = Literal["none", "int4", "gptq", "awq"]
+Quantization = Literal["none", "int4", "int8", "gptq", "awq", "w4a16", "w8a8", "fp8"]
 LauncherName = Literal["local", "ray", "external"]
 Strategy = Literal["auto", "surge", "replace"]
 BalanceName = Literal["prefix_affinity", "least_loaded", "round_robin"]
@@ -189,8 +189,8 @@ class ModelSpec(_Spec):
     trust_remote_code: bool = False
     """Fetch the checkpoint's own Python code and let the engine run it: only if you have read it."""
     quantization: Quantization = "none"
-    """What the workers load: the source as it is (none), 4 bits in the layout that suits engine and hardware (int4),
-    or a layout named outright (gptq, awq). Made once and kept."""
+    """What the workers load: the source as it is (none), 4 or 8 bits in the layout that suits engine and hardware
+    (int4, int8), or a layout named outright (gptq, awq, w4a16, w8a8, fp8). Made once and kept."""
     engine: EngineName
     """What runs the model."""
     launcher: LauncherName = "local"

@@ -15,35 +15,27 @@ _FILE: Final = "quality.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Perplexity:
-    """Of one checkpoint on one text: e to the mean negative log-likelihood of a token, in float32."""
-
-    perplexity: float
-    tokens: int
-    """Predicted tokens that the mean is over."""
-    text_sha256: str
-
-
-@dataclass(frozen=True, slots=True)
 class Quality:
-    """Source and quantized weights on the same text."""
+    """Source and quantized weights on the same held-out text. What has a default is missing in older files."""
 
     source_perplexity: float
+    """e to the mean negative log-likelihood of a token, in float32."""
     perplexity: float
     tokens: int
+    """Predicted tokens that the means are over."""
     text_sha256: str
+    top1: float | None = None
+    """How often the likeliest next token is the source's, 0 to 1."""
+    kl: float | None = None
+    """Mean Kullback-Leibler divergence of the source's next token from ours, in nats."""
+    layout: str = ""
+    algorithm: str = ""
+    """How the packed numbers were found, which the layout does not say."""
 
     @property
     def ratio(self) -> float:
         """Quantized by source: 1.0 is no loss, 1.10 is ten percent more perplexity."""
         return self.perplexity / self.source_perplexity
-
-
-def compared(source: Perplexity, packed: Perplexity) -> Quality:
-    """Both figures as one value. Raises `ValueError` if they were not measured on the same tokens."""
-    if (source.text_sha256, source.tokens) != (packed.text_sha256, packed.tokens):
-        raise ValueError("perplexities of different texts cannot be compared")
-    return Quality(source.perplexity, packed.perplexity, packed.tokens, packed.text_sha256)
 
 
 def write(quality: Quality, checkpoint: Path) -> None:

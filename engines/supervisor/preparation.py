@@ -18,7 +18,7 @@ from engines.environments.hardware import Hardware, Unsuited, detect, device_of,
 from engines.launchers.cluster import nodes
 from engines.launchers.launcher import Prepared
 from engines.progress import Report
-from engines.quantize.layout import LayoutRefused, resolve
+from engines.quantize.rules import LayoutRefused, resolve
 from engines.supervisor.pool import PreparationFailed, Prepare
 from engines.supervisor.settings import ServeSettings
 from engines.weights.architecture import unknown

@@ -13,6 +13,11 @@ def plain(source: str, tools: str) -> str:
     return digest_of({"source": source, "tools": tools, "layout": NONE.name})
 
 
-def packed(source: str, tools: str, layout: Layout) -> str:
-    """Of the same, quantized to `layout`."""
-    return digest_of({"source": source, "tools": tools, "layout": asdict(layout)})
+def packed(source: str, tools: str, layout: Layout, calibration: str = "") -> str:
+    """Of the same, quantized to `layout`; `calibration` is the digest of the text where another is read than ours."""
+    return digest_of({"source": source, "tools": tools, "layout": asdict(layout), "calibration": calibration})
+
+
+def unmeasured(digest: str) -> str:
+    """Of a quantized checkpoint as long as nothing is known of what it cost."""
+    return digest_of({"unmeasured": digest})

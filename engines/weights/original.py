@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.quantize.declared import declared
 from engines.tool import Told
 from engines.weights.cache import Cache
 from engines.weights.checkpoint import examine
@@ -64,8 +65,7 @@ def packed_layout(path: Path) -> str | None:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     except ValueError as fault:
         raise SourceRefused(f"{path / 'config.json'} is not JSON: {fault}") from fault
-    quantization = config.get("quantization_config")
-    return str(quantization.get("quant_method", "unknown")) if quantization else None
+    return declared(config) if isinstance(config, dict) else None
 
 
 def content_key(path: Path) -> str:

@@ -7,18 +7,23 @@ on, so finished work is never redone and an interrupted one is never taken for w
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from engines.progress import Report
 from engines.quantize import quality
+from engines.quantize.declared import sizes
 from engines.quantize.layout import NONE, Layout
 from engines.quantize.quality import Quality
+from engines.quantize.rules import LayoutRefused, divide
+from engines.quantize.run import CALIBRATION, Job
 from engines.weights import digests
 from engines.weights.cache import Cache, FreeBytes, free_bytes
 from engines.weights.convert import GROWTH
@@ -27,7 +32,7 @@ from engines.weights.hubs.catalogue import hubs
 from engines.weights.original import Original, obtain
 from engines.weights.prune import octets_in, prune
 from engines.weights.remote import Fetching
-from engines.weights.request import WeightsRequest, requested
+from engines.weights.request import WeightsRequest, calibration_of, requested
 from engines.weights.source import parse
 from engines.weights.stages import Stage, Stages
 from engines.weights.uses import Uses
@@ -39,8 +44,15 @@ __all__ = ["Checkpoint", "WeightsRequest", "prepare", "requested"]
 LIMIT: Final = "ENGINEHOUSE_CACHE_LIMIT"
 """The variable that bounds the cache of weights: 200GB."""
 _FETCH_MARGIN: Final = 64_000_000
-_CONVERTED: Final = (Stage.FETCH, Stage.CONVERT)
-_QUANTIZED: Final = (*_CONVERTED, Stage.QUANTIZE, Stage.MEASURE_SOURCE, Stage.MEASURE)
+
+
+def _planned(layout: Layout) -> tuple[Stage, ...]:
+    converted = (Stage.FETCH, Stage.CONVERT)
+    return (*converted, _search(layout), Stage.MEASURE) if layout.is_packed else converted
+
+
+def _search(layout: Layout) -> Stage:
+    return Stage.QUANTIZE if layout.tuning else Stage.ROUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +80,7 @@ async def prepare(
 ) -> Checkpoint:
     """The checkpoint that `request` asks for, from the cache or made now. Raises `WeightsFailed`."""
     limit = _limit(environ)
-    planned = _QUANTIZED if request.layout.is_packed else _CONVERTED
-    stages = Stages(f"weights {request.name}", planned, report, clock)
+    stages = Stages(f"weights {request.name}", _planned(request.layout), report, clock)
     uses = Uses(cache)
     work = _Preparation(Cache(cache, free_of), workshop or Quantizer(cache, environ), stages, report, uses)
     source = parse(request.source, request.folder)
@@ -124,12 +135,12 @@ class _Preparation:
             return Checkpoint(original.path, original.sha256, original.packed)
         if not layout.is_packed:
             return await self._plain(original)
-        digest = digests.packed(original.sha256, self._workshop.digest, layout)
+        digest = digests.packed(original.sha256, self._workshop.digest, layout, calibration_of(request))
         place = self.cache.checkpoint(digest)
         if not place.exists():
             plain = await self._plain(original)
             self.keep(plain.path)
-            await self._quantize(plain.path, layout, place)
+            await self._packed(Job(plain.path, place, layout, request.calibration or CALIBRATION))
         return Checkpoint(place, digest, layout.name, quality.read(place))
 
     async def _plain(self, original: Original) -> Checkpoint:
@@ -153,23 +164,37 @@ class _Preparation:
                 _whole(work / "made")
                 await self.cache.publish(work / "made", place)
 
-    async def _quantize(self, source: Path, layout: Layout, place: Path) -> None:
-        # Half of it for the packed weights, which are smaller; half for what the tool keeps on disk meanwhile.
-        self.cache.require(size_of(source), f"quantizing {source.name}")
+    async def _packed(self, job: Job) -> None:
+        """What `job` says, at its target, measured. A packed checkpoint is kept before it is measured, and survives."""
+        # Half of it for the packed weights, which are smaller; half for what the tools keep on disk meanwhile.
+        self.cache.require(size_of(job.source), f"quantizing {job.source.name}")
+        try:
+            divide(job.layout, sizes(json.loads((job.source / "config.json").read_text(encoding="utf-8"))))
+        except LayoutRefused as refused:
+            raise SourceRefused(str(refused)) from refused
         await self._workshop.open(self._report)
-        async with self.cache.making(place, self._waiting(Stage.QUANTIZE)) as work:
+        async with self.cache.making(job.target, self._waiting(_search(job.layout))) as work:
             if work is None:
                 return
-            made = work / "made"
-            await self._workshop.quantize(source, made, layout, self._stages.told(Stage.QUANTIZE))
-            _whole(made)
-            before = await self._workshop.perplexity(source, self._stages.told(Stage.MEASURE_SOURCE))
-            after = await self._workshop.perplexity(made, self._stages.told(Stage.MEASURE))
-            found = quality.compared(before, after)
+            done = replace(job, target=self.cache.checkpoint(digests.unmeasured(job.target.name)))
+            await self._quantize(done)
+            self.keep(done.target)
+            found = await self._workshop.measure(done, work / "scratch", self._stages.told(Stage.MEASURE))
             if not math.isfinite(found.ratio):
-                raise ConversionFailed(f"quantizing to {layout.name} ruined the weights: perplexity {found.perplexity}")
-            quality.write(found, made)
-            await self.cache.publish(made, place)
+                shutil.rmtree(done.target)
+                raise ConversionFailed(
+                    f"quantizing to {found.layout} ruined the weights: perplexity {found.perplexity}"
+                )
+            quality.write(found, done.target)
+            await self.cache.publish(done.target, job.target)
+
+    async def _quantize(self, job: Job) -> None:
+        stage = _search(job.layout)
+        async with self.cache.making(job.target, self._waiting(stage)) as work:
+            if work is not None:
+                await self._workshop.quantize(replace(job, target=work / "made"), self._stages.told(stage))
+                _whole(work / "made")
+                await self.cache.publish(work / "made", job.target)
 
     def _waiting(self, stage: Stage) -> Callable[[], None]:
         told = self._stages.told(stage)

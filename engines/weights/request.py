@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engines.quantize.layout import NONE, Layout
+from engines.weights.failures import SourceRefused
 from engines.weights.hubs.hub import Wish
 from engines.weights.source import Address
+from engines.weights.verify import sha256
 from registry.spec import ModelSpec
 
 
@@ -25,6 +27,8 @@ class WeightsRequest:
     token: str | None = field(default=None, repr=False)
     allow_pickle: bool = False
     trust_remote_code: bool = False
+    calibration: Path | None = None
+    """The text that tuned layouts are tuned on; None: ours."""
     refresh: bool = False
     """Whether to ask the hub again although the cache has what the source was once found to be."""
 
@@ -34,6 +38,16 @@ def requested(name: str, spec: ModelSpec, layout: Layout, folder: Path) -> Weigh
     return WeightsRequest(
         name, spec.source or "", layout, spec.sha256, folder, spec.token, spec.allow_pickle, spec.trust_remote_code
     )
+
+
+def calibration_of(request: WeightsRequest) -> str:
+    """The digest of the text that the quantizer will read; empty for none, and for ours. Raises `SourceRefused`."""
+    if request.calibration is None or request.layout.tuning is None:
+        return ""
+    try:
+        return sha256(request.calibration)
+    except OSError as fault:
+        raise SourceRefused(f"the calibration text cannot be read: {fault}") from fault
 
 
 def wish_of(request: WeightsRequest, address: Address) -> Wish:

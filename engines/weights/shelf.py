@@ -12,7 +12,7 @@ from engines.weights import digests
 from engines.weights.cache import Cache
 from engines.weights.original import content_key, packed_layout
 from engines.weights.remote import kept
-from engines.weights.request import WeightsRequest, wish_of
+from engines.weights.request import WeightsRequest, calibration_of, wish_of
 from engines.weights.source import Source, parse
 
 
@@ -44,7 +44,9 @@ def look(request: WeightsRequest, cache: Path, tools: str) -> Found:
     if content is None:
         return Found(Shelved.MISSING)
     plain = store.checkpoint(digests.plain(content, tools))
-    packed = store.checkpoint(digests.packed(content, tools, request.layout)) if request.layout.is_packed else plain
+    packed = plain
+    if request.layout.is_packed:
+        packed = store.checkpoint(digests.packed(content, tools, request.layout, calibration_of(request)))
     if packed.exists():
         return Found(Shelved.READY, packed, quality.read(packed))
     if plain.exists():

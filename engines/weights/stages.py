@@ -22,8 +22,9 @@ class Stage(Enum):
     FETCH = 5.0
     CONVERT = 30.0
     QUANTIZE = 180.0
-    MEASURE_SOURCE = 14.0
-    MEASURE = 13.0
+    ROUND = 12.0
+    """Quantizing without a search."""
+    MEASURE = 22.0
 
 
 class Stages:

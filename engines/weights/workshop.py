@@ -13,14 +13,14 @@ from typing import Final, Protocol
 from engines.environments.environment import EnvironmentFailed, ensure, place
 from engines.progress import Report
 from engines.quantize import run
-from engines.quantize.layout import Layout
-from engines.quantize.quality import Perplexity
+from engines.quantize.quality import Quality
+from engines.quantize.run import Job
 from engines.tool import Told, ToolFailed
 from engines.weights import convert
 from engines.weights.failures import ConversionFailed, NoSpace
 
 _ENVIRONMENT: Final = "quantizer"
-_REVISION: Final = 1
+_REVISION: Final = 2
 """Grows when our own programs write different checkpoints from the same input."""
 
 
@@ -37,11 +37,11 @@ class Workshop(Protocol):
     async def convert(self, source: Path, target: Path, told: Told) -> None:
         """A GGUF file to a checkpoint folder."""
 
-    async def quantize(self, source: Path, target: Path, layout: Layout, told: Told) -> None:
+    async def quantize(self, job: Job, told: Told) -> None:
         """A checkpoint folder to a packed one."""
 
-    async def perplexity(self, checkpoint: Path, told: Told) -> Perplexity:
-        """Of a checkpoint folder, on the held-out text."""
+    async def measure(self, job: Job, scratch: Path, told: Told) -> Quality:
+        """What a finished job cost, on the held-out text."""
 
 
 class Quantizer:
@@ -54,9 +54,8 @@ class Quantizer:
 
     @property
     def digest(self) -> str:
-        """Of the packages, of the calibration text and of our own programs' revision."""
-        text = hashlib.sha256(run.CALIBRATION.read_bytes()).hexdigest()
-        return hashlib.sha256(f"{self._environment.digest} {text} {_REVISION}".encode()).hexdigest()
+        """Of the packages and of our own programs' revision."""
+        return hashlib.sha256(f"{self._environment.digest} {_REVISION}".encode()).hexdigest()
 
     async def open(self, report: Report) -> None:
         """Install the environment if it is not there."""
@@ -72,17 +71,17 @@ class Quantizer:
         except ToolFailed as fault:
             raise _failure(fault) from fault
 
-    async def quantize(self, source: Path, target: Path, layout: Layout, told: Told) -> None:
-        """A checkpoint folder to a packed one, tuned on the shipped calibration text."""
+    async def quantize(self, job: Job, told: Told) -> None:
+        """A checkpoint folder to a packed one."""
         try:
-            await run.quantize(self._environment.python, source, target, layout, self._environ, told)
+            await run.quantize(self._environment.python, job, self._environ, told)
         except ToolFailed as fault:
             raise _failure(fault) from fault
 
-    async def perplexity(self, checkpoint: Path, told: Told) -> Perplexity:
+    async def measure(self, job: Job, scratch: Path, told: Told) -> Quality:
         """On the shipped held-out text."""
         try:
-            return await run.perplexity(self._environment.python, checkpoint, self._environ, told)
+            return await run.measure(self._environment.python, job, scratch, self._environ, told)
         except ToolFailed as fault:
             raise _failure(fault) from fault
 

@@ -1,4 +1,4 @@
-"""Writes a 4-bit checkpoint with auto-round: rounding and ranges tuned block by block on the calibration text.
+"""Writes a packed checkpoint: with auto-round, rounding and ranges tuned block by block, or to the nearest number.
 
     python -m tools.quantize --source DIR --target DIR --recipe JSON --calibration FILE
 
@@ -21,10 +21,11 @@ from auto_round.logger import logger as tuner_log
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from . import nearest
 from .reporting import Lines, usable_threads
 from .texts import samples
 
-_FORMATS = {"gptq": "auto_gptq", "awq": "auto_awq"}
+_FORMATS = {"gptq": "auto_gptq", "awq": "auto_awq", "w4a16": "llm_compressor"}
 _COMPANIONS = ("generation_config.json", "chat_template.jinja")
 _LOADED, _CACHED, _TUNED = 0.02, 0.05, 0.97
 """Fractions of the whole that are done after each part."""
@@ -56,12 +57,26 @@ class Following(logging.Handler):
 
 def quantize(source: Path, target: Path, recipe: dict[str, Any], calibration: Path, lines: Lines) -> None:
     """From a checkpoint in `source` to a packed one in `target`."""
-    tuning = recipe["tuning"]
     lines.progress("loading the checkpoint", 0.0)
     # Not every CPU multiplies bfloat16; float32 is as fast or faster on those, and never worse.
     model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(source)
+    if recipe["tuning"]:
+        tune(model, tokenizer, target, recipe, calibration, lines)
+        gather(target)
+    else:
+        nearest.write(model, target, recipe["name"], lines)
+        tokenizer.save_pretrained(target)
+    settle(source, target)
+    lines.progress("written", 1.0)
+
+
+def tune(model: Any, tokenizer: Any, target: Path, recipe: dict[str, Any], calibration: Path, lines: Lines) -> None:
+    """Have auto-round search and write into `target/work`."""
+    tuning = recipe["tuning"]
     rows = samples(calibration, tokenizer, count=tuning["samples"], length=tuning["length"])
+    if not rows:
+        raise SystemExit(f"the calibration text is too short: it must have {tuning['length']} tokens, better 10,000")
     lines.progress(f"running {len(rows)} samples of {tuning['length']} tokens", _LOADED)
     follow(lines, model.config.num_hidden_layers, tuning["iterations"])
     AutoRound(
@@ -74,8 +89,6 @@ def quantize(source: Path, target: Path, recipe: dict[str, Any], calibration: Pa
         not_use_best_mse=True,
         amp=False, device_map="cpu", enable_torch_compile=False, low_cpu_mem_usage=False,
     ).quantize_and_save(str(target / "work"), format=_FORMATS[recipe["name"]])  # fmt: skip
-    settle(source, target)
-    lines.progress("written", 1.0)
 
 
 def batches(rows: list[list[int]]) -> list[dict[str, torch.Tensor]]:
@@ -92,18 +105,28 @@ def follow(lines: Lines, blocks: int, iterations: int) -> None:
     tuner_log.addHandler(Following(lines, blocks, iterations))
 
 
-def settle(source: Path, target: Path) -> None:
-    """Move what auto-round wrote into a folder of its own naming up to `target`, with the files it leaves behind."""
+def gather(target: Path) -> None:
+    """Move what auto-round wrote into a folder of its own naming up to `target`."""
     work = target / "work"
     (written,) = {found.parent for found in work.rglob("config.json")}
     for file in written.iterdir():
         shutil.move(file, target / file.name)
     shutil.rmtree(work)
+
+
+def settle(source: Path, target: Path) -> None:
+    """What both ways of writing leave undone: the dtype, a second output layer, companions of the weights."""
     keep_dtype(source / "config.json", target / "config.json")
-    drop_tied_head(target)
+    slim(target, stored_as(source))
     for name in _COMPANIONS:
         if (source / name).exists() and not (target / name).exists():
             shutil.copyfile(source / name, target / name)
+
+
+def stored_as(source: Path) -> torch.dtype:
+    """What the numbers of the source are stored as."""
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    return getattr(torch, str(config.get("dtype") or config.get("torch_dtype") or "bfloat16"))
 
 
 def keep_dtype(original: Path, written: Path) -> None:
@@ -114,15 +137,22 @@ def keep_dtype(original: Path, written: Path) -> None:
     written.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def drop_tied_head(target: Path) -> None:
-    """Auto-round writes the output layer a second time where it is the embedding: a third of a small model's bytes."""
-    file = target / "model.safetensors"
+def slim(target: Path, dtype: torch.dtype) -> None:
+    """Take out what costs bytes for nothing: an output layer that is the embedding, a third of a small model, and
+    numbers in float32 that the source has in `dtype`. Scales stay as they are.
+    """
     config = json.loads((target / "config.json").read_text(encoding="utf-8"))
-    if not config.get("tie_word_embeddings") or not file.exists():
-        return
-    tensors = load_file(file)
-    tensors.pop("lm_head.weight", None)
-    save_file(tensors, file, metadata={"format": "pt"})
+    for file in target.glob("*.safetensors"):
+        tensors = load_file(file)
+        # One file has all tensors; of several, an index says which has what, and it stays true.
+        if config.get("tie_word_embeddings") and file.name == "model.safetensors":
+            tensors.pop("lm_head.weight", None)
+        wide = {name for name, each in tensors.items() if each.dtype == torch.float32 and not name.endswith("scale")}
+        save_file(
+            {name: each.to(dtype) if name in wide else each for name, each in tensors.items()},
+            file,
+            metadata={"format": "pt"},
+        )
 
 
 def main() -> None:

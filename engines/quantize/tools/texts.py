@@ -6,6 +6,7 @@ engine will see. Used by `quantize` and `perplexity`.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,20 @@ _TURN = re.compile(r"^(system|user|assistant): ", re.MULTILINE)
 
 
 def documents(path: Path) -> list[str]:
-    """The documents of the file at `path`, in order, without the marks between them."""
+    """The documents of the file at `path`, in order, without the marks between them.
+
+    A line of a `.jsonl` file is one: its `text`, or its `messages`.
+    """
+    if path.suffix == ".jsonl":
+        return [_document(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     return [part.strip("\n") for part in path.read_text(encoding="utf-8").split("\n%%\n")]
+
+
+def _document(row: dict[str, Any]) -> str:
+    """A row of a `.jsonl` file as a text file would have it. Raises `KeyError` for one that has neither."""
+    if "messages" in row:
+        return "@chat\n" + "\n".join(f"{turn['role']}: {turn['content']}" for turn in row["messages"])
+    return str(row["text"])
 
 
 def turns(document: str) -> list[dict[str, str]]:

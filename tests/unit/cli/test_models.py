@@ -2,13 +2,14 @@
 
 import io
 import json
+from dataclasses import replace
 
 from rich.console import Console
 
-from cli.models import Row, as_data, as_table, loss, rows, weights
+from cli.models import Row, agreement, as_data, as_table, loss, rows, weights
 from engines.quantize import quality
-from engines.quantize.layout import resolve
 from engines.quantize.quality import Quality
+from engines.quantize.rules import resolve
 from engines.weights import digests
 from engines.weights.cache import Cache
 from engines.weights.shelf import Found, Shelved
@@ -44,6 +45,12 @@ def test_a_whole_checkpoint_is_shown_with_its_size_and_cost(tmp_path):
     row = next(rows(REGISTRY, tmp_path, tmp_path, {}))
     assert row.found == Found(Shelved.READY, place, COST)
     assert row.octets > 1000
+
+
+def test_agreement_with_the_source_is_shown_where_it_was_measured():
+    """Reports of older versions have none."""
+    assert agreement(replace(COST, top1=0.8183, kl=0.0937)) == ("81.8%", "0.094")
+    assert agreement(COST) == agreement(None) == ("", "")
 
 
 def test_people_see_the_loss_at_a_glance():

@@ -9,6 +9,7 @@ import pytest
 from registry.load import RegistryRefused, load, parse
 
 FILE = Path("/srv/model_registry.yaml")
+LAYOUTS = "none, int4, int8, gptq, awq, w4a16, w8a8 or fp8"
 GOOD = "  a: {engine: vllm, source: pypi://p@1/f.gguf}\n"
 
 
@@ -127,7 +128,7 @@ def test_a_fault_names_file_and_line():
         ("replicas: 0", "models.a.replicas must be at least 1, not 0"),
         ("context: 1.5", "models.a.context must be a whole number, not 1.5"),
         ("sha256: abc", "models.a.sha256 must be 64 hexadecimal digits, not 'abc'"),
-        ("quantization: awk", "models.a.quantization must be none, int4, gptq or awq, not 'awk'; did you mean 'awq'?"),
+        ("quantization: awk", f"models.a.quantization must be {LAYOUTS}, not 'awk'; did you mean 'awq'?"),
         ("adapters: 4", "models.a.adapters must be a mapping (lines of 'key: value'), not 4"),
         ("adapters:", "models.a.adapters has no value: write one or remove the line"),
         ("aliases: default", "models.a.aliases must be a list, not 'default'"),
@@ -158,7 +159,7 @@ def test_a_mistake_is_named_in_a_sentence(fields, message):
 @pytest.mark.parametrize(
     "fields",
     ["parity: x", "split: {}", "watch: x", "fallbacks: []", "access: {}", "limits: {}",
-     "replicas: {min: 0}", "quantization: fp8", "quantization: w4a16",
+     "replicas: {min: 0}",
      "adapters: {pinned: []}", "adapters: {declared: {}}", "adapters: {watch: x}"],
 )  # fmt: skip
 def test_what_comes_later_is_not_supported_yet(fields):

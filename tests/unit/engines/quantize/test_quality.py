@@ -2,32 +2,29 @@
 
 import json
 
-import pytest
+from engines.quantize.quality import Quality, read, write
 
-from engines.quantize.quality import Perplexity, Quality, compared, read, write
-
-SOURCE = Perplexity(20.0, 100, "text")
-PACKED = Perplexity(21.0, 100, "text")
+QUALITY = Quality(20.0, 21.0, 100, "text", 0.93, 0.02, "awq", "tuned rounding (auto-round)")
 
 
 def test_the_ratio_is_quantized_by_source():
     """1.05: five percent more perplexity."""
-    assert compared(SOURCE, PACKED).ratio == pytest.approx(1.05)
-
-
-@pytest.mark.parametrize("other", [Perplexity(21.0, 99, "text"), Perplexity(21.0, 100, "another")])
-def test_figures_of_different_texts_are_not_compared(other):
-    """A ratio of two texts means nothing."""
-    with pytest.raises(ValueError, match="different texts"):
-        compared(SOURCE, other)
+    assert QUALITY.ratio == 1.05
 
 
 def test_quality_is_read_back_as_it_was_written(tmp_path):
     """And the file shows the ratio to people."""
-    quality = Quality(20.0, 21.0, 100, "text")
-    write(quality, tmp_path)
-    assert read(tmp_path) == quality
+    write(QUALITY, tmp_path)
+    assert read(tmp_path) == QUALITY
     assert json.loads((tmp_path / "quality.json").read_text())["ratio"] == 1.05
+
+
+def test_a_report_of_an_older_version_is_readable(tmp_path):
+    """It has perplexities only; what it does not say is not known."""
+    old = {"source_perplexity": 20.0, "perplexity": 21.0, "tokens": 100, "text_sha256": "text", "ratio": 1.05}
+    (tmp_path / "quality.json").write_text(json.dumps(old))
+    assert read(tmp_path) == Quality(20.0, 21.0, 100, "text")
+    assert (read(tmp_path).top1, read(tmp_path).kl, read(tmp_path).algorithm) == (None, None, "")
 
 
 def test_no_quality_is_no_error(tmp_path):

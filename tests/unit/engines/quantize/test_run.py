@@ -2,7 +2,7 @@
 
 import json
 
-from engines.quantize.layout import resolve
+from engines.quantize.rules import resolve
 from engines.quantize.run import CALIBRATION, HELD_OUT, recipe
 
 

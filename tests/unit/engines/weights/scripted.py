@@ -2,13 +2,15 @@
 
 import json
 
-from engines.quantize.quality import Perplexity
+from engines.quantize.quality import Quality
 
 
 class ScriptedWorkshop:
     """Fails at the step named in `failing`."""
 
-    def __init__(self, failing="", error=None, digest="tools-1"):
+    def __init__(self, failing="", error=None, digest="tools-1", perplexity=21.0):
+        self._perplexity = perplexity
+        self.calibration = None
         self.digest = digest
         self.asked = []
         self._failing = failing
@@ -22,15 +24,17 @@ class ScriptedWorkshop:
         self._ask("convert")
         told("converting", 1.0)
 
-    async def quantize(self, source, target, layout, told):  # noqa: ARG002 (the Protocol's signature)
-        self._write(target, {"quantization_config": {"quant_method": layout.name}})
+    async def quantize(self, job, told):
+        self._write(job.target, {"quantization_config": {"quant_method": job.layout.name}})
+        self.calibration = job.calibration
         self._ask("quantize")
         told("tuning", 1.0)
 
-    async def perplexity(self, checkpoint, told):  # noqa: ARG002 (the Protocol's signature)
-        self._ask("perplexity")
-        packed = "quantization_config" in json.loads((checkpoint / "config.json").read_text())
-        return Perplexity(21.0 if packed else 20.0, 100, "text")
+    async def measure(self, job, scratch, told):
+        assert not scratch.exists()
+        self._ask("measure")
+        told("measuring", 1.0)
+        return Quality(20.0, self._perplexity, 100, "text", 0.9, 0.02, job.layout.name, job.layout.algorithm)
 
     def _ask(self, step):
         self.asked.append(step)

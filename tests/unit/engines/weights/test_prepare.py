@@ -5,7 +5,7 @@ import json
 import pytest
 
 from engines.progress import silent
-from engines.quantize.layout import resolve
+from engines.quantize.rules import resolve
 from engines.weights.failures import ChecksumMismatch, ConversionFailed, Damaged, NoSpace, SourceRefused
 from engines.weights.prepare import WeightsRequest, prepare
 from tests.unit.engines.weights.checkpoints import safetensors
@@ -14,7 +14,8 @@ from tests.unit.engines.weights.scripted import ScriptedWorkshop
 INT4 = resolve("int4", "vllm", "vllm-cpu")
 GPTQ = resolve("gptq", "vllm", "vllm-cpu")
 NONE = resolve("none", "vllm", "vllm-cpu")
-QUANTIZED = ["open", "convert", "open", "quantize", "perplexity", "perplexity"]
+W8A8 = resolve("w8a8", "vllm", "vllm-cpu")
+QUANTIZED = ["open", "convert", "open", "quantize", "measure"]
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ async def test_a_wrong_checksum_stops_before_any_work(tmp_path, gguf):
     assert workshop.asked == []
 
 
-@pytest.mark.parametrize("step", ["convert", "quantize", "perplexity"])
+@pytest.mark.parametrize("step", ["convert", "quantize", "measure"])
 @pytest.mark.parametrize("error", [ConversionFailed("tool"), NoSpace("full")])
 async def test_a_failing_tool_leaves_nothing_half_made(tmp_path, gguf, step, error):
     """What is published is whole; what is not is gone; the next try succeeds."""
@@ -108,8 +109,46 @@ async def test_a_failing_tool_leaves_nothing_half_made(tmp_path, gguf, step, err
     with pytest.raises(type(error)):
         await prepare(request, cache, silent, workshop=ScriptedWorkshop(step, error))
     whole = [path for path in (cache / "checkpoints").iterdir() if path.is_dir()]
-    assert len(whole) == (0 if step == "convert" else 1)
+    assert len(whole) == {"convert": 0, "quantize": 1, "measure": 2}[step]
     assert (await prepare(request, cache, silent, workshop=ScriptedWorkshop())).path.exists()
+
+
+async def test_what_was_quantized_is_not_quantized_again_because_measuring_failed(tmp_path, gguf):
+    """The longest stage of all is kept as soon as it is over."""
+    request, cache = WeightsRequest("demo", gguf, INT4), tmp_path / "cache"
+    with pytest.raises(ConversionFailed):
+        await prepare(request, cache, silent, workshop=ScriptedWorkshop("measure", ConversionFailed("killed")))
+    again = ScriptedWorkshop()
+    made = await prepare(request, cache, silent, workshop=again)
+    assert (again.asked, made.quality.layout) == (["open", "measure"], "awq")
+    assert len([path for path in (cache / "checkpoints").iterdir() if path.is_dir()]) == 2
+
+
+async def test_weights_that_quantizing_ruined_are_not_kept(tmp_path, gguf):
+    """Nobody would want them, and the next try must not find them."""
+    request, cache = WeightsRequest("demo", gguf, INT4), tmp_path / "cache"
+    with pytest.raises(ConversionFailed, match="ruined the weights"):
+        await prepare(request, cache, silent, workshop=ScriptedWorkshop(perplexity=float("inf")))
+    assert len([path for path in (cache / "checkpoints").iterdir() if path.is_dir()]) == 1
+
+
+async def test_another_calibration_text_makes_another_checkpoint_of_a_tuned_layout_only(tmp_path, gguf):
+    """Rounding to the nearest number reads no text."""
+    text, cache = tmp_path / "text.txt", tmp_path / "cache"
+    text.write_text("words")
+    for layout, differs in ((INT4, True), (W8A8, False)):
+        ours = await prepare(WeightsRequest("d", gguf, layout), cache, silent, workshop=ScriptedWorkshop())
+        workshop = ScriptedWorkshop()
+        request = WeightsRequest("d", gguf, layout, calibration=text)
+        theirs = await prepare(request, cache, silent, workshop=workshop)
+        assert ((theirs.digest != ours.digest), workshop.calibration) == (differs, text if differs else None)
+
+
+async def test_a_calibration_text_that_is_not_there_is_refused(tmp_path, gguf):
+    """In a sentence, before any tool runs."""
+    request = WeightsRequest("d", gguf, INT4, calibration=tmp_path / "absent")
+    with pytest.raises(SourceRefused, match="calibration text cannot be read"):
+        await prepare(request, tmp_path / "cache", silent, workshop=ScriptedWorkshop())
 
 
 async def test_too_little_disk_is_said_before_the_tools_are_installed(tmp_path, gguf):

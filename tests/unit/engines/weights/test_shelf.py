@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from engines.quantize.layout import NONE, resolve
+from engines.quantize.layout import NONE
+from engines.quantize.rules import resolve
 from engines.weights import digests
 from engines.weights.cache import Cache
 from engines.weights.original import content_key

@@ -1,0 +1,47 @@
+"""What a checkpoint's config.json says of its quantization and its sizes. Pure; called by `weights` and the CLI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+COMPRESSED: Final = "compressed-tensors"
+_MATRICES: Final = ("hidden_size", "intermediate_size")
+_KINDS: Final[Mapping[tuple[object, object, bool], str]] = {
+    ("int", 4, False): "w4a16",
+    ("int", 8, True): "w8a8",
+    ("float", 8, True): "fp8",
+}
+"""By the type and bits of the weights, and whether activations are rounded too."""
+
+
+def declared(config: Mapping[str, Any]) -> str | None:
+    """The layout that a checkpoint's config.json names; None where it is not quantized.
+
+    compressed-tensors is a family of layouts: what is uniform and has a name here is called by it, the rest is
+    `compressed-tensors`. What other tools write is called as they do.
+    """
+    quantization = config.get("quantization_config") or config.get("compression_config")
+    if not isinstance(quantization, Mapping) or not quantization:
+        return None
+    method = str(quantization.get("quant_method", "unknown"))
+    return _kind(quantization) if method == COMPRESSED else method
+
+
+def sizes(config: Mapping[str, Any]) -> dict[str, int]:
+    """How wide the matrices are that groups of weights must divide, by the config's own names; empty where silent."""
+    return {name: config[name] for name in _MATRICES if isinstance(config.get(name), int)}
+
+
+def _kind(quantization: Mapping[str, Any]) -> str:
+    groups = quantization.get("config_groups")
+    found = {_of(group) for group in groups.values()} if isinstance(groups, Mapping) else set()
+    return found.pop() if len(found) == 1 else COMPRESSED
+
+
+def _of(group: object) -> str:
+    if not isinstance(group, Mapping) or not isinstance(group.get("weights"), Mapping):
+        return COMPRESSED
+    weights = group["weights"]
+    key = (weights.get("type"), weights.get("num_bits"), bool(group.get("input_activations")))
+    return _KINDS.get(key, COMPRESSED)

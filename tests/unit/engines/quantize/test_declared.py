@@ -1,0 +1,37 @@
+"""How a checkpoint says that it is quantized."""
+
+import pytest
+
+from engines.quantize.declared import declared
+
+
+def compressed(*groups):
+    named = {f"group_{index}": group for index, group in enumerate(groups)}
+    return {"quantization_config": {"quant_method": "compressed-tensors", "config_groups": named}}
+
+
+INT8 = {"weights": {"type": "int", "num_bits": 8}, "input_activations": {"type": "int", "num_bits": 8}}
+FLOAT8 = {"weights": {"type": "float", "num_bits": 8}, "input_activations": {"type": "float", "num_bits": 8}}
+INT4 = {"weights": {"type": "int", "num_bits": 4}, "input_activations": None}
+
+
+@pytest.mark.parametrize(
+    ("config", "layout"),
+    [
+        ({}, None),
+        ({"quantization_config": None}, None),
+        ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "gptq"),
+        ({"quantization_config": {}}, None),
+        ({"quantization_config": {"bits": 4}}, "unknown"),
+        (compressed(INT8), "w8a8"),
+        (compressed(FLOAT8), "fp8"),
+        (compressed(INT4), "w4a16"),
+        (compressed(INT4, INT8), "compressed-tensors"),
+        (compressed({"weights": {"type": "int", "num_bits": 8}}), "compressed-tensors"),
+        (compressed("nonsense"), "compressed-tensors"),
+        ({"compression_config": compressed(INT8)["quantization_config"]}, "w8a8"),
+    ],
+)
+def test_a_config_names_the_layout(config, layout):
+    """compressed-tensors is a family: the uniform ones have names of their own."""
+    assert declared(config) == layout
