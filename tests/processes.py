@@ -155,7 +155,7 @@ class Supervisor:
         """Send a new snapshot to everyone; returns its revision."""
         with self._lock:
             self.revision += 1
-            self._newest = encode(Snapshot(self.revision, models, reload_error))
+            self._newest = encode(Snapshot(self.revision, models, reload_error=reload_error))
             for gateway in self._gateways:
                 with contextlib.suppress(OSError):
                     gateway.sendall(self._newest)
