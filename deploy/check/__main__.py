@@ -34,14 +34,17 @@ def main(words: Sequence[str]) -> int:
     text = FILE.read_text(encoding="utf-8")
     parser = argparse.ArgumentParser(prog="python -m deploy.check", description="Build a target, and run it.")
     parser.add_argument("target", nargs="?", default="gateway", choices=targets(text))
-    parser.add_argument("--keep", type=Path, help="an empty or new folder for the image's root; it stays")
+    parser.add_argument(
+        "--keep", type=Path, help="a folder for the image's root, which stays; one that is there is run"
+    )
+    parser.add_argument("--answer", action="store_true", help="with the network: its model must answer; many minutes")
     asked = parser.parse_args(words)
     if lacking := lacks():
         sys.stderr.write(f"check: {lacking}\n")
         return 2
     root = asked.keep or Path(tempfile.mkdtemp(prefix="eh-image-", dir=quickest()))
     try:
-        check(text, asked.target, root)
+        check(text, asked.target, root, answer=asked.answer)
     except (Failed, Unreadable) as fault:
         sys.stderr.write(f"check: {fault}\n")
         return 1
@@ -64,14 +67,14 @@ def lacks() -> str:
     return f"not installed: {', '.join(absent)}" if absent else ""
 
 
-def check(text: str, target: str, root: Path) -> None:
-    """Make `target` in `root` and run it. Raises `Failed` or `Unreadable`."""
-    began = time.monotonic()
-    how = recipe(text, target)
-    debian(root)
-    made(how, root, borrowed(os.environ))
-    say(f"made {target} in {time.monotonic() - began:.0f} s, in place of {how.base}")
-    served(how.image, root, KEYS)
+def check(text: str, target: str, root: Path, *, answer: bool) -> None:
+    """Make `target` in `root`, unless something is there, and run it. Raises `Failed` or `Unreadable`."""
+    began, how, network = time.monotonic(), recipe(text, target), borrowed(os.environ)
+    if not root.exists() or not any(root.iterdir()):
+        debian(root)
+        made(how, root, network)
+        say(f"made {target} in {time.monotonic() - began:.0f} s, in place of {how.base}")
+    served(how.image, root, KEYS, network if answer else None)
     say(f"{target} is as it must be")
 
 

@@ -5,7 +5,6 @@ Called by `deploy.check.__main__`.
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Final
 
 from deploy.check.containerfile import Copy, Recipe, Run
 from deploy.check.inside import DEVICES, Failed, entered, inside, must, say
-from deploy.check.machine import PLACE, Borrowed
+from deploy.check.machine import Borrowed
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SUITE: Final = "bookworm"
@@ -39,15 +38,8 @@ def made(recipe: Recipe, root: Path, network: Borrowed) -> None:
 
 def _building(run: Run, network: Borrowed) -> list[str]:
     """The script of one RUN: the image's own environment, and the machine's way to its package indexes."""
-    lines = [f"mkdir -p $1{PLACE}", f"mount -t tmpfs machine $1{PLACE}"]
-    for path in sorted(network.paths):
-        target, here = shlex.quote(PLACE + path), shlex.quote(path)
-        make = "mkdir -p" if Path(path).is_dir() else "install -D /dev/null"
-        lines += [f"{make} $1{target}", f"mount --bind {here} $1{target}"]
-    lines.append(f"printf %s {shlex.quote(network.configuration)} > $1{PLACE}/pip.conf")
-    lines += ["touch $1/etc/resolv.conf", "mount --bind /etc/resolv.conf $1/etc/resolv.conf", *DEVICES]
-    variables = {"PIP_CONFIG_FILE": f"{PLACE}/pip.conf", **network.environment}
-    return [*lines, "exec " + inside(run.image, ["/bin/sh", "-c", run.command], variables)]
+    command = inside(run.image, ["/bin/sh", "-c", run.command], network.variables)
+    return [*network.mounts, *DEVICES, f"exec {command}"]
 
 
 def copied(copy: Copy, root: Path) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from deploy.check.containerfile import Image
+from engines.supervisor import tether
 
 DEVICES: Final = ("mount -t proc proc $1/proc", "mount --rbind /dev $1/dev")
 """What a script mounts before it enters; `$1` is the root."""
@@ -41,9 +43,10 @@ def inside(image: Image, command: Sequence[str], variables: Mapping[str, str], *
 
 
 def must(words: Sequence[str], complaint: str) -> None:
-    """Run `words`, their output shown. Raises `Failed` with `complaint`."""
+    """Run `words`, their output shown; they end with this process at the latest. Raises `Failed` with `complaint`."""
+    tethered = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *words]
     environ = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    if subprocess.run(words, env=environ, stdin=subprocess.DEVNULL, check=False).returncode != 0:
+    if subprocess.run(tethered, env=environ, stdin=subprocess.DEVNULL, check=False).returncode != 0:
         raise Failed(f"{complaint}; its own words are above")
 
 

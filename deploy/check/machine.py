@@ -1,12 +1,13 @@
 """How this machine reaches its package indexes, so that a container's root can reach them the same way.
 
 A container engine gives a build its network; behind a proxy or a mirror pip needs the machine's settings and its
-certificates too. Pure but for reading them. Called by `deploy.check.image`.
+certificates too. Pure but for reading them. Called by `image`, and by `container` where it is to fetch weights.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,22 @@ class Borrowed:
     environment: Mapping[str, str]
     configuration: str
     paths: frozenset[str]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What a command in the container is given beside its own."""
+        return {"PIP_CONFIG_FILE": f"{PLACE}/pip.conf", **self.environment}
+
+    @property
+    def mounts(self) -> list[str]:
+        """Lines of a script that show all of it in the root `$1`, and the machine's name servers."""
+        lines = [f"mkdir -p $1{PLACE}", f"mount -t tmpfs machine $1{PLACE}"]
+        for path in sorted(self.paths):
+            target, here = shlex.quote(PLACE + path), shlex.quote(path)
+            make = "mkdir -p" if Path(path).is_dir() else "install -D /dev/null"
+            lines += [f"{make} $1{target}", f"mount --bind {here} $1{target}"]
+        lines.append(f"printf %s {shlex.quote(self.configuration)} > $1{PLACE}/pip.conf")
+        return [*lines, "touch $1/etc/resolv.conf", "mount --bind /etc/resolv.conf $1/etc/resolv.conf"]
 
 
 def borrowed(environ: Mapping[str, str], configuration: Path = Path("/etc/pip.conf")) -> Borrowed:
