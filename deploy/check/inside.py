@@ -17,7 +17,7 @@ from typing import Final
 from deploy.check.containerfile import Image
 from engines.supervisor import tether
 
-DEVICES: Final = ("mount -t proc proc $1/proc", "mount --rbind /dev $1/dev")
+DEVICES: Final = ("mount -t proc proc $1/proc", "mount -t sysfs -o ro sysfs $1/sys", "mount --rbind /dev $1/dev")
 """What a script mounts before it enters; `$1` is the root."""
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
