@@ -70,7 +70,7 @@ class Here:
 def planned(registry: Registry, here: Here) -> MemoryPlan:
     """The plan for `registry` on this machine if nothing else ran on it. Nothing is fetched or started."""
     asked: dict[str, Asked | str | Damaged] = {name: _asked(name, spec, here) for name, spec in registry.models.items()}
-    machine = here.machine()
+    machine = here.machine().seen_by(here.env)
     plans: dict[str, Plan] = {}
     sums: list[Sum] = []
     for device in ("cpu", "cuda"):

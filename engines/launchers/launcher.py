@@ -25,6 +25,8 @@ class Prepared:
     device: str = "cpu"
     kv_cache: int | None = None
     """Bytes of each worker's KV cache; None: the engine decides."""
+    gpus: tuple[tuple[int, ...], ...] = ()
+    """By seat: the GPUs of this machine that its worker gets, as `nvidia-smi` counts them. Empty: any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,12 @@ class Seat:
         """For people, and stable over restarts; safe in a file's name; never used again by a later pool."""
         generation = f"g{self.generation}-" if self.generation > 1 else ""
         return f"{self.model.replace('/', '-')}-{generation}{self.number}"
+
+    @property
+    def gpus(self) -> tuple[int, ...]:
+        """What the worker gets of this machine's GPUs; empty: any that it finds."""
+        chosen = self.prepared.gpus if self.prepared else ()
+        return chosen[self.number % len(chosen)] if chosen else ()
 
     def plan(self, host: str, port: int, key: str) -> LaunchPlan:
         """What the worker's command line is built from. Raises `LaunchFailed` where nothing was prepared."""

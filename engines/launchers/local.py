@@ -12,6 +12,7 @@ from typing import Final
 
 from engines.engine import LaunchRefused
 from engines.launchers.launcher import KEY_BYTES, LaunchFailed, Placed, Seat
+from engines.memory import devices
 from engines.supervisor import process, scrub
 from engines.supervisor.process import Keeping
 from registry.spec import ModelSpec
@@ -55,7 +56,7 @@ class Local:
         log = kept.logs / f"{seat.name}.log"
         try:
             launch = seat.engine.launch(seat.plan(_HOST, port, key))
-            env = scrub.for_engine(kept.env, launch.env)
+            env = scrub.for_engine(kept.env, launch.env) | devices.variables(seat.gpus)
             entered = process.running(launch.argv, env, log, grace=kept.grace, haste=kept.haste, left=kept.left)
             async with entered as engine:
                 yield LocalWorker(f"http://{_HOST}:{port}", key, log, engine)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from engines.memory.devices import visible
 from engines.memory.plan import Place
 
 _KIB: Final = 1024
@@ -29,6 +30,9 @@ class Gpu:
 
     total: int
     free: int
+    index: int = 0
+    """As `nvidia-smi` counts them."""
+    uuid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,10 @@ class Machine:
     available: int
     """What could be used now without swapping; the page cache counts as free."""
     gpus: tuple[Gpu, ...] = ()
+
+    def seen_by(self, env: Mapping[str, str]) -> Machine:
+        """The same with the GPUs alone that the operator's environment leaves to us."""
+        return replace(self, gpus=visible(self.gpus, env))
 
     def now(self, device: str) -> Place | None:
         """Where workers can go now, beside all that runs; None: there is no such device."""
@@ -75,9 +83,10 @@ def parse_meminfo(text: str) -> tuple[int, int]:
 
 
 def parse_gpus(text: str) -> tuple[Gpu, ...]:
-    """Lines of `memory.total, memory.free` in MiB."""
-    figures = (line.split(",") for line in text.splitlines() if line.count(",") == 1)
-    return tuple(Gpu(int(total) * _MIB, int(free) * _MIB) for total, free in figures if total.strip().isdigit())
+    """Lines of `index, uuid, memory.total, memory.free` in MiB."""
+    rows = ([word.strip() for word in line.split(",")] for line in text.splitlines() if line.count(",") == 3)
+    known = (row for row in rows if all(row[number].isdigit() for number in (0, 2, 3)))
+    return tuple(Gpu(int(total) * _MIB, int(free) * _MIB, int(index), uuid) for index, uuid, total, free in known)
 
 
 def smi(*query: str) -> str:
@@ -92,7 +101,7 @@ def smi(*query: str) -> str:
 
 
 def _gpus() -> tuple[Gpu, ...]:
-    return parse_gpus(smi("--query-gpu=memory.total,memory.free"))
+    return parse_gpus(smi("--query-gpu=index,uuid,memory.total,memory.free"))
 
 
 def _groups(text: str, cgroups: Path) -> Iterator[Path]:

@@ -7,12 +7,21 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from engines.memory.checkpoint import Facts
+from engines.memory.devices import assigned
 from engines.memory.estimate import BLOCK, Estimate, Wish, estimate, for_context
 from engines.memory.habits import GIB
 
 _MIB: Final = 1024**2
 _SHARE_OF_CACHE: Final = 4
 """A model's KV caches take at most this part of the machine, unless one request needs more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a worker that was let in will still take: of the machine, or of each of these GPUs (positions)."""
+
+    octets: int
+    gpus: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +35,14 @@ class Place:
     gpus: tuple[int, ...] = ()
     """What is free on each of them."""
 
-    def without(self, shares: Iterable[int]) -> Place:
-        """The same once somebody has taken so many bytes at a time: on GPUs, from the emptiest."""
-        taken, gpus = list(shares), list(self.gpus)
-        for each in taken if gpus else ():
-            gpus[gpus.index(max(gpus))] -= each
-        return Place(self.room - sum(taken), self.whole, tuple(gpus))
+    def without(self, claims: Iterable[Claim]) -> Place:
+        """The same once somebody has taken what was promised to him."""
+        room, gpus = self.room, list(self.gpus)
+        for claim in claims:
+            room -= claim.octets * max(1, len(claim.gpus))
+            for gpu in claim.gpus:
+                gpus[gpu] -= claim.octets
+        return Place(room, self.whole, tuple(gpus))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,19 @@ class Plan:
     wish: Wish
     reason: str = ""
     notes: tuple[str, ...] = ()
+    gpus: tuple[tuple[int, ...], ...] = ()
+    """Which ones each worker gets, as positions in its place's list; empty on CPU."""
+
+    def claim(self, seat: int) -> Claim:
+        """What the worker in `seat` will take."""
+        if not self.gpus:
+            return Claim(self.estimate.total * self.wish.parallel)
+        return Claim(self.estimate.total, self.gpus[seat % len(self.gpus)])
+
+    def given_back(self) -> tuple[Claim, ...]:
+        """What is free again once all its workers have ended: claims on less than nothing."""
+        claims = (self.claim(seat) for seat in range(self.wish.replicas))
+        return tuple(Claim(-claim.octets, claim.gpus) for claim in claims)
 
     @property
     def fits(self) -> bool:
@@ -58,7 +82,8 @@ def plan(facts: Facts, wish: Wish, place: Place, overhead: int) -> Plan:
     least = estimate(facts, wish, _least(facts, wish), overhead)
     cache = _cache(facts, wish, place, least.rest)
     if cache is not None:
-        return Plan(estimate(facts, wish, cache, overhead), wish, notes=facts.architecture.notes)
+        gpus = _gpus(wish, place) or ()
+        return Plan(estimate(facts, wish, cache, overhead), wish, notes=facts.architecture.notes, gpus=gpus)
     instead = " or ".join(_instead(facts, wish, place, overhead))
     offer = f"it would fit with {instead}" if instead else "no smaller context, slots or replicas would make it fit"
     return Plan(least, wish, f"{_shortage(least, wish, place)}; {offer}", facts.architecture.notes)
@@ -97,17 +122,21 @@ def _cache(facts: Facts, wish: Wish, place: Place, rest: int) -> int | None:
 
 def _on_gpus(wish: Wish, place: Place, rest: int, one: int) -> int | None:
     """GPU engines take their share of a device whole and make a cache of what is left of it."""
-    share = wish.share or 1.0
-    taken = int(place.whole * share)
-    if wish.parallel > len(place.gpus) or wish.replicas * wish.parallel > _seats(place, taken):
+    if _gpus(wish, place) is None:
         return None
+    taken = _share(wish, place)
     left = taken - rest if wish.cache is None else wish.cache
     return left if one <= left <= taken - rest else None
 
 
-def _seats(place: Place, taken: int) -> int:
-    """How many times so many bytes go onto the GPUs, each time on one."""
-    return sum(max(0, free) // taken for free in place.gpus)
+def _share(wish: Wish, place: Place) -> int:
+    """Bytes of each GPU that a worker takes."""
+    return int(place.whole * (wish.share or 1.0))
+
+
+def _gpus(wish: Wish, place: Place) -> tuple[tuple[int, ...], ...] | None:
+    """Those of each worker; None: there are not enough with room for its share."""
+    return () if wish.device == "cpu" else assigned(place.gpus, _share(wish, place), wish.parallel, wish.replicas)
 
 
 def _shortage(least: Estimate, wish: Wish, place: Place) -> str:

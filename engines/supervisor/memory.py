@@ -20,7 +20,7 @@ from engines.memory import machine
 from engines.memory.calibration import Measure, corrected, key, learned
 from engines.memory.checkpoint import Damaged, FactsUnknown, facts
 from engines.memory.machine import Machine
-from engines.memory.plan import Plan, plan
+from engines.memory.plan import Claim, Plan, plan
 from engines.memory.wish import overhead, wish
 from engines.supervisor import footprint
 from registry.spec import ModelSpec
@@ -73,7 +73,8 @@ class Memory:
             raise NotAdmitted(str(damaged)) from None
         except FactsUnknown:
             return prepared
-        place = (await asyncio.to_thread(self._senses.machine)).now(prepared.device)
+        seen = (await asyncio.to_thread(self._senses.machine)).seen_by(self._senses.env)
+        place = seen.now(prepared.device)
         if place is None:
             return prepared
         asked = wish(spec, engine, found, layout=prepared.layout, device=prepared.device, env=self._senses.env)
@@ -85,11 +86,13 @@ class Memory:
             enough = (
                 other
                 for other, (_, each) in self._plans.items()
-                if each.wish.device == asked.device and plan(found, asked, place.without([-each.total]), own).fits
+                if each.wish.device == asked.device and plan(found, asked, place.without(each.given_back()), own).fits
             )
             raise NotAdmitted(f"not enough memory: {planned.reason}", frozenset(enough))
         self._plans[pool], self._promised[pool] = (name, planned), set(range(spec.replicas))
-        return replace(prepared, kv_cache=planned.estimate.cache) if asked.device == "cpu" else prepared
+        if asked.device == "cpu":
+            return replace(prepared, kv_cache=planned.estimate.cache)
+        return replace(prepared, gpus=tuple(tuple(seen.gpus[at].index for at in each) for each in planned.gpus))
 
     async def settled(self, pool: str, seat: int, pid: int | None) -> None:
         """The worker in `seat` has just made its first token: what it takes is measured and remembered."""
@@ -122,11 +125,10 @@ class Memory:
         self._plans.pop(pool, None)
         self._promised.pop(pool, None)
 
-    def _claimed(self, pool: str, device: str) -> list[int]:
-        """Bytes that other pools' workers will still take, on each device: they were let in and are loading."""
-        others = ((self._plans[other][1], len(seats)) for other, seats in self._promised.items() if other != pool)
-        loading = ((each, count * each.wish.parallel) for each, count in others if each.wish.device == device)
-        return [each.estimate.total for each, count in loading for _ in range(count)]
+    def _claimed(self, pool: str, device: str) -> list[Claim]:
+        """What other pools' workers will still take: they were let in and are loading."""
+        others = ((self._plans[other][1], seats) for other, seats in self._promised.items() if other != pool)
+        return [each.claim(seat) for each, seats in others if each.wish.device == device for seat in seats]
 
 
 def read(path: Path) -> dict[str, Measure]:

@@ -30,6 +30,11 @@ PLANS: Final = {
     "awq on a GPU": replace(PLAN, layout="awq", device="cuda"),
     "adapters at the start": replace(PLAN, adapter_slots=2, adapters={"a:b@1": Path("/b"), "a:c@2": Path("/c")}),
     "dotted option": replace(PLAN, options={"compilation_config.mode": 0}),
+    "over several nodes": replace(
+        PLAN,
+        device="cuda",
+        options={"tensor_parallel_size": 8, "pipeline_parallel_size": 2, "distributed_executor_backend": "ray"},
+    ),
     "odd name": replace(PLAN, served_name="-org/model:v1"),
 }
 OPTIONS: Final[Mapping[str, tuple[object, ...]]] = {
@@ -114,6 +119,13 @@ def test_vllm_reads_the_value_that_the_registry_gave(verdicts, option: str, valu
     """
     values = verdicts[f"{option}={value}"].values
     assert values[option.replace("-", "_")] == value
+
+
+def test_vllm_places_a_large_model_by_rays_executor(verdicts):
+    """One worker over several nodes: vLLM asks the same Ray cluster for its parts."""
+    values = verdicts["over several nodes"].values
+    parallel = (values["tensor_parallel_size"], values["pipeline_parallel_size"])
+    assert (*parallel, values["distributed_executor_backend"]) == (8, 2, "ray")
 
 
 def test_the_default_capacity_is_the_one_that_vllm_is_told(verdicts):

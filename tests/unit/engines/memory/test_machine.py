@@ -45,9 +45,10 @@ def test_a_limit_of_max_is_none(tmp_path):
 
 
 def test_gpus_are_as_the_driver_tells():
-    assert parse_gpus("81559, 80000\n81559, 1000\n[N/A], 5\n") == (
-        Gpu(81559 << 20, 80000 << 20),
-        Gpu(81559 << 20, 1000 << 20),
+    text = "0, GPU-a, 81559, 80000\n1, GPU-b, 81559, 1000\n2, GPU-c, [N/A], 5\n"
+    assert parse_gpus(text) == (
+        Gpu(81559 << 20, 80000 << 20, 0, "GPU-a"),
+        Gpu(81559 << 20, 1000 << 20, 1, "GPU-b"),
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from engines.memory.estimate import estimate, for_context
 from engines.memory.habits import GIB
-from engines.memory.plan import Place, plan, size
+from engines.memory.plan import Claim, Place, plan, size
 from tests.unit.engines.memory.models import FACTS, WISH
 
 OVERHEAD = 1_780_000_000
@@ -95,12 +95,33 @@ def test_gpus_are_taken_whole_by_shares(wished, place):
     assert "GPU" in found.reason
 
 
-def test_what_is_taken_of_gpus_is_taken_from_the_emptiest():
-    assert Place(10, 8, (6, 4)).without([3, 2]) == Place(5, 8, (3, 2))
+def test_what_is_promised_of_gpus_is_taken_from_those():
+    assert Place(10, 8, (6, 4)).without([Claim(3, (0,)), Claim(1, (0, 1))]) == Place(5, 8, (2, 3))
+
+
+def test_what_is_promised_of_the_machine_is_taken_from_it():
+    assert Place(10, 8).without([Claim(3), Claim(2)]) == Place(5, 8)
+
+
+def test_what_a_plan_took_is_free_again_where_it_was():
+    """On those GPUs, or of the machine."""
+    planned = plan(FACTS, replace(ON_GPU, share=0.5, replicas=3), GPU, OVERHEAD)
+    taken = GPU.without(planned.claim(seat) for seat in range(3))
+    assert taken.without(planned.given_back()) == GPU
+    assert taken.gpus == (0, 40 * GIB)
+
+
+def test_each_worker_knows_its_gpus():
+    """A share of one, or one of each where it is spread over several."""
+    alone = plan(FACTS, replace(ON_GPU, share=0.4, replicas=3), GPU, OVERHEAD)
+    spread = plan(FACTS, replace(ON_GPU, parallel=2), GPU, OVERHEAD)
+    assert alone.gpus == ((0,), (1,), (0,))
+    assert spread.gpus == ((0, 1),)
+    assert [alone.claim(seat).gpus for seat in range(3)] == [(0,), (1,), (0,)]
 
 
 def test_one_full_gpu_leaves_the_other_one():
-    assert plan(FACTS, ON_GPU, GPU.without([70 * GIB]), OVERHEAD).fits
+    assert plan(FACTS, ON_GPU, GPU.without([Claim(70 * GIB, (1,))]), OVERHEAD).fits
 
 
 def test_a_small_share_seats_several_workers_on_a_gpu():

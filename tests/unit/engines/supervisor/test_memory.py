@@ -1,12 +1,13 @@
 """What the supervisor lets in, and what it remembers of what workers took."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engines.launchers.launcher import Prepared
 from engines.memory.habits import GIB
-from engines.memory.machine import Machine
+from engines.memory.machine import Gpu, Machine
 from engines.supervisor.memory import Memory, NotAdmitted, Senses, read
 from engines.vllm import VLLM
 from registry.spec import ModelSpec
@@ -33,6 +34,19 @@ class World:
 
 async def test_a_worker_is_started_with_the_planned_cache(tmp_path):
     assert (await World(tmp_path).admit()).kv_cache == GIB
+
+
+async def test_each_worker_on_gpus_is_given_its_own_beside_what_was_promised_before(tmp_path):
+    """By the driver's numbers, and of those alone that the operator leaves to us."""
+    world = World(tmp_path)
+    gpus = tuple(Gpu(80 * GIB, 80 * GIB, index) for index in range(4))
+    senses = Senses(lambda: Machine(GIB, GIB, gpus), env={"CUDA_VISIBLE_DEVICES": "1,3"})
+    memory, prepared = Memory(world.path, senses), replace(world.prepared, device="cuda")
+    halves = SPEC.model_copy(update={"replicas": 3, "options": {"vllm": {"gpu_memory_utilization": 0.45}}})
+    assert (await memory.admit("first", halves, VLLM, prepared)).gpus == ((1,), (3,), (1,))
+    assert (await memory.admit("second", halves.model_copy(update={"replicas": 1}), VLLM, prepared)).gpus == ((3,),)
+    with pytest.raises(NotAdmitted, match=r"the GPUs have 8.0 GiB, 8.0 GiB"):
+        await memory.admit("third", halves, VLLM, prepared)
 
 
 async def test_what_does_not_fit_is_not_let_in(tmp_path):
