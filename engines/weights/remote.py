@@ -100,7 +100,8 @@ class _Fetch:
         )
         self._accept(sha256, listing)
         if not self._wish.address.member:
-            await asyncio.to_thread(self._examine, made)
+            if not self._wish.parts:
+                await asyncio.to_thread(self._examine, made)
             _write_manifest(made, self._wish.address.text, listing, files, sha256)
         place = _place(self._wish, sha256, self._cache)
         if not place.exists():

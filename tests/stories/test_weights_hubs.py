@@ -5,6 +5,10 @@ import json
 
 import pytest
 
+from engines.adapters.against import Against
+from engines.store.adapters import AdapterStore, Arrival
+from engines.store.failures import StoreRefused
+from engines.store.fetching import fetch_adapter
 from engines.weights.cache import Cache
 from engines.weights.failures import ChecksumMismatch, Damaged, FetchFailed, SourceRefused
 from engines.weights.hubs.catalogue import hubs
@@ -12,6 +16,7 @@ from engines.weights.hubs.hub import Wish
 from engines.weights.remote import MANIFEST, Fetching, fetch_remote
 from engines.weights.source import parse
 from engines.weights.verify import manifest
+from tests import lora
 from tests.stories.hubserver import Reply, ranged, serving
 from tests.unit.engines.weights.checkpoints import safetensors
 
@@ -248,3 +253,27 @@ async def test_one_bar_tells_of_all_files(hub):
     assert fractions == sorted(fractions)
     assert hub.steps[-1][0].startswith("fetching org/name@1a2b3c4d1a2b: 3 of 3 files")
     assert fractions[-1] == 1.0
+
+
+@pytest.mark.parametrize("source", ["hf://org/name@main", "modelscope://org/name@v1"])
+async def test_an_adapter_comes_from_a_hub_into_the_store(hub, tmp_path, source):
+    """Its two files and nothing else; the pickle and the optimizer beside them are never fetched."""
+    folder = lora.write(tmp_path / "adapter", lora.config(r=1), lora.tensors(layers=1, rank=1))
+    parts = {path.name: path.read_bytes() for path in folder.iterdir()}
+    hub.publish({**parts, "training_args.bin": b"pickle", "README.md": b"#"})
+    fetching = Fetching(hubs(hub.environ, tmp_path / "cache"), hub.environ)
+    fetched = await fetch_adapter(source, hub.cache, fetching, lambda *_: None)
+    store = AdapterStore(tmp_path / "adapters", clock=lambda: 0.0)
+    await store.open()
+    kept = await store.add(Arrival("small", "pirate", fetched, "ann", source), Against())
+    assert names(await store.verify(kept)) == sorted(parts)
+    assert kept.source == source
+    assert not any("training_args" in path for path in (*hub.server.paths(), *hub.cdn.paths()))
+
+
+async def test_a_hub_that_holds_no_adapter_is_refused(hub, tmp_path):
+    fetching = Fetching(hubs(hub.environ, tmp_path / "cache"), hub.environ)
+    with pytest.raises(SourceRefused, match=r"has no adapter_config\.json; it has "):
+        await fetch_adapter("hf://org/name@main", hub.cache, fetching, lambda *_: None)
+    with pytest.raises(StoreRefused, match="an adapter comes from"):
+        await fetch_adapter("hf://org/name@main/m.gguf", hub.cache, fetching, lambda *_: None)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from engines.weights.failures import FetchFailed
 from engines.weights.source import Address
-from engines.weights.transfer.listing import File, Listing, checked, needed, one
+from engines.weights.transfer.listing import File, Listing, checked, exactly, needed, one
 from engines.weights.transfer.refusals import Refusal
 from engines.weights.transfer.web import Web
 from registry import sources
@@ -19,17 +19,23 @@ from registry import sources
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a model of the registry asks a hub for."""
+    """What a model of the registry, or the adapter store, asks a hub for."""
 
     address: Address
     sha256: str | None = None
     token: str | None = field(default=None, repr=False)
     allow_pickle: bool = False
     trust_remote_code: bool = False
+    parts: tuple[str, ...] = ()
+    """Exactly these files, and no checkpoint; empty: all that a checkpoint needs."""
+    largest: int | None = None
+    """Bytes of one of `parts`, where the hub says how large it is."""
 
     @property
     def key(self) -> str:
         """Under which the cache notes what it got: all that decides which files those are."""
+        if self.parts:
+            return f"{self.address.text} {' '.join(self.parts)}"
         chosen = "" if self.address.member else f" pickle={self.allow_pickle} code={self.trust_remote_code}"
         return f"{self.address.text}{chosen}"
 
@@ -69,5 +75,7 @@ def listing_of(wish: Wish, revision: str, files: list[File]) -> Listing:
     what = f"{wish.address.repository}@{revision[:12]}" if revision else wish.address.text
     if wish.address.member:
         return Listing(what, revision, checked(what, one(what, files, wish.address.member)))
+    if wish.parts:
+        return Listing(what, revision, checked(what, exactly(what, files, wish.parts, wish.largest)))
     taken = needed(what, files, allow_pickle=wish.allow_pickle, trust_remote_code=wish.trust_remote_code)
     return Listing(what, revision, checked(what, taken))

@@ -69,6 +69,18 @@ def one(what: str, files: Sequence[File], member: str) -> tuple[File, ...]:
     return found
 
 
+def exactly(what: str, files: Sequence[File], names: Sequence[str], largest: int | None) -> tuple[File, ...]:
+    """Just the files called `names`. Raises `SourceRefused` where one is missing, or larger than `largest` bytes."""
+    found = {file.name: file for file in files if file.name in names}
+    if missing := [name for name in names if name not in found]:
+        listed = ", ".join(sorted(file.name for file in files)[:8]) or "nothing"
+        raise SourceRefused(f"{what} has no {missing[0]}; it has {listed}")
+    for file in found.values():
+        if largest is not None and (file.size or 0) > largest:
+            raise SourceRefused(f"{what}: {file.name} has {file.size} bytes, and {largest} are taken")
+    return tuple(found[name] for name in names)
+
+
 def needed(what: str, files: Sequence[File], *, allow_pickle: bool, trust_remote_code: bool) -> tuple[File, ...]:
     """What of a repository an engine loads: safetensors, configuration, tokenizer; code only where it is trusted.
 

@@ -3,7 +3,7 @@
 import pytest
 
 from engines.weights.failures import FetchFailed, SourceRefused
-from engines.weights.transfer.listing import File, checked, needed, sums
+from engines.weights.transfer.listing import File, checked, exactly, needed, sums
 
 SUM = "a" * 64
 
@@ -60,3 +60,16 @@ def test_sums_are_what_sha256sum_prints():
     for wrong in ("<html>", f"{SUM}", f"{SUM[1:]}  a"):
         with pytest.raises(ValueError, match="not a line"):
             sums(wrong)
+
+
+def test_exactly_the_files_that_are_asked_for_are_taken():
+    """An adapter is two files; what lies beside them is not fetched."""
+    found = exactly("m", files("b.json", "training_args.bin", "a.safetensors"), ("a.safetensors", "b.json"), None)
+    assert [file.name for file in found] == ["a.safetensors", "b.json"]
+
+
+def test_a_file_that_is_asked_for_and_missing_or_too_large_is_named():
+    with pytest.raises(SourceRefused, match=r"has no a\.safetensors; it has a\.bin"):
+        exactly("m", files("a.bin"), ("a.safetensors",), None)
+    with pytest.raises(SourceRefused, match="has 11 bytes, and 10 are taken"):
+        exactly("m", [File("a", "https://x/a", 11)], ("a",), 10)
