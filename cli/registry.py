@@ -81,6 +81,9 @@ def _impossible(name: str, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, ..
     adapters = spec.adapters.slots > 0
     try:
         layout = resolve(spec.quantization, spec.engine, environment, adapters=adapters)
+        if spec.calibration and layout.tuning is None:
+            said = f"models.{name}.calibration: {layout.name} weights are not tuned, so no text is read: remove it"
+            yield name, ("calibration",), said
         divide(layout, matrices(spec.source), spec.engine, environment, adapters=adapters)
         if packed := _packed(spec.source):
             accept(packed, spec.engine, environment, adapters=adapters)

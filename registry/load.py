@@ -21,6 +21,8 @@ from registry.syntax import Unreadable
 
 __all__ = ["Fault", "RegistryRefused", "decode", "load", "parse", "read"]
 
+_PATHS: Final = ("source", "calibration")
+"""Fields of a model that may name a place on this machine, relative to the file."""
 _FROM_ENVIRONMENT: Final = re.compile(r"\$\{env:[A-Za-z_][A-Za-z0-9_]*\}")
 LARGEST_FILE: Final = 1024 * 1024
 """Bytes."""
@@ -122,11 +124,12 @@ def _optional(document: Document, place: Place, chosen: object) -> Iterator[Flaw
 
 
 def _absent(document: Document, folder: Path, present: Callable[[Path], bool]) -> Iterator[Flaw]:
-    for name, fields in _models(document):
-        source = fields.get("source") if isinstance(fields, dict) else None
-        if isinstance(source, str) and source and is_path(source) and not present(folder / source):
-            place = ("models", name, "source")
-            yield _flaw(document, place, f" missing: there is no file or folder {document.shown(place, source)}")
+    models = ((name, fields) for name, fields in _models(document) if isinstance(fields, dict))
+    for name, fields in models:
+        for field in _PATHS:
+            path, place = fields.get(field), ("models", name, field)
+            if isinstance(path, str) and path and is_path(path) and not present(folder / path):
+                yield _flaw(document, place, f" missing: there is no file or folder {document.shown(place, path)}")
 
 
 def _models(document: Document) -> Iterable[tuple[str, object]]:
@@ -151,9 +154,9 @@ def _ordered(found: Iterable[Flaw], path: Path) -> tuple[Fault, ...]:
 
 
 def _anchored(spec: ModelSpec, folder: Path) -> ModelSpec:
-    if spec.source is None or not is_path(spec.source):
-        return spec
-    return spec.model_copy(update={"source": str(folder / spec.source)})
+    given = {field: getattr(spec, field) for field in _PATHS}
+    paths = {field: str(folder / path) for field, path in given.items() if path is not None and is_path(path)}
+    return spec.model_copy(update=paths) if paths else spec
 
 
 def _refused(path: Path, message: str, line: int = 1) -> RegistryRefused:

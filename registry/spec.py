@@ -31,6 +31,7 @@ LOCAL_ONLY: Final = (
     "allow_pickle",
     "trust_remote_code",
     "quantization",
+    "calibration",
     "replicas",
     "options",
     "environments",
@@ -60,6 +61,12 @@ def _source(source: str) -> str:
     if rule := sources.flaw(source):
         raise ValueError(rule)
     return source
+
+
+def _calibration(path: str) -> str:
+    if not path or not sources.is_path(path):
+        raise ValueError("must be the path of a text on this machine")
+    return path
 
 
 def _token(token: str) -> str:
@@ -123,6 +130,7 @@ Name = Annotated[
     Field(json_schema_extra={"pattern": f"^{names.MODEL_PATTERN}$", "maxLength": names.LONGEST_NAME}),
 ]
 Source = Annotated[str, AfterValidator(_source)]
+Calibration = Annotated[str, AfterValidator(_calibration)]
 Sha256 = Annotated[str, AfterValidator(_sha256), Field(json_schema_extra={"pattern": f"^{_SHA256.pattern}$"})]
 Token = Annotated[
     str, AfterValidator(_token), Field(json_schema_extra={"pattern": r"^\$\{env:[A-Za-z_][A-Za-z0-9_]*\}$"})
@@ -191,6 +199,8 @@ class ModelSpec(_Spec):
     quantization: Quantization = "none"
     """What the workers load: the source as it is (none), 4 or 8 bits in the layout that suits engine and hardware
     (int4, int8), or a layout named outright (gptq, awq, w4a16, w8a8, fp8). Made once and kept."""
+    calibration: Calibration | None = None
+    """The text that 4-bit layouts are tuned on, .txt or .jsonl: a path (relative to this file). Left out: ours."""
     engine: EngineName
     """What runs the model."""
     launcher: LauncherName = "local"

