@@ -70,7 +70,7 @@ def _taken(path: Path | None) -> int:
 
 def as_table(found: list[Row]) -> Table:
     """For people."""
-    drawn = Table(box=None, pad_edge=False)
+    drawn = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in ("MODEL", "ENGINE", "WEIGHTS", "STATE", "SIZE", "PERPLEXITY", "TOP-1", "KL"):
         drawn.add_column(heading, no_wrap=True)
     for row in found:
