@@ -7,6 +7,7 @@ wait for a worker and its first token, and by `answers` while a stream waits for
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -15,20 +16,35 @@ from gateway.tasks import Child
 
 INTERVAL: Final = 15.0
 """Seconds between two comments."""
-_COMMENT: Final = b": waiting\n\n"
+SOON: Final = 1.0
+"""Seconds before the first one where the wait will be long: the model has to be loaded."""
+
+
+def waiting() -> str:
+    """What a comment says where there is nothing better to say."""
+    return "waiting"
 
 
 class Heartbeats:
     """An async context. Invariant: outside of it, nothing of ours writes to the client."""
 
-    def __init__(self, client: Client, interval: float = INTERVAL) -> None:
+    def __init__(
+        self,
+        client: Client,
+        interval: float = INTERVAL,
+        *,
+        first: float | None = None,
+        comment: Callable[[], str] = waiting,
+    ) -> None:
         self._client: Final = client
+        self._first: Final = interval if first is None else first
+        self._comment: Final = comment
         self._interval: Final = interval
         self._timer: asyncio.TimerHandle | None = None
         self._beating: Child | None = None
 
     async def __aenter__(self) -> Self:
-        self._timer = asyncio.get_running_loop().call_later(self._interval, self._ring)
+        self._timer = asyncio.get_running_loop().call_later(self._first, self._ring)
         return self
 
     async def __aexit__(
@@ -45,5 +61,5 @@ class Heartbeats:
     async def _beat(self) -> None:
         await self._client.start(list(SSE_HEADERS))
         while True:
-            await self._client.write(_COMMENT)
+            await self._client.write(b": %b\n\n" % " ".join(self._comment().split()).encode())
             await asyncio.sleep(self._interval)

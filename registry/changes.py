@@ -76,7 +76,8 @@ def changes(old: Registry, new: Registry) -> tuple[Change, ...]:
 
 def same_workers(before: ModelSpec, after: ModelSpec) -> bool:
     """Whether workers of the one are as good as workers of the other."""
-    return before.model_copy(update={field: getattr(after, field) for field in _PUBLIC}) == after
+    kept = _PUBLIC | ({"replicas"} if (before.least, before.most) == (after.least, after.most) else set())
+    return before.model_copy(update={field: getattr(after, field) for field in kept}) == after
 
 
 def steps(found: Sequence[Change]) -> tuple[Step, ...]:

@@ -25,7 +25,6 @@ LATER: Final[Mapping[str, frozenset[str]]] = {
     ),
     "models.*.urls": frozenset({"dns://"}),
     "models.*.urls.*": frozenset({"dns://"}),
-    "models.*.replicas": frozenset({A_MAPPING}),
     "models.*.adapters": frozenset({"declared", "pinned", "watch"}),
 }
 """Words by the pattern of their place (`*`: any key or position). A word that ends in `://` is a scheme."""

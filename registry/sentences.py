@@ -17,6 +17,7 @@ from registry import later
 from registry.cluster import RaySpec
 from registry.document import Document, dotted
 from registry.faults import Flaw, Place, quoted
+from registry.replicas import ReplicasSpec
 from registry.spec import AdaptersSpec, ModelSpec, QueueSpec, Registry, TimeoutsSpec
 
 _SHAPES: Final[Mapping[str, type[BaseModel]]] = {
@@ -26,6 +27,7 @@ _SHAPES: Final[Mapping[str, type[BaseModel]]] = {
     "models.*.timeouts": TimeoutsSpec,
     "models.*.queue": QueueSpec,
     "models.*.ray": RaySpec,
+    "models.*.replicas": ReplicasSpec,
 }
 _EXPECTED: Final[Mapping[str, str]] = {
     "int_type": "must be a whole number",

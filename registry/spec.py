@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from registry import durations, names, options, sources
+from registry import names, options, sources
 from registry.cluster import RaySpec
+from registry.replicas import Replicas, ReplicasSpec
 from registry.snapshot import QueueLimits, Timeouts
 from registry.steering import SteeringField
-from registry.strict import Strict as _Spec
+from registry.strict import Duration, DurationOrOff, Strict
 
 EngineName = Literal["vllm", "sglang", "lmdeploy"]
 Quantization = Literal["none", "int4", "int8", "gptq", "awq", "w4a16", "w8a8", "fp8"]
@@ -114,16 +115,6 @@ def _spelled(
     return {engine: {options.spelled(flag): value for flag, value in flags.items()} for engine, flags in chosen.items()}
 
 
-_DURATION_SCHEMA: Final = {
-    "anyOf": [
-        {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h)$"},
-        {"type": "number", "exclusiveMinimum": 0},
-    ]
-}
-_DURATION_OR_OFF_SCHEMA: Final = {"anyOf": [*_DURATION_SCHEMA["anyOf"], {"const": "off"}]}
-
-Duration = Annotated[float, BeforeValidator(durations.bounded), WithJsonSchema(_DURATION_SCHEMA)]
-DurationOrOff = Annotated[float | None, BeforeValidator(durations.parse), WithJsonSchema(_DURATION_OR_OFF_SCHEMA)]
 Name = Annotated[
     str,
     AfterValidator(names.check_model),
@@ -141,7 +132,7 @@ Scalar = bool | int | float | str
 OptionValue = Scalar | Annotated[tuple[Scalar, ...], Field(strict=False)]
 
 
-class TimeoutsSpec(_Spec):
+class TimeoutsSpec(Strict):
     """Limits of one request: text with a unit (500ms, 2s, 15m, 1h), a number of seconds, or off."""
 
     connect: Duration = 2.0
@@ -160,7 +151,7 @@ class TimeoutsSpec(_Spec):
         return Timeouts(self.connect, self.first_token, self.idle, self.answer, self.total)
 
 
-class QueueSpec(_Spec):
+class QueueSpec(Strict):
     """Where requests wait while every worker of the model is busy."""
 
     limit: int = Field(default=256, ge=0, le=1_000_000)
@@ -173,7 +164,7 @@ class QueueSpec(_Spec):
         return QueueLimits(self.limit, self.wait)
 
 
-class AdaptersSpec(_Spec):
+class AdaptersSpec(Strict):
     """Room for LoRA adapters on each worker."""
 
     slots: int = Field(default=0, ge=0, le=4096)
@@ -182,7 +173,7 @@ class AdaptersSpec(_Spec):
     """The largest rank that an adapter may have; memory is set aside for it."""
 
 
-class ModelSpec(_Spec):
+class ModelSpec(Strict):
     """One model: its weights, its engine, and how its pool is run. Its fields fit its launcher."""
 
     source: Source | None = None
@@ -213,8 +204,8 @@ class ModelSpec(_Spec):
         | None
     ) = None
     """launcher: external only: the workers' addresses, each http://host:port."""
-    replicas: int = Field(default=1, ge=1, le=1024)
-    """How many workers run."""
+    replicas: Replicas = 1
+    """How many workers run: a number, or {min, max, idle_after} for a model that is loaded on demand."""
     strategy: Strategy = "auto"
     """How changed workers take over: beside the old ones (surge), after their end, with 503 meanwhile (replace), or
     beside them where memory holds both (auto)."""
@@ -239,6 +230,21 @@ class ModelSpec(_Spec):
     """By engine: the environment that it runs in. Left out: chosen by engine and hardware."""
 
     @property
+    def least(self) -> int:
+        """Workers that run whether anybody asks for the model or not."""
+        return self.replicas if isinstance(self.replicas, int) else self.replicas.min
+
+    @property
+    def most(self) -> int:
+        """Workers that run at once."""
+        return self.replicas if isinstance(self.replicas, int) else self.replicas.max
+
+    @property
+    def on_demand(self) -> ReplicasSpec | None:
+        """How the number of workers follows the requests; None: it does not."""
+        return None if isinstance(self.replicas, int) or self.least == self.most else self.replicas
+
+    @property
     def engine_options(self) -> Mapping[str, OptionValue]:
         """The flags for the engine in force."""
         return self.options.get(self.engine, {})
@@ -255,7 +261,7 @@ class ModelSpec(_Spec):
         return self
 
 
-class Registry(_Spec):
+class Registry(Strict):
     """What every public name means. Names are unique across models and aliases; models keep the file's order."""
 
     models: Mapping[Name, ModelSpec]

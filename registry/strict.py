@@ -1,8 +1,23 @@
-"""How a registry's values behave, all of them. The one class that `spec` and its parts are built on. Pure."""
+"""What the shapes of a registry file are built of: the strict mapping, and durations. Used by `spec` and `replicas`."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+
+from registry import durations
+
+_DURATION_SCHEMA: Final = {
+    "anyOf": [
+        {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h)$"},
+        {"type": "number", "exclusiveMinimum": 0},
+    ]
+}
+_DURATION_OR_OFF_SCHEMA: Final = {"anyOf": [*_DURATION_SCHEMA["anyOf"], {"const": "off"}]}
+
+Duration = Annotated[float, BeforeValidator(durations.bounded), WithJsonSchema(_DURATION_SCHEMA)]
+DurationOrOff = Annotated[float | None, BeforeValidator(durations.parse), WithJsonSchema(_DURATION_OR_OFF_SCHEMA)]
 
 
 class Strict(BaseModel):

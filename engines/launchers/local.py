@@ -64,7 +64,7 @@ class Local:
             raise LaunchFailed(str(fault)) from fault
 
     def seats(self, spec: ModelSpec) -> int:
-        return spec.replicas
+        return spec.most
 
     def served_name(self, model: str, listed: Sequence[str]) -> str:
         return model

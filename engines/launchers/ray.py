@@ -147,7 +147,7 @@ class Ray:
             yield program, log
 
     def seats(self, spec: ModelSpec) -> int:
-        return spec.replicas
+        return spec.most
 
     def served_name(self, model: str, listed: Sequence[str]) -> str:
         return model

@@ -19,6 +19,8 @@ class Asked:
     name: str
     facts: Facts
     wish: Wish
+    comes_and_goes: bool = False
+    """Whether it is loaded on demand: it need not fit beside its like, only beside those that always run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,22 @@ def share(asked: Sequence[Asked], place: Place, measures: Mapping[str, Measure])
     """A plan for each model of one device, in the registry's order, and their sum.
 
     A model is planned with what the ones before it were given, and what the ones after it need at least, taken away;
-    where those that fit alone do not fit together, the sum says so.
+    where those that fit alone do not fit together, the sum says so. Models on demand are planned each beside the rest.
     """
+    always = [each for each in asked if not each.comes_and_goes]
+    plans, total = _beside(always, place, measures)
+    if not always and asked:
+        total = replace(total, device=asked[0].wish.device)
+    given = dict(zip((each.name for each in always), plans, strict=True))
+    left = replace(place, room=place.room - total.total) if total.device == "cpu" else place
+    for each in asked:
+        if each.name not in given:
+            (given[each.name],), _ = _beside([each], left, measures)
+    return tuple(given[each.name] for each in asked), total
+
+
+def _beside(asked: Sequence[Asked], place: Place, measures: Mapping[str, Measure]) -> tuple[tuple[Plan, ...], Sum]:
+    """Those that run at the same time."""
     own = [learned(measures, each.name, each.wish, overhead(each.wish.engine, each.wish.device)) for each in asked]
     least = [smallest(each.facts, each.wish, extra) for each, extra in zip(asked, own, strict=True)]
     together = sum(least) <= place.room

@@ -94,6 +94,16 @@ def smallest(facts: Facts, wish: Wish, overhead: int) -> int:
     return estimate(facts, wish, _least(facts, wish), overhead).total * wish.replicas
 
 
+def missing(plan: Plan, place: Place) -> int:
+    """Bytes that have to become free in `place` before the workers of `plan`, which does not fit, do."""
+    wish = plan.wish
+    if wish.device == "cpu":
+        return max(1, plan.estimate.total * wish.replicas - place.room)
+    taken = _share(wish, place)
+    seats = sum(max(0, free) // taken for free in place.gpus)
+    return max(1, (wish.replicas * wish.parallel - seats) * taken)
+
+
 def size(octets: float) -> str:
     """Bytes for people."""
     return f"{octets / GIB:.1f} GiB" if octets >= GIB else f"{octets / _MIB:.0f} MiB"

@@ -19,9 +19,10 @@ from typing import Final
 
 import msgspec
 
+from engines.supervisor.attendance import Attendance
 from engines.supervisor.holds import Holds
 from registry import orders
-from registry.orders import Answer, Free, Gateway, Order, Reload, Suspect, decode
+from registry.orders import Answer, Free, Gateway, Order, Reload, Suspect, Usage, decode
 from registry.snapshot import Snapshot, encode
 
 _LONGEST: Final = 100
@@ -32,11 +33,16 @@ class Control:
     """Invariant: every client has been sent, or will be sent next, the newest published snapshot."""
 
     def __init__(
-        self, suspect: Callable[[str, str], None], reload: Callable[[], Awaitable[Answer]], holds: Holds
+        self,
+        suspect: Callable[[str, str], None],
+        reload: Callable[[], Awaitable[Answer]],
+        holds: Holds,
+        attendance: Attendance,
     ) -> None:
         self._suspect: Final = suspect
         self._reload: Final = reload
         self._holds: Final = holds
+        self._attendance: Final = attendance
         self._frame = b""
         self._news: Final[set[asyncio.Event]] = set()
 
@@ -89,6 +95,7 @@ class Control:
         finally:
             self._news.discard(news)
             self._holds.ended(news)
+            self._attendance.ended(news)
             writer.close()
 
     async def _send(self, news: asyncio.Event, writer: asyncio.StreamWriter) -> None:
@@ -114,6 +121,8 @@ class Control:
                 self._holds.freed(client, worker)
             case Reload():
                 writer.write(orders.encode(await self._reload()))
+            case Usage(models):
+                self._attendance.report(client, models)
 
 
 def locate(state: Path) -> Path:

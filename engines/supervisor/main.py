@@ -24,8 +24,11 @@ from engines.launchers.external import External
 from engines.launchers.launcher import Launcher
 from engines.launchers.local import Local
 from engines.launchers.ray import Ray, interpreter
+from engines.memory import machine
+from engines.memory.machine import Machine
 from engines.progress import Report, silent
 from engines.supervisor import address, probe
+from engines.supervisor.attendance import Attendance
 from engines.supervisor.board import Board
 from engines.supervisor.control import Control
 from engines.supervisor.events import Announce, Draining, Listening, Stopped, unheard
@@ -67,6 +70,7 @@ class Parts:
     prepare: Callable[[ServeSettings], Prepare] = preparing
     gateway: Sequence[str] = GATEWAY
     pacing: Pacing = field(default_factory=Pacing)
+    machine: Callable[[], Machine] = machine.look
     judge: Judge = lenient
     """Asked of every file but the first, which whoever starts the supervisor has looked at."""
     attended: Callable[[], bool] = sys.stdin.isatty
@@ -152,13 +156,14 @@ class Supervisor:
         settings = self._settings
         self._left.clear()
         async with probe.client() as client:
-            holds = Holds()
+            holds, attendance = Holds(), self._attendance()
             control = Control(
                 lambda worker, reason: reconciler.suspect(worker, reason),  # noqa: PLW0108 (bound late)
                 lambda: reload.ask(),  # noqa: PLW0108 (bound late)
                 holds,
+                attendance,
             )
-            shared = self._shared(control, holds, probe.Prober(client))
+            shared = self._shared(control, holds, attendance, probe.Prober(client))
             reconciler = Reconciler(self._parts.engines, self._launchers(), shared, int(self._clock.wall()))
             reload = Reload(self._read, reconciler.adopt, shared.board, self._announce, self._clock.wall)
             async with control.listening(settings.state) as path:
@@ -200,7 +205,12 @@ class Supervisor:
             raise RegistryRefused(faults)
         return registry
 
-    def _shared(self, control: Control, holds: Holds, prober: probe.Prober) -> Shared:
+    def _attendance(self) -> Attendance:
+        starts = StartTimes(self._settings.state / "starts.json")
+        memory = Memory(self._settings.state / "memory.json", Senses(self._parts.machine, env=self._settings.env))
+        return Attendance(self._clock.now, memory, starts, self._parts.pacing)
+
+    def _shared(self, control: Control, holds: Holds, attendance: Attendance, prober: probe.Prober) -> Shared:
         return Shared(
             board=Board(control.publish, gateways=self._settings.gateways),
             holds=holds,
@@ -208,8 +218,9 @@ class Supervisor:
             prober=prober,
             pacing=self._parts.pacing,
             clock=self._clock,
-            starts=StartTimes(self._settings.state / "starts.json"),
-            memory=Memory(self._settings.state / "memory.json", Senses(env=self._settings.env)),
+            starts=attendance.starts,
+            memory=attendance.memory,
+            attendance=attendance,
             announce=self._announce,
             report=self._report,
         )

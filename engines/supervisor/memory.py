@@ -20,7 +20,7 @@ from engines.memory import machine
 from engines.memory.calibration import Measure, corrected, key, learned
 from engines.memory.checkpoint import Damaged, FactsUnknown, facts
 from engines.memory.machine import Machine
-from engines.memory.plan import Claim, Plan, plan
+from engines.memory.plan import Claim, Plan, missing, plan
 from engines.memory.wish import overhead, wish
 from engines.supervisor import footprint
 from registry.spec import ModelSpec
@@ -29,9 +29,11 @@ from registry.spec import ModelSpec
 class NotAdmitted(Exception):
     """The workers of a model do not fit beside what runs now, or would not load; the message says why."""
 
-    def __init__(self, message: str, fit_without: frozenset[str] = frozenset()) -> None:
+    def __init__(self, message: str, fit_without: frozenset[str] = frozenset(), missing: int | None = None) -> None:
         super().__init__(message)
         self._fit_without: Final = fit_without
+        self.missing: Final = missing
+        """Bytes that would have to become free; None: memory is not what is missing."""
 
     def fits_without(self, pool: str | None) -> bool:
         """Whether they would if this pool were not there."""
@@ -88,8 +90,8 @@ class Memory:
                 for other, (_, each) in self._plans.items()
                 if each.wish.device == asked.device and plan(found, asked, place.without(each.given_back()), own).fits
             )
-            raise NotAdmitted(f"not enough memory: {planned.reason}", frozenset(enough))
-        self._plans[pool], self._promised[pool] = (name, planned), set(range(spec.replicas))
+            raise NotAdmitted(f"not enough memory: {planned.reason}", frozenset(enough), missing(planned, place))
+        self._plans[pool], self._promised[pool] = (name, planned), set(range(spec.most))
         if asked.device == "cpu":
             return replace(prepared, kv_cache=planned.estimate.cache)
         return replace(prepared, gpus=tuple(tuple(seen.gpus[at].index for at in each) for each in planned.gpus))
@@ -119,6 +121,10 @@ class Memory:
     def spare(self, pool: str, seat: int) -> None:
         """The worker in `seat` has all that it will take, or will not be started again."""
         self._promised.get(pool, set()).discard(seat)
+
+    def holds(self, pool: str) -> int:
+        """Bytes that the workers of a pool take, as planned; 0: it was not let in, or has ended."""
+        return self._plans[pool][1].total if pool in self._plans else 0
 
     def release(self, pool: str) -> None:
         """The pool has ended."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from engines.supervisor.demand import Thrift
 from engines.supervisor.lifecycle import Limits
 
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
-    """Seconds, but for `limits` and `swap_tries`. The defaults are the product's (FAULTS)."""
+    """Seconds, but for `limits`, `thrift` and `swap_tries`. The defaults are the product's (FAULTS)."""
 
     ready_every: float = 0.25
     """Between two looks at a worker that starts."""
@@ -37,6 +38,9 @@ class Pacing:
     """How often a new pool's preparation or workers may fail before the old pool stays for good."""
     swap_drain: float = 900.0
     """What requests on a pool that leaves have to end; then its workers are stopped. (An answer may take 600.)"""
+    attend_every: float = 0.5
+    """Between two looks at the models on demand; one that is asked for is looked at at once."""
+    thrift: Thrift = field(default_factory=Thrift)
     limits: Limits = field(default_factory=Limits)
 
     def prepare_again(self, failures: int) -> float:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from engines.engine import Engine
 from engines.launchers.launcher import Launcher, Prepared, Seat
 from engines.progress import Progress, Report
+from engines.supervisor.attendance import Attendance
 from engines.supervisor.board import Board, Row
 from engines.supervisor.events import Announce, ModelFailed, ModelReady, WorkerLost
 from engines.supervisor.holds import Holds
@@ -22,7 +24,7 @@ from engines.supervisor.pacing import Pacing
 from engines.supervisor.probe import Prober
 from engines.supervisor.starts import StartTimes
 from engines.supervisor.worker import Clock, Outlets, Worker
-from registry.snapshot import Loading, ModelView, WorkerState, WorkerView
+from registry.snapshot import Loading, ModelView, OnDemand, WorkerState, WorkerView
 from registry.spec import ModelSpec
 
 
@@ -46,12 +48,13 @@ class Shared:
     clock: Clock
     starts: StartTimes
     memory: Memory
+    attendance: Attendance
     announce: Announce
     report: Report
 
 
-def view(name: str, spec: ModelSpec, created: int) -> ModelView:
-    """A model as gateways first see it: no worker yet."""
+def view(name: str, spec: ModelSpec, created: int, loads_in: float) -> ModelView:
+    """A model as gateways first see it: no worker yet. One on demand takes `loads_in` seconds once it is asked for."""
     return ModelView(
         name=name,
         engine=spec.engine,
@@ -63,12 +66,15 @@ def view(name: str, spec: ModelSpec, created: int) -> ModelView:
         queue=spec.queue.limits(),
         balance=spec.balance,
         allow=spec.allow,
-        loading=Loading("waiting to be prepared"),
+        loading=Loading("waiting to be prepared") if spec.least else None,
+        on_demand=OnDemand(0.0 if spec.least else terms.wait, loads_in) if (terms := spec.on_demand) else None,
     )
 
 
 class Pool:
-    """Invariant: its row's `loading` is set until the first worker has been ready, and never again."""
+    """Invariant: its row's `loading` is set until the first worker has been ready, and never again; but a pool on
+    demand is dormant first, with neither worker nor `loading`, until it is woken.
+    """
 
     def __init__(
         self,
@@ -97,13 +103,36 @@ class Pool:
         """Whether it has gone already, or there was none."""
         if after is None:
             self._alone.set()
-        self._begun: Final = shared.clock.now()
+        self._begun = shared.clock.now()
+        self._awake: Final = asyncio.Event()
+        if spec.least:
+            self._awake.set()
+        self.ready_since: float | None = None
+        """When its first worker became ready, by the clock for durations."""
         self._was_ready = False
         self._workers: Final[list[Worker]] = []
         self.ordeal: Final = Ordeal(launcher.seats(spec), shared.pacing.swap_tries)
 
+    @property
+    def dormant(self) -> bool:
+        """Whether it waits to be woken."""
+        return not self._awake.is_set()
+
+    @property
+    def admitted(self) -> bool:
+        """Whether its workers have been let in."""
+        return bool(self._workers)
+
+    def wake(self) -> None:
+        """Somebody asks for the model: come up."""
+        if self.dormant:
+            self._begun = self._shared.clock.now()
+            self._row.loading(Loading("waiting to be prepared"))
+            self._awake.set()
+
     async def run(self) -> None:
         """Until cancelled; then every worker is stopped, side by side."""
+        await self._awake.wait()
         prepared = await self._prepared() if self._launcher.prepares else None
         seats = [
             Seat(self._name, number, self._spec, self._engine, prepared, self._generation)
@@ -159,13 +188,14 @@ class Pool:
             await self._until_alone("strategy: replace")
         if not self._launcher.here:
             return prepared
+        admit = partial(memory.admit, self.claim, spec, self._engine, prepared, self._name)
         try:
-            return await memory.admit(self.claim, spec, self._engine, prepared, self._name)
+            return await self._shared.attendance.take(admit, self._wait_for_room)
         except NotAdmitted as refused:
             if spec.strategy == "surge" or self._alone.is_set() or not refused.fits_without(self._after):
                 raise
             await self._until_alone(str(refused))
-        return await memory.admit(self.claim, spec, self._engine, prepared, self._name)
+        return await self._shared.attendance.take(admit, self._wait_for_room)
 
     async def _until_alone(self, reason: str) -> None:
         if not self._alone.is_set():
@@ -173,6 +203,9 @@ class Pool:
             expected = self._shared.starts.expected(self._name)
             self._row.loading(Loading("waiting for the old workers to end what they have", eta=expected))
             await self._alone.wait()
+
+    def _wait_for_room(self) -> None:
+        self._row.loading(Loading("waiting for the memory that other models have"))
 
     async def _put_off(self, step: str, reason: str, wait: float) -> None:
         self._row.loading(Loading(step, eta=wait, reason=reason))
@@ -219,7 +252,7 @@ class Pool:
             return
         self._shared.report(Progress(f"worker {seat.name}", "ready", 1.0))
         if not self._was_ready:
-            self._was_ready = True
+            self._was_ready, self.ready_since = True, self._shared.clock.now()
             self._row.loading(None)
             self._shared.announce(ModelReady(self._name, self._shared.clock.now() - self._begun))
         self.ordeal.proved(seat.number)

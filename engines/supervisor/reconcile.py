@@ -17,6 +17,7 @@ from engines.supervisor.board import Row
 from engines.supervisor.pool import Pool, Shared, view
 from engines.supervisor.succession import Running, Succession
 from registry.changes import EMPTY, Change, RetirePool, changes
+from registry.snapshot import ModelView
 from registry.spec import ModelSpec, Registry
 
 
@@ -41,7 +42,7 @@ class Reconciler:
         """Applies the first registry and keeps what it says until cancelled; then all workers are stopped."""
         async with asyncio.TaskGroup() as self._group:
             self.adopt(first)
-            await asyncio.Event().wait()
+            await self._shared.attendance.run()
 
     def adopt(self, registry: Registry, *, again: bool = False) -> tuple[Change, ...]:
         """Has the world match `registry` from now on; returns at once, with what will be done.
@@ -82,10 +83,13 @@ class Reconciler:
 
     def _build(self, name: str, spec: ModelSpec, after: str | None) -> Running:
         self._pools[name] += 1
-        row = self._shared.board.row(view(name, spec, self._created))
+        row = self._shared.board.row(self._view(name, spec))
         engine, launcher = self._engines[spec.engine], self._launchers[spec.launcher]
         pool = Pool(name, spec, engine, launcher, self._shared, row=row, generation=self._pools[name], after=after)
-        return Running(spec, row, pool)
+        return Running(spec, row, pool, self._shared.clock.now())
 
     def _look(self, spec: ModelSpec, row: Row) -> None:
-        row.put(view(row.view.name, spec, self._created))
+        row.put(self._view(row.view.name, spec))
+
+    def _view(self, name: str, spec: ModelSpec) -> ModelView:
+        return view(name, spec, self._created, self._shared.starts.expected(name))

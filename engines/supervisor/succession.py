@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from engines.supervisor.attendance import Present
 from engines.supervisor.board import Row
 from engines.supervisor.events import CutShort, ModelFailed, RolledBack, Swapped, Swapping
 from engines.supervisor.ordeal import Outcome
@@ -30,6 +31,8 @@ class Running:
     spec: ModelSpec
     row: Row
     pool: Pool
+    since: float
+    """When it was made, by the clock for durations."""
     task: asyncio.Task[None] = field(init=False)
 
 
@@ -50,6 +53,11 @@ class Succession:
         self._look: Final = look
         """Brings a row's names and limits in line with a spec."""
         self._wanted: ModelSpec | None = None
+        self._changed = False
+        """Whether that has not been looked at yet."""
+        self._idle = False
+        """Whether the pool shall leave, because nobody needs it or others need its memory."""
+        self._swapping = False
         self._news: Final = asyncio.Event()
         self._serving: Running | None = None
         self._shown: Running | None = None
@@ -60,7 +68,26 @@ class Succession:
 
     def want(self, spec: ModelSpec | None) -> None:
         """The newest wish is the one that counts; None: the model is gone."""
-        self._wanted = spec
+        self._wanted, self._changed = spec, True
+        self._news.set()
+
+    @property
+    def present(self) -> Present | None:
+        """The pool that serves; None: there is none yet, or one is taking its place."""
+        serving = self._serving
+        if serving is None or self._swapping:
+            return None
+        pool = serving.pool
+        return Present(serving.spec, pool.claim, serving.since, pool.dormant, pool.admitted, pool.ready_since)
+
+    def load(self) -> None:
+        """Has a dormant pool come up."""
+        if self._serving is not None:
+            self._serving.pool.wake()
+
+    def unload(self) -> None:
+        """Has the pool leave, and a dormant one take its place; not while its successor comes up."""
+        self._idle = True
         self._news.set()
 
     def suspect(self, worker_id: str) -> None:
@@ -70,13 +97,22 @@ class Succession:
 
     async def run(self) -> None:
         """Until the model is gone and its last worker is stopped, or until cancelled."""
+        with self._shared.attendance.entered(self._name, self):
+            await self._run()
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             while True:
                 await self._news.wait()
                 self._news.clear()
                 if self._wanted is None:
                     break
-                await self._pursue(self._wanted, group)
+                if self._changed:
+                    self._changed = self._idle = False
+                    await self._pursue(self._wanted, group)
+                if self._idle:
+                    self._idle = False
+                    self._lay_down(group)
             if self._shown:
                 self._shared.board.drop(self._shown.row)
                 self._depart(self._shown, group)
@@ -88,8 +124,20 @@ class Succession:
             self._serve(self._begin(spec, group))
         elif same_workers(serving.spec, spec):
             self._amend(serving, spec)
+        elif serving.pool.dormant:
+            self._supersede(serving, spec, group)
         else:
             await self._swap(serving, spec, group)
+
+    def _lay_down(self, group: asyncio.TaskGroup) -> None:
+        serving = self._serving
+        if serving is not None and not serving.pool.dormant and not serving.spec.least:
+            self._supersede(serving, serving.spec, group)
+
+    def _supersede(self, serving: Running, spec: ModelSpec, group: asyncio.TaskGroup) -> None:
+        """By a pool that need not come up first: nobody loses anything."""
+        self._serve(self._begin(spec, group))
+        self._depart(serving, group)
 
     def _amend(self, running: Running, spec: ModelSpec) -> None:
         running.spec = spec
@@ -109,6 +157,8 @@ class Succession:
     async def _swap(self, serving: Running, spec: ModelSpec, group: asyncio.TaskGroup) -> None:
         begun = self._shared.clock.now()
         rising = self._begin(spec, group, serving)
+        rising.pool.wake()
+        self._swapping = True
         self._say(SwapState.STARTING, rising=rising.row)
         self._shared.announce(Swapping(self._name))
         outcome = None
@@ -117,6 +167,7 @@ class Succession:
             if outcome is Outcome.NO_ROOM:
                 outcome = await self._replace(serving, rising, group)
         finally:
+            self._swapping = False
             if outcome is not Outcome.UP:
                 await self._stop(rising)
         if outcome is Outcome.UP:
@@ -167,6 +218,7 @@ class Succession:
                 if working.done():
                     return working.result()
                 self._news.clear()
+                self._changed = False
         finally:
             working.cancel()
 

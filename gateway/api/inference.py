@@ -20,12 +20,20 @@ from gateway.call import Call
 from gateway.client import AsgiClient, Client
 from gateway.errors import GatewayError, NotImplementedHere
 from gateway.exchange import Exchange
-from gateway.heartbeats import Heartbeats
+from gateway.heartbeats import SOON, Heartbeats
 from gateway.operations import Operation
 from gateway.patience import Patience
 from gateway.pool.house import House
+from gateway.pool.loading import progress
+from gateway.pool.pool import Pool
 from gateway.relay import Relay
 from gateway.telemetry import Telemetry
+
+
+def heartbeats(client: Client, pool: Pool) -> Heartbeats:
+    """Those of a stream on `pool`: where its model has to be loaded first, they begin soon and say how far that is."""
+    return Heartbeats(client) if pool.ready else Heartbeats(client, first=SOON, comment=lambda: progress(pool.model))
+
 
 _NAME: Final = 200
 """Characters that are remembered of a model's name, which is the client's text."""
@@ -72,7 +80,7 @@ class Inference:
         """The answer's beginning, with comments to the client for as long as there is nothing better."""
         answer: Answer | None = None
         try:
-            async with Heartbeats(client):
+            async with heartbeats(client, call.pool):
                 try:
                     answer = await self._relay.begin(call)
                 except GatewayError as failure:

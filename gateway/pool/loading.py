@@ -25,15 +25,22 @@ def awaited(model: ModelView) -> bool:
     return comes(model) or (model.loading is not None and not model.loading.reason)
 
 
+def progress(model: ModelView) -> str:
+    """How far the loading of `model` is, in a few words."""
+    loading = model.loading
+    if loading is None:
+        return "waiting"
+    return loading.step if loading.fraction is None else f"{loading.step} ({loading.fraction:.0%})"
+
+
 def nobody(model: ModelView) -> GatewayError:
     """Why no worker of `model` can serve, and when it is worth to ask again."""
     loading = model.loading
     if loading is not None:
-        done = "" if loading.fraction is None else f" ({loading.fraction:.0%})"
-        message = f"The model '{model.name}' is being loaded: {loading.step}{done}."
+        message = f"The model '{model.name}' is being loaded: {progress(model)}."
         return ModelLoading(message, retry_after=loading.eta or RETRY_SOON)
     serving = any(worker.state is WorkerState.READY for worker in model.workers)  # and refused to whoever it failed
     if model.on_demand is not None and comes(model) and not serving:
-        message = f"The model '{model.name}' was not loaded. It is now, because of this request."
+        message = f"The model '{model.name}' is not loaded. It is being started because of this request."
         return ModelLoading(message, retry_after=model.on_demand.loads_in or RETRY_SOON)
     return NoWorker(f"No worker of '{model.name}' can serve right now.", retry_after=RETRY_SOON)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,8 @@ import msgspec
 from cli.folders import cache_folder
 from engines.fake.engine import FakeEngine, FakeLMDeploy, FakeSGLang
 from engines.launchers.launcher import Prepared
+from engines.memory.habits import GIB
+from engines.memory.machine import Machine, look
 from engines.progress import Report
 from engines.supervisor.events import Announcement
 from engines.supervisor.lifecycle import Limits
@@ -35,6 +38,7 @@ PACING = Pacing(
     prepare_first=0.1,
     watch_every=0.05,
     mute_within=0.2,
+    attend_every=0.1,
     limits=Limits(first_backoff=0.1),
 )
 
@@ -53,6 +57,12 @@ def preparing(_: ServeSettings) -> Prepare:
     return prepare
 
 
+def crowded(state: Path) -> Machine:
+    """A machine with memory for one worker: while one runs, nothing is left."""
+    running = len(msgspec.json.decode((state / "workers.json").read_bytes()))
+    return Machine(64 * GIB, 0 if running else 4 * GIB)
+
+
 def announce(event: Announcement) -> None:
     line = msgspec.json.encode({"event": type(event).__name__} | msgspec.to_builtins(event))
     os.write(1, line + b"\n")
@@ -61,7 +71,8 @@ def announce(event: Announcement) -> None:
 def main(registry: str, state: str, port: str, drain: str, patient: str = "") -> int:
     cache = cache_folder(None, os.environ)
     settings = ServeSettings(Path(registry), port=int(port), state=Path(state), cache=cache, drain_s=float(drain))
-    parts = Parts(engines=ENGINES, prepare=preparing, pacing=Pacing() if patient else PACING)
+    machine = partial(crowded, settings.state) if (settings.state.parent / "crowded").exists() else look
+    parts = Parts(engines=ENGINES, prepare=preparing, pacing=Pacing() if patient else PACING, machine=machine)
     try:
         return asyncio.run(serve(settings, announce=announce, parts=parts))
     except ServeRefused as refused:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 
 from gateway.client import AsgiClient
-from gateway.heartbeats import Heartbeats
+from gateway.heartbeats import SOON, Heartbeats
 from tests.unit.gateway.builders import Inbox, Outbox, jumping
 
 
@@ -36,6 +36,15 @@ async def test_a_long_wait_sends_a_comment_every_interval():
     outbox = Outbox()
     client = await wait_for(46.0, outbox)
     assert (client.begun, outbox.status, outbox.body) == (True, 200, b": waiting\n\n" * 3)
+
+
+@jumping
+async def test_where_the_model_is_loaded_comments_begin_soon_and_say_so():
+    """On one line, whatever an engine calls its steps."""
+    outbox = Outbox()
+    async with Heartbeats(AsgiClient(Inbox(), outbox), first=SOON, comment=lambda: "loading\n\ndata: x"):
+        await passing(SOON + 1.0)
+    assert outbox.body == b": loading data: x\n\n"
 
 
 @jumping

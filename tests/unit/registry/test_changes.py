@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from registry.changes import EMPTY, AmendPool, RetirePool, StartPool, changes, steps
+from registry.replicas import ReplicasSpec
 from registry.spec import ModelSpec, QueueSpec, Registry, TimeoutsSpec
 
 SPEC = ModelSpec(source="pypi://a@1/b", engine="vllm")
@@ -30,6 +31,14 @@ def test_other_weights_start_a_pool_before_the_old_one_retires():
     """A swap: the new pool comes up beside the old one, so that no request fails."""
     other = SPEC.model_copy(update={"quantization": "int4"})
     assert changes(_registry(a=SPEC), _registry(a=other)) == (StartPool("a", other), RetirePool("a"))
+
+
+def test_when_a_model_on_demand_goes_is_no_affair_of_its_workers():
+    brief, patient = (
+        SPEC.model_copy(update={"replicas": ReplicasSpec(idle_after=seconds)}) for seconds in (60.0, 900.0)
+    )
+    assert changes(_registry(a=brief), _registry(a=patient)) == (AmendPool("a", patient),)
+    assert changes(_registry(a=SPEC), _registry(a=brief)) == (StartPool("a", brief), RetirePool("a"))
 
 
 def test_names_and_limits_of_requests_leave_the_workers_alone():

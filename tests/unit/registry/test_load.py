@@ -126,6 +126,11 @@ def test_a_fault_names_file_and_line():
         ("replicas: two", "models.a.replicas must be a whole number, not 'two'"),
         ("replicas: true", "models.a.replicas must be a whole number, not true"),
         ("replicas: 0", "models.a.replicas must be at least 1, not 0"),
+        ("replicas: {min: -1}", "models.a.replicas.min must be at least 0, not -1"),
+        ("replicas: {max: 2}", "models.a.replicas.max must be 1: more workers on demand are not supported yet, not 2"),
+        ("replicas: {idle: 5m}", "models.a.replicas.idle: unknown field 'idle'; known: min, max, idle_after or wait"),
+        ("replicas: {idle_after: soon}",
+         "models.a.replicas.idle_after must be a duration such as 2s, 500ms, 15m, 1h (it cannot be off), not 'soon'"),
         ("context: 1.5", "models.a.context must be a whole number, not 1.5"),
         ("sha256: abc", "models.a.sha256 must be 64 hexadecimal digits, not 'abc'"),
         ("quantization: awk", f"models.a.quantization must be {LAYOUTS}, not 'awk'; did you mean 'awq'?"),
@@ -159,7 +164,6 @@ def test_a_mistake_is_named_in_a_sentence(fields, message):
 @pytest.mark.parametrize(
     "fields",
     ["parity: x", "split: {}", "watch: x", "fallbacks: []", "access: {}", "limits: {}",
-     "replicas: {min: 0}",
      "adapters: {pinned: []}", "adapters: {declared: {}}", "adapters: {watch: x}"],
 )  # fmt: skip
 def test_what_comes_later_is_not_supported_yet(fields):

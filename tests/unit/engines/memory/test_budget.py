@@ -36,6 +36,16 @@ def test_models_that_fit_only_alone_are_refused_together():
     assert "together the models need at least" in total.reason
 
 
+def test_models_on_demand_need_not_fit_beside_each_other():
+    """Only beside those that always run: they make room for one another."""
+    always = Asked("always", FACTS, WISH)
+    others = [Asked(name, FACTS, BIG, comes_and_goes=True) for name in ("one", "other")]
+    for room, fits in ((2 * LEAST + GIB, True), (LEAST + GIB, False)):
+        plans, total = share([others[0], always, others[1]], Place(room, 4 * room), {})
+        assert [each.fits for each in plans] == [fits, True, fits]
+        assert (total.reason, total.total) == ("", plans[1].total)
+
+
 def test_one_model_that_does_not_fit_speaks_for_itself():
     plans, total = shared(GIB, WISH)
     assert (plans[0].fits, total.reason) == (False, "")

@@ -50,8 +50,17 @@ async def test_each_worker_on_gpus_is_given_its_own_beside_what_was_promised_bef
 
 
 async def test_what_does_not_fit_is_not_let_in(tmp_path):
-    with pytest.raises(NotAdmitted, match=r"not enough memory: it needs at least .* and there are 1.0 GiB"):
+    with pytest.raises(NotAdmitted, match=r"not enough memory: it needs at least .* and there are 1.0 GiB") as refused:
         await World(tmp_path, available=GIB).admit()
+    assert await World(tmp_path, available=GIB + refused.value.missing).admit()
+
+
+async def test_what_a_pool_holds_is_known_until_it_ends(tmp_path):
+    world = World(tmp_path)
+    await world.admit()
+    assert world.memory.holds("m") > GIB
+    world.memory.release("m")
+    assert world.memory.holds("m") == 0
 
 
 async def test_weights_that_nothing_is_known_about_are_let_in(tmp_path):
@@ -64,8 +73,9 @@ async def test_a_damaged_checkpoint_is_not_let_in(tmp_path):
     """Its engine would crash, and crash again."""
     world = World(tmp_path)
     (world.prepared.weights / "model.safetensors").write_bytes(b"\xff" * 100)
-    with pytest.raises(NotAdmitted, match="header claims"):
+    with pytest.raises(NotAdmitted, match="header claims") as refused:
         await world.admit()
+    assert refused.value.missing is None
 
 
 async def test_what_was_promised_to_a_loading_model_is_not_given_to_another(tmp_path):

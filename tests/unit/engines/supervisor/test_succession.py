@@ -8,16 +8,19 @@ from types import SimpleNamespace
 
 import msgspec
 
+from engines.supervisor.attendance import Attendance
 from engines.supervisor.board import Board
 from engines.supervisor.holds import Holds
 from engines.supervisor.ordeal import Ordeal
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.succession import Running, Succession
 from engines.supervisor.worker import Clock
+from registry.replicas import ReplicasSpec
 from registry.snapshot import ModelView, WorkerState, WorkerView
 from registry.spec import ModelSpec
 from tests.waiting import eventually
 
+COLD = ModelSpec(source="pypi://a@1/b", engine="vllm", replicas=ReplicasSpec())
 A, B, C = (ModelSpec(source=f"pypi://{name}@1/b", engine="vllm") for name in "abc")
 TURNS = 50
 """Of the event loop: enough for everything that can happen to have happened."""
@@ -26,7 +29,10 @@ TURNS = 50
 class ScriptedPool:
     """A pool without workers; the test says how its ordeal goes."""
 
-    def __init__(self, number: int, after: str | None) -> None:
+    admitted, ready_since = True, 0.0
+
+    def __init__(self, number: int, after: str | None, *, dormant: bool = False) -> None:
+        self.dormant = dormant
         self.claim, self.after = f"m#{number}", after
         self.ordeal = Ordeal(1, tries=1)
         self.state = "waiting"
@@ -37,6 +43,9 @@ class ScriptedPool:
             await asyncio.Event().wait()
         finally:
             self.state = "stopped"
+
+    def wake(self) -> None:
+        self.dormant = False
 
     def leave(self) -> None:
         self.state = "leaving"
@@ -54,7 +63,9 @@ class Stage:
         self.said: list[str] = []
         self.board = Board(lambda _: None)
         self.holds = Holds()
+        self.attendance = Attendance(lambda: 0.0, None, None, Pacing())
         shared = SimpleNamespace(
+            attendance=self.attendance,
             board=self.board,
             holds=self.holds,
             pacing=Pacing(),
@@ -67,11 +78,11 @@ class Stage:
         self.said.append(type(event).__name__)
 
     def build(self, spec: ModelSpec, after: str | None) -> Running:
-        pool = ScriptedPool(len(self.pools) + 1, after)
+        pool = ScriptedPool(len(self.pools) + 1, after, dormant=not spec.least)
         self.pools.append(pool)
         worker = WorkerView(pool.claim, "u", WorkerState.READY)
         row = self.board.row(ModelView("m", "vllm", "m", workers=(worker,), aliases=tuple(spec.aliases)))
-        return Running(spec, row, pool)
+        return Running(spec, row, pool, since=0.0)
 
     def look(self, spec: ModelSpec, row) -> None:
         row.put(msgspec.structs.replace(row.view, aliases=tuple(spec.aliases)))
@@ -217,3 +228,23 @@ async def test_a_model_can_be_retired_while_it_is_swapped() -> None:
     async with stage(A, B, None) as made:
         await eventually(lambda: made.states == ["stopped", "stopped"])
         assert (made.shown, made.leaving) == ([], [])
+
+
+async def test_a_model_on_demand_that_is_unloaded_gets_a_dormant_pool():
+    """The loaded one leaves as in a swap: its requests end first."""
+    async with stage(COLD) as made:
+        made.succession.load()
+        assert not made.succession.present.dormant
+        made.succession.unload()
+        await made.settled()
+        assert (made.shown, made.succession.present.claim) == (["m#2"], "m#2")
+        assert (made.succession.present.dormant, made.states) == (True, ["stopped", "running"])
+
+
+async def test_a_dormant_pool_is_superseded_at_once():
+    """Nobody is served by it, so nothing need come up first; and what always runs is never unloaded."""
+    async with stage(COLD, A) as made:
+        assert (made.shown, made.states, made.board.snapshot.swaps) == (["m#2"], ["stopped", "running"], ())
+        made.succession.unload()
+        await made.settled()
+        assert made.shown == ["m#2"]

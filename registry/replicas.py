@@ -1,0 +1,48 @@
+"""The field `replicas`: a number, or a range within which workers come with the requests. Part of `spec`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Self
+
+from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter, model_validator
+
+from registry.strict import Duration, Strict
+
+
+def _one(most: int) -> int:
+    if most > 1:
+        raise ValueError("must be 1: more workers on demand are not supported yet")
+    return most
+
+
+class ReplicasSpec(Strict):
+    """Workers that come with the requests and go without them. Invariant: 0 <= min <= max."""
+
+    min: int = Field(default=0, ge=0, le=1024)
+    """How many run always. 0: none; the first request for the model starts one."""
+    max: Annotated[int, AfterValidator(_one)] = Field(default=1, ge=1, le=1024)
+    """How many run at most. More than 1 is not supported yet."""
+    idle_after: Duration = 900.0
+    """Workers beyond min are stopped once the model has had no request for so long. Cannot be off."""
+    wait: Duration = 600.0
+    """Longest wait of a request for the model to be loaded; a client may ask for less. Cannot be off."""
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.max < self.min:
+            raise ValueError(f"must have a min of at most its max, which is {self.max}")
+        return self
+
+
+Count = Annotated[int, Field(ge=1, le=1024, strict=True)]
+_COUNT: Final = TypeAdapter[int](Count)
+
+
+def _number_or_range(value: object) -> int | ReplicasSpec:
+    """Of a union pydantic would tell both shapes' faults; this tells those of the shape that was meant."""
+    if isinstance(value, dict):
+        return ReplicasSpec.model_validate(value)
+    return value if isinstance(value, ReplicasSpec) else _COUNT.validate_python(value)
+
+
+Replicas = Annotated[int | ReplicasSpec, PlainValidator(_number_or_range, json_schema_input_type=Count | ReplicasSpec)]

@@ -1,0 +1,130 @@
+"""Loads what is asked for, unloads what is idle, has room made: on models that only say what they were told."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+
+from engines.supervisor.attendance import Attendance, Present
+from engines.supervisor.memory import NotAdmitted
+from engines.supervisor.pacing import Pacing
+from registry.orders import Use
+from registry.replicas import ReplicasSpec
+from registry.spec import ModelSpec
+from tests.unit.gateway.builders import cancelled, jumping
+
+SPEC = ModelSpec(engine="vllm", source="./w", replicas=ReplicasSpec(idle_after=100.0))
+
+
+class Model:
+    """A succession without pools."""
+
+    def __init__(self, name, *, loaded=False, spec=SPEC):
+        ready = 0.0 if loaded else None
+        self.present = Present(spec, f"{name}#1", 0.0, dormant=not loaded, admitted=loaded, ready_since=ready)
+        self.told = []
+
+    def load(self):
+        self.told.append("load")
+        self.present = replace(self.present, dormant=False)
+
+    def unload(self):
+        self.told.append("unload")
+        self.present = replace(self.present, claim="another", dormant=True, admitted=False, ready_since=None)
+
+
+class World:
+    """Memory that holds ten bytes a claim, and starts that take ten seconds."""
+
+    def __init__(self, **models):
+        self.loop = asyncio.get_running_loop()
+        self.models = models
+        self.attendance = Attendance(self.loop.time, self, self, Pacing(attend_every=2.0))
+        self.entered = ExitStack()
+        for name, model in models.items():
+            self.entered.enter_context(self.attendance.entered(name, model))
+
+    def holds(self, _claim):
+        return 10
+
+    def expected(self, _name):
+        return 10.0
+
+    async def over(self, seconds):
+        """Attends for so long."""
+        running = self.loop.create_task(self.attendance.run())
+        await asyncio.wait({running}, timeout=seconds)
+        await cancelled(running)
+
+
+def admitting(*missing):
+    """An `admit` that is refused once for each of these, and then succeeds."""
+    refusals = list(missing)
+
+    async def admit():
+        if refusals:
+            raise NotAdmitted("full", missing=refusals.pop(0))
+        return "admitted"
+
+    return admit
+
+
+@jumping
+async def test_what_is_asked_for_is_loaded_once():
+    world = World(m=Model("m"), other=Model("other"))
+    world.attendance.report("g", {"m": Use(waiting=1, asked=True), "other": Use()})
+    await world.over(5.0)
+    assert (world.models["m"].told, world.models["other"].told) == (["load"], [])
+
+
+@jumping
+async def test_what_is_idle_is_unloaded():
+    world = World(idle=Model("idle", loaded=True), always=Model("always", loaded=True, spec=replace_replicas(1)))
+    await world.over(97.0)
+    assert world.models["idle"].told == []
+    await world.over(7.0)
+    assert (world.models["idle"].told, world.models["always"].told) == (["unload"], [])
+
+
+def replace_replicas(count):
+    return SPEC.model_copy(update={"replicas": count})
+
+
+@jumping
+async def test_what_is_used_stays():
+    world = World(m=Model("m", loaded=True))
+    world.attendance.report("g", {"m": Use(active=1)})
+    await world.over(300.0)
+    assert world.models["m"].told == []
+
+
+@jumping
+async def test_an_idle_model_makes_room_for_another():
+    """Once it has paid for its loading; whoever takes the memory says that it waits."""
+    world, waits = World(m=Model("m", loaded=True)), []
+    taken = await world.attendance.take(admitting(*[5] * 7), lambda: waits.append(world.loop.time()))
+    assert (taken, world.models["m"].told, len(waits)) == ("admitted", ["unload"], 7)
+
+
+@jumping
+async def test_where_nobody_could_make_room_it_is_said_at_once():
+    world = World(m=Model("m", loaded=True))
+    for missing in (11, None):
+        with pytest.raises(NotAdmitted):
+            await world.attendance.take(admitting(missing), pytest.fail)
+    assert world.models["m"].told == []
+
+
+@jumping
+async def test_memory_is_taken_in_turn():
+    """The one that made others leave gets what they left, however many ask meanwhile."""
+    world, order = World(m=Model("m", loaded=True)), []
+
+    async def take(name, *missing):
+        order.append(await world.attendance.take(admitting(*missing), lambda: None) and name)
+
+    await asyncio.gather(take("first", 5, 5, 5), take("second"))
+    assert order == ["first", "second"]
