@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
+import msgspec
+
 from gateway.client import SSE_HEADERS, Client, chunk_of
 from gateway.errors import GatewayError, ShuttingDown, TimedOut, WorkerFailed
 from gateway.exchange import Exchange
@@ -35,17 +37,14 @@ class Answer(Protocol):
         """For an answer that nobody will call: give back what it holds."""
 
 
-class WholeAnswer:
+class WholeAnswer(msgspec.Struct, frozen=True, eq=False):
     """A complete JSON answer; holds nothing but bytes."""
 
-    def __init__(
-        self, operation: Operation, status: int, body: bytes, exchange: Exchange, clock: Callable[[], float]
-    ) -> None:
-        self._operation: Final = operation
-        self._status: Final = status
-        self._body: Final = body
-        self._exchange: Final = exchange
-        self._clock: Final = clock
+    _operation: Operation
+    _status: int
+    _body: bytes
+    _exchange: Exchange
+    _clock: Callable[[], float]
 
     async def __call__(self, client: Client) -> None:
         if client.begun:  # a stream was asked for, and a heartbeat has promised one

@@ -84,7 +84,7 @@ def build(
     clock: Callable[[], float],
     stopping: Callable[[], bool],
     abandoned: Callable[[], None],
-    log: Callable[[str], None],
+    log: Callable[[object], None],
 ) -> Gateway:
     """A gateway that follows the supervisor at `control_path`; `abandoned` is called when that channel ends.
 

@@ -75,6 +75,10 @@ class Client(Protocol):
     @property
     def begun(self) -> bool: ...
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The running one. asyncio asks the kernel each time that it looks for it (`getpid`)."""
+
     def watch(self, gone: Callable[[], None]) -> None:
         """Call `gone` when the client leaves, until `unwatch`."""
 
@@ -104,6 +108,7 @@ class AsgiClient:
         self._receive: Final = receive
         self._send: Final = send
         self._watching: Child | None = None
+        self.loop: Final = asyncio.get_running_loop()
         self.begun = False
 
     def watch(self, gone: Callable[[], None]) -> None:

@@ -1,14 +1,14 @@
 """One request that takes the short way: to uvicorn's protocol a request cycle, to `gateway.wire` the way to the client.
 
-Made by `gateway.protocol` when a request's headers are complete. Pinned to the uvicorn whose protocol asks for these
-attributes.
+Made by `gateway.protocol` when a request's headers are complete, served by `gateway.turns` when its body is. Pinned to
+the uvicorn whose protocol asks for these attributes.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import ClassVar, Final, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol, Self
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -16,11 +16,16 @@ from uvicorn.server import ServerState
 
 from gateway.asgi import Headers, Scope
 from gateway.operations import Operation
+from gateway.shortcut import Shortcut
+
+_HEADER_LINE: Final = b": ".join
+"""Of a name and a value."""
 
 
 class Line(Protocol):
     """The connection, as its cycle knows it."""
 
+    loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     flow: FlowControl
     server_state: ServerState
@@ -31,54 +36,66 @@ class Line(Protocol):
         """The connection is free for its next request."""
 
 
-class _Nobody:
-    """Stands where uvicorn's cycle has an event: nobody waits for it here."""
-
-    def set(self) -> None:
-        """Nothing."""
-
-
 class Cycle:
     """Invariant: `response_complete` is true exactly when the connection is free for its next request."""
 
     __slots__ = (
+        "_body",
         "_line",
+        "_lost",
+        "_operation",
+        "_scope",
+        "_shortcut",
         "_transport",
         "disconnected",
         "keep_alive",
-        "lost",
+        "loop",
         "more_body",
-        "operation",
-        "pieces",
         "response_complete",
         "response_started",
-        "scope",
     )
-    message_event: ClassVar = _Nobody()
 
-    def __init__(self, line: Line, operation: Operation, scope: Scope, *, keep_alive: bool) -> None:
+    def __init__(self, line: Line, shortcut: Shortcut, operation: Operation, scope: Scope, keep_alive: bool) -> None:  # noqa: FBT001
+        self.loop: Final = line.loop
         self._line: Final = line
         self._transport: Final = line.transport
-        self.operation: Final = operation
-        self.scope: Final = scope
+        self._shortcut: Final = shortcut
+        self._operation: Final = operation
+        self._scope: Final = scope
+        self._body: Final[list[bytes]] = []
+        self._lost: Callable[[], None] | None = None
         self.keep_alive = keep_alive
-        self.pieces: Final[list[bytes]] = []
-        """Of the body, as they came."""
         self.more_body = True
         self.disconnected = False
         self.response_started = False
         self.response_complete = False
-        self.lost: Callable[[], None] | None = None
 
-    @property
-    def body(self) -> bytes:
-        """What has come of it."""
-        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+    def receive(self, piece: bytes) -> None:
+        """Some of the body."""
+        self._body.append(piece)
 
-    def ended(self, _: asyncio.Task[None]) -> None:
+    def serve(self) -> Coroutine[Any, Any, None]:
+        """The work of answering it, for when it is whole. Raises nothing; `ended` is to follow."""
+        pieces = self._body
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return self._shortcut.serve(self._operation, self._scope, body, self)
+
+    def ended(self) -> None:
         """Nobody works on it any more: an answer that is not complete never will be."""
         if not self.response_complete:
             self._transport.abort()
+
+    @property
+    def message_event(self) -> Self:
+        """Where uvicorn's cycle has an event to set when the client has left."""
+        return self
+
+    def set(self) -> None:
+        """The client has left: whoever works for it hears of it; what was never whole is settled here."""
+        if self._lost is not None:
+            self._lost()
+        elif self.more_body:
+            self._shortcut.abandon(self._scope)
 
     # ---- gateway.wire.Wire
 
@@ -91,7 +108,7 @@ class Cycle:
         return self._line.flow.write_paused
 
     def on_lost(self, lost: Callable[[], None] | None) -> None:
-        self.lost = lost
+        self._lost = lost
 
     def on_full(self, full: Callable[[], None] | None) -> None:
         self._line.full = full
@@ -101,12 +118,9 @@ class Cycle:
 
     def open(self, status: int, headers: Headers, body: bytes = b"") -> None:
         self.response_started = True
-        lines = [STATUS_LINE[status]]
-        for pair in (*self._line.server_state.default_headers, *headers):
-            lines.append(b"%b: %b\r\n" % pair)  # noqa: PERF401 - a comprehension is a call more
-        lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        lines.append(body)
-        self.write(b"".join(lines))
+        lines = b"\r\n".join(map(_HEADER_LINE, (*self._line.server_state.default_headers, *headers)))
+        end = b"\r\n\r\n" if self.keep_alive else b"\r\nconnection: close\r\n\r\n"
+        self.write(b"".join((STATUS_LINE[status], lines, end, body)))
 
     def write(self, data: bytes) -> None:
         if not self.disconnected:

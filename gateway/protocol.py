@@ -20,6 +20,7 @@ from gateway.cycle import Cycle
 from gateway.deadline import Deadline
 from gateway.errors import GatewayError, HeadersTooLarge, InvalidRequest
 from gateway.shortcut import Shortcut
+from gateway.turns import Turns
 
 HEADER_SECONDS: Final = 10.0
 HEADER_BYTES: Final = 16 * 1024
@@ -62,10 +63,13 @@ class Protocol(HttpToolsProtocol):
     """Requests that a pipelining client sent before the last one."""
     _deaf = False
     """Whether nothing more is read: the connection ends with the answers that it owes."""
+    _short: Cycle | None = None
+    """The present message, if it takes the short way."""
 
     def __init__(self, shortcut: Shortcut | None, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self._shortcut: Final = shortcut if _KNOWN else None
+        self._turns: Final = Turns(self.loop, self.tasks)
         self._deadline: Final = Deadline(self.loop, self._too_late)
         """When what is incomplete must be complete, or an idle connection is closed."""
 
@@ -165,7 +169,8 @@ class Protocol(HttpToolsProtocol):
             return
         self._in_body = True
         before: RequestResponseCycle | Cycle | None = self.cycle
-        if (before is None or before.response_complete) and (short := self._shortly()) is not None:
+        self._short = short = self._shortly() if before is None or before.response_complete else None
+        if short is not None:
             self.cycle = short  # type: ignore[assignment]  # what uvicorn asks of it, it has
             return
         self._asgi_scope()
@@ -175,14 +180,12 @@ class Protocol(HttpToolsProtocol):
 
     def _shortly(self) -> Cycle | None:
         """The request's cycle, if it may take the short way."""
-        parser = self.parser
-        if self._shortcut is None or parser.get_method() != b"POST" or parser.get_http_version() != "1.1":
+        parser, shortcut = self.parser, self._shortcut
+        if shortcut is None or parser.get_method() != b"POST" or parser.get_http_version() != "1.1":
             return None
         scope = {"type": "http", "method": "POST", "headers": self.headers, "client": self.client}
-        operation = self._shortcut.admit(self.url, scope)
-        if operation is None:
-            return None
-        return Cycle(self, operation, scope, keep_alive=parser.should_keep_alive())
+        operation = shortcut.admit(self.url, scope)
+        return None if operation is None else Cycle(self, shortcut, operation, scope, parser.should_keep_alive())
 
     def _asgi_scope(self) -> None:
         """What uvicorn makes at the beginning of every message, made for those that need it."""
@@ -200,9 +203,8 @@ class Protocol(HttpToolsProtocol):
         return sum(len(name) + len(value) for name, value in self.headers) > HEADER_BYTES
 
     def on_body(self, body: bytes) -> None:
-        cycle: RequestResponseCycle | Cycle = self.cycle
-        if isinstance(cycle, Cycle):
-            cycle.pieces.append(body)
+        if self._short is not None:
+            self._short.receive(body)
         else:
             super().on_body(body)
 
@@ -212,13 +214,9 @@ class Protocol(HttpToolsProtocol):
         self._deadline.at = None
         self._in_body = False
         self._head_bytes = 0
-        cycle: RequestResponseCycle | Cycle = self.cycle
-        if isinstance(cycle, Cycle) and self._shortcut is not None:
-            cycle.more_body = False
-            task = self.loop.create_task(self._shortcut.serve(cycle.operation, cycle.scope, cycle.body, cycle))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
-            task.add_done_callback(cycle.ended)
+        if self._short is not None:
+            self._short.more_body = False
+            self._turns.take(self._short)
         else:
             super().on_message_complete()
 
@@ -238,9 +236,7 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
         self._deadline.close()
         self._unstall()
-        for cycle in (*self._ahead, self.cycle):
-            if isinstance(cycle, Cycle):
-                self._leave(cycle)
+        self._turns.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -254,13 +250,6 @@ class Protocol(HttpToolsProtocol):
         self._unstall()
         if self.drained is not None:
             self.drained()
-
-    def _leave(self, cycle: Cycle) -> None:
-        """The client is gone: whoever works for it hears of it; what was never whole is settled here."""
-        if cycle.lost is not None:
-            cycle.lost()
-        elif cycle.more_body and self._shortcut is not None:
-            self._shortcut.abandon(cycle.scope)
 
     def _unstall(self) -> None:
         if self._stall is not None:

@@ -77,8 +77,8 @@ class _More(msgspec.Struct, gc=False):
     type: Any = None
 
 
-class _Answer(msgspec.Struct):
-    choices: list[_Choice] | None = None
+class _Answer(msgspec.Struct, gc=False):
+    choices: list[_Ending] | None = None
     usage: Usage | None = None
 
 
@@ -113,11 +113,12 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 def usage_of(body: bytes) -> Usage | None:
     """The usage of a complete JSON answer. Raises `WorkerFailed` where it is no answer at all."""
     try:
-        answer = _ANSWER.decode(_utf8(body))
+        answer = _ANSWER.decode(body if body.isascii() else _utf8(body))
     except _UNREADABLE as fault:
         raise WorkerFailed("The worker's answer is not JSON.") from fault
-    if any(choice.finish_reason in _UNFINISHED for choice in answer.choices or ()):
-        raise WorkerFailed("The worker aborted the answer.")
+    for choice in answer.choices or ():
+        if choice.finish_reason in _UNFINISHED:
+            raise WorkerFailed("The worker aborted the answer.")
     return answer.usage
 
 

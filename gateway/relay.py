@@ -75,63 +75,55 @@ class Relay:
         exchange = call.exchange
         exchange.asked = asked = self._clock()
         prefix = Prefix(call.target.served_name, call.body) if call.operation.streams else NO_PREFIX
-        lease = await call.pool.lease(frozenset(tried), call.priority, call.patience.left, prefix, call.wait)
+        exclude = frozenset(tried)
+        lease = call.pool.at_once(exclude, prefix)
+        if lease is None:
+            lease = await call.pool.lease(exclude, call.priority, call.patience.left, prefix, call.wait)
         try:
             exchange.sent = sent = self._clock()
             exchange.attempt(lease.worker.id, lease.choice, lease.loads, asked, sent)
             tried.add(lease.worker.id)
             call.patience.attempt()
-            return await self._attempt(call, lease)
-        except BaseException as fault:
-            now = self._clock()
-            if isinstance(fault, EngineRefused):  # in the engine's own words, which may hold the prompt
-                exchange.failed(fault.code or fault.type, "The engine refused the request.", now)
-            elif isinstance(fault, WorkerFailed | TimedOut):
-                exchange.failed(fault.code or fault.type, str(fault), now)
-            settle(lease, fault, self._suspect, now)
-            raise
-
-    async def _attempt(self, call: Call, lease: Lease) -> Answer:
-        """Send to one worker. The lease goes into a stream's answer, or ends with a whole one."""
-        wants_usage = call.exchange.stream and call.operation.usage_on_request and not call.usage_asked
-        served_name = None if call.target.served_name == call.target.requested else call.target.served_name
-        going_on = self._continuing(call, lease) if call.exchange.stream else None
-        body = call.engine.prepare(
-            call.body,
-            served_name=served_name,
-            want_usage=wants_usage,
-            want_ids=going_on is not None and going_on.said is not None,
-        )
-        reply = await lease.worker.send(call.operation.path, body, call.patience, call.exchange)
-        stream = None
-        try:
-            call.exchange.first_byte = self._clock()
-            if not (reply.status == 200 and reply.is_stream and call.exchange.stream):
-                whole = await self._whole(call, reply)
-            else:
-                reader = StreamReader(call.operation, hide_usage=wants_usage)
-                suspect = partial(self._suspect, lease.worker.id)
-                stream = StreamAnswer(
-                    call.operation, reader, reply, lease, call.exchange, self._clock, suspect, going_on
-                )
-        finally:
-            if stream is None:
+            going_on = self._continuing(call, lease) if exchange.stream else None
+            body = _spelled(call, want_ids=going_on is not None and going_on.said is not None)
+            reply = await lease.worker.send(call.operation.path, body, call.patience, exchange)
+            exchange.first_byte = self._clock()
+            if exchange.stream and reply.status == 200 and reply.is_stream():
+                return await self._stream(call, lease, reply, going_on)
+            try:
+                arrived = reply.arrived()
+                whole = self._whole(call, reply, await reply.whole() if arrived is None else arrived)
+            finally:
                 reply.close()
-        if stream is not None:
-            await stream.first()
-            return stream
-        lease.release(Outcome.WORKED)
+            lease.release(Outcome.WORKED)
+        except BaseException as fault:
+            self._failed(call, lease, fault)
+            raise
         return whole
+
+    def _failed(self, call: Call, lease: Lease, fault: BaseException) -> None:
+        """Note why an attempt ended, and give its worker back."""
+        exchange, now = call.exchange, self._clock()
+        if isinstance(fault, EngineRefused):  # in the engine's own words, which may hold the prompt
+            exchange.failed(fault.code or fault.type, "The engine refused the request.", now)
+        elif isinstance(fault, WorkerFailed | TimedOut):
+            exchange.failed(fault.code or fault.type, str(fault), now)
+        settle(lease, fault, self._suspect, now)
+
+    async def _stream(self, call: Call, lease: Lease, reply: Reply, going_on: Continuing | None) -> Answer:
+        """A stream's answer, which owns `lease` and `reply` from here on."""
+        reader = StreamReader(call.operation, hide_usage=_wants_usage(call))
+        suspect = partial(self._suspect, lease.worker.id)
+        stream = StreamAnswer(call.operation, reader, reply, lease, call.exchange, self._clock, suspect, going_on)
+        await stream.first()
+        return stream
 
     def _continuing(self, call: Call, lease: Lease) -> Continuing:
         counted = partial(self._resumed, call.target.model.name)
         return continuing(call, lease, self._suspect, counted, self._clock)
 
-    async def _whole(self, call: Call, reply: Reply) -> Answer:
-        """A JSON answer, read to its end and understood. Raises `EngineRefused` for the engine's own 4xx."""
-        body = reply.arrived
-        if body is None:
-            body = await reply.whole()
+    def _whole(self, call: Call, reply: Reply, body: bytes) -> Answer:
+        """A JSON answer, understood. Raises `EngineRefused` for the engine's own 4xx."""
         reply.check()
         if reply.status >= 400:
             raise refusal(reply.status, body)
@@ -139,6 +131,17 @@ class Relay:
             raise WorkerFailed("The worker answered the request for a stream with a whole body.")
         call.exchange.usage = usage_of(body)
         return WholeAnswer(call.operation, reply.status, body, call.exchange, self._clock)
+
+
+def _wants_usage(call: Call) -> bool:
+    """Whether the engine is asked for the usage event of a stream whose client did not."""
+    return call.exchange.stream and call.operation.usage_on_request and not call.usage_asked
+
+
+def _spelled(call: Call, *, want_ids: bool) -> bytes:
+    """The request's body as the worker's engine wants it."""
+    served_name = None if call.target.served_name == call.target.requested else call.target.served_name
+    return call.engine.prepare(call.body, served_name=served_name, want_usage=_wants_usage(call), want_ids=want_ids)
 
 
 def _tries(failure: WorkerFailed | FirstTokenTimeout) -> int:

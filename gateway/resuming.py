@@ -235,7 +235,7 @@ async def _first_of(reply: Reply) -> bytes:
     reply.check()
     if reply.status >= 400:
         raise GatewayError("The worker refused the continuation.")
-    if reply.status != 200 or not reply.is_stream:
+    if reply.status != 200 or not reply.is_stream():
         raise WorkerFailed("The worker answered the continuation with no stream.")
     piece = await reply.next(first=True)
     if not piece:

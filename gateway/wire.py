@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
+import msgspec
+
 from gateway.asgi import Headers
 from gateway.client import Source, Step, chunk_of
 from gateway.exchange import Exchange
@@ -17,6 +19,10 @@ from gateway.exchange import Exchange
 
 class Wire(Protocol):
     """One request's connection, as `gateway.protocol` offers it."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The one that it runs on."""
 
     @property
     def closed(self) -> bool:
@@ -45,20 +51,23 @@ class Wire(Protocol):
         """The response is complete: the connection serves its next request."""
 
 
-class WireClient:
+class WireClient(msgspec.Struct, eq=False):
     """A `gateway.client.Client` that writes to the transport; a chunk costs no task switch."""
 
-    def __init__(self, wire: Wire, exchange: Exchange) -> None:
-        self._wire: Final = wire
-        self._exchange: Final = exchange
-        self._already: asyncio.Handle | None = None
-        """Set where the client had left before anybody watched."""
-        self.begun = False
+    _wire: Wire
+    _exchange: Exchange
+    begun: bool = False
+    _already: asyncio.Handle | None = None
+    """Set where the client had left before anybody watched."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._wire.loop
 
     def watch(self, gone: Callable[[], None]) -> None:
         self._wire.on_lost(gone)
         if self._wire.closed:
-            self._already = asyncio.get_running_loop().call_soon(gone)
+            self._already = self.loop.call_soon(gone)
 
     def unwatch(self) -> None:
         self._wire.on_lost(None)
@@ -106,7 +115,7 @@ class _Pouring:
         self._write: Final = wire.write
         self._held = False
         self._over = False
-        self.done: Final[asyncio.Future[None]] = asyncio.get_running_loop().create_future()
+        self.done: Final[asyncio.Future[None]] = wire.loop.create_future()
         if step.over:
             self._finish(None)
             return

@@ -31,6 +31,8 @@ _TEXT: Final = msgspec.json.Decoder(str)
 _NUMBER: Final = msgspec.json.Decoder(bool | int | float | None)
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_SHORTEST: Final = len("1e16")
+"""Bytes of a number that is too large, at least."""
 _LISTED: Final = re.compile(rb"\[")
 _TOKEN_IDS: Final = re.compile(rb"\[\s*[-0-9]")
 
@@ -50,7 +52,7 @@ def check_numbers(fields: Fields) -> None:
     """No number of a field without a bound of its own is too large. Raises `InvalidRequest`, naming the parameter."""
     # A comma keeps the digits of neighbours apart.
     plain = b",".join([raw for name, raw in fields.items() if name not in _BOUNDS])
-    if plain and too_large(plain):
+    if len(plain) >= _SHORTEST and too_large(plain):
         names = (name for name in fields if name not in _BOUNDS)
         raise _number_too_large(next(name for name in names if too_large(bytes(fields[name]))))
 

@@ -5,30 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
+
+import msgspec
 
 from gateway.client import Client
 from gateway.errors import ClientGone
 from gateway.exchange import Exchange
 
 
-class Presence:
+class Presence(msgspec.Struct, eq=False):
     """While it is open, a client that leaves cancels what runs inside, which then ends as `ClientGone`.
 
     Like `asyncio.timeout`: one cancellation, which is taken back on the way out.
     """
 
-    def __init__(self, client: Client, exchange: Exchange, clock: Callable[[], float]) -> None:
-        self._client: Final = client
-        self._exchange: Final = exchange
-        self._clock: Final = clock
-        self._task: asyncio.Task[object] | None = None
-        self._left = False
-        self._cancelling = 0
-        """Cancellations that were there before: not ours."""
+    _client: Client
+    _exchange: Exchange
+    _clock: Callable[[], float]
+    _task: asyncio.Task[object] | None = None
+    _left: bool = False
+    _cancelling: int = 0
+    """Cancellations that were there before: not ours."""
 
     def __enter__(self) -> Self:
-        self._task = task = asyncio.current_task()
+        self._task = task = asyncio.current_task(self._client.loop)
         if task is not None:
             self._cancelling = task.cancelling()
         self._client.watch(self._gone)

@@ -38,15 +38,12 @@ class _Prompt(msgspec.Struct):
 _DECODER: Final = msgspec.json.Decoder(_Prompt)
 
 
-class Prefix:
+class Prefix(msgspec.Struct, eq=False):
     """One request, as far as it says where its prompt may be cached. Invariant: it is cut once, and only if asked."""
 
-    __slots__ = ("_blocks", "_body", "_served_name")
-
-    def __init__(self, served_name: str, body: bytes) -> None:
-        self._served_name: Final = served_name
-        self._body: Final = body
-        self._blocks: tuple[int, ...] | None = None
+    _served_name: str
+    _body: bytes
+    _blocks: tuple[int, ...] | None = None
 
     @property
     def blocks(self) -> tuple[int, ...]:

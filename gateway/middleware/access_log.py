@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from gateway.exchange import Exchange
 from gateway.telemetry import Telemetry
 
@@ -15,7 +17,7 @@ _QUIET: Final = frozenset({"/livez", "/readyz", "/health", "/metrics"})
 class AccessLog:
     """Used by `door`, once for every exchange."""
 
-    def __init__(self, telemetry: Telemetry, clock: Callable[[], float], write: Callable[[str], None]) -> None:
+    def __init__(self, telemetry: Telemetry, clock: Callable[[], float], write: Callable[[Line], None]) -> None:
         self._telemetry: Final = telemetry
         self._clock: Final = clock
         self._write: Final = write
@@ -25,24 +27,29 @@ class AccessLog:
         exchange.ended = ended = self._clock()
         self._telemetry.settle(exchange, ended)
         if exchange.path not in _QUIET:
-            self._write(_line(exchange, ended))
+            self._write(Line(exchange, ended))
 
 
-def _line(exchange: Exchange, ended: float) -> str:
+class Line(msgspec.Struct, frozen=True, eq=False):
     """`key=value` pairs; no prompt, no key. The path is the client's: escaped, so that it cannot forge a line."""
-    path = exchange.path
-    if " " in path or not (path.isascii() and path.isprintable()):
-        path = path.encode("unicode_escape").decode("ascii").replace(" ", "\\x20")
-    line = (
-        f"{exchange.method} {path[:200]} {exchange.status} ms={(ended - exchange.started) * 1e3:.1f}"
-        f" id={exchange.request_id} client={exchange.client}"
-    )
-    if exchange.operation:
-        line += f" model={exchange.model} worker={exchange.worker or '-'} attempts={exchange.attempts}"
-    if exchange.resumes:
-        line += f" resumes={exchange.resumes}"
-    if exchange.first_token is not None:
-        line += f" ttft_ms={(exchange.first_token - exchange.started) * 1e3:.1f}"
-    if exchange.usage is not None:
-        line += f" tokens={exchange.usage.prompt}+{exchange.usage.completion}"
-    return f"{line} code={exchange.code}" if exchange.code else line
+
+    _exchange: Exchange
+    _ended: float
+
+    def __str__(self) -> str:
+        exchange, ended = self._exchange, self._ended
+        path = exchange.path
+        if " " in path or not (path.isascii() and path.isprintable()):
+            path = path.encode("unicode_escape").decode("ascii").replace(" ", "\\x20")
+        usage = exchange.usage
+        relayed = exchange.operation and (
+            f" model={exchange.model} worker={exchange.worker or '-'} attempts={exchange.attempts}"
+        )
+        resumes = f" resumes={exchange.resumes}" if exchange.resumes else ""
+        ttft = "" if exchange.first_token is None else f" ttft_ms={(exchange.first_token - exchange.started) * 1e3:.1f}"
+        tokens = "" if usage is None else f" tokens={usage.prompt}+{usage.completion}"
+        code = f" code={exchange.code}" if exchange.code else ""
+        return (
+            f"{exchange.method} {path[:200]} {exchange.status} ms={(ended - exchange.started) * 1e3:.1f}"
+            f" id={exchange.request_id} client={exchange.client}{relayed}{resumes}{ttft}{tokens}{code}"
+        )

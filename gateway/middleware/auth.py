@@ -45,12 +45,15 @@ class Auth:
 
 def _key(scope: Scope) -> bytes:
     """From `Authorization: Bearer`, or from `x-api-key` as Anthropic's clients send it; empty where there is none."""
-    authorizations = [value for name, value in scope["headers"] if name == b"authorization"]
-    if not authorizations:
-        return headers_of(scope).get(b"x-api-key", b"")
-    scheme, _, key = authorizations[0].partition(b" ")
+    headers = headers_of(scope)
+    authorization = headers.get(b"authorization")
+    if authorization is None:
+        return headers.get(b"x-api-key", b"")
     # Two headers may be read in two ways on the way here: neither counts.
-    return key.strip() if scheme.lower() == b"bearer" and len(authorizations) == 1 else b""
+    if len(headers) < len(scope["headers"]) and [name for name, _ in scope["headers"]].count(b"authorization") > 1:
+        return b""
+    scheme, _, key = authorization.partition(b" ")
+    return key.strip() if scheme.lower() == b"bearer" else b""
 
 
 def _known(given: bytes, keys: tuple[bytes, ...]) -> bool:

@@ -31,9 +31,9 @@ class RequestIds:
         sane = given is not None and _SANE.fullmatch(given)
         client = scope.get("client")
         return Exchange(
-            request_id=given.decode("ascii") if given and sane else f"{self._prefix}{next(self._numbers):06x}",
-            started=self._clock(),
-            method=scope["method"],
-            path=scope["path"],
-            client=client[0] if client else "",
+            given.decode("ascii") if given and sane else f"{self._prefix}{next(self._numbers):06x}",
+            self._clock(),
+            scope["method"],
+            scope["path"],
+            client[0] if client else "",
         )

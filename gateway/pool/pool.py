@@ -13,7 +13,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from msgspec import structs
+import msgspec
 
 from gateway.balance.pace import Pace
 from gateway.balance.policies import POLICIES
@@ -28,6 +28,7 @@ from gateway.pool.worker import Worker
 from registry.snapshot import ModelView, WorkerState
 
 _UNCHOSEN: Final = Choice("", Reason.ONLY)
+_NO_LOADS: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 class Outcome(Enum):
@@ -38,28 +39,17 @@ class Outcome(Enum):
     UNKNOWN = auto()
 
 
-class Lease:
+class Lease(msgspec.Struct, eq=False):
     """One request's hold on one worker. `release` may be called any number of times; the first one counts."""
 
-    __slots__ = ("_released", "choice", "loads", "trial", "worker")
-
-    def __init__(
-        self,
-        worker: Worker,
-        released: Callable[[Lease, Outcome], None],
-        *,
-        trial: bool,
-        choice: Choice = _UNCHOSEN,
-        loads: Mapping[str, float] = MappingProxyType({}),
-    ) -> None:
-        self.worker: Final = worker
-        self.choice: Final = choice
-        """Why this worker."""
-        self.loads: Final = loads
-        """What there was to choose from; empty where the pool has one worker only."""
-        self.trial: Final = trial
-        """Whether this request finds out if the worker is back."""
-        self._released: Callable[[Lease, Outcome], None] | None = released
+    worker: Worker
+    _released: Callable[[Lease, Outcome], None] | None
+    trial: bool
+    """Whether this request finds out if the worker is back."""
+    choice: Choice = _UNCHOSEN
+    """Why this worker."""
+    loads: Mapping[str, float] = _NO_LOADS
+    """What there was to choose from; empty where the pool has one worker only."""
 
     def release(self, outcome: Outcome = Outcome.UNKNOWN) -> None:
         """Give the worker back, saying how it did."""
@@ -99,6 +89,8 @@ class Pool:
         """When a request last ended."""
         self._workers: dict[str, Worker] = {}
         self._ready: tuple[Worker, ...] = ()
+        self._sole: Choice | None = None
+        """Set where there is nothing to choose: the pool's only worker."""
         self._queue: Final[Queue[Lease, Wish]] = Queue()
         self._pace: Final = Pace()
         self._alarm: asyncio.TimerHandle | None = None
@@ -109,7 +101,7 @@ class Pool:
     @property
     def waiting(self) -> int:
         """Requests in the queue."""
-        return len(self._queue)
+        return self._queue.length
 
     @property
     def active(self) -> int:
@@ -142,6 +134,7 @@ class Pool:
         gone, self._workers = self._workers, kept
         self.model = model
         self._ready = tuple(worker for worker in kept.values() if worker.view.state is WorkerState.READY)
+        self._sole = Choice(next(iter(kept)), Reason.ONLY) if len(kept) == 1 else None
         for worker in gone.values():
             self._policy.gone(worker.id)
             self._departures.gone(worker)
@@ -153,8 +146,13 @@ class Pool:
             self._departures.gone(worker)
         self._workers = {}
         self._ready = ()
-        self.model = structs.replace(self.model, on_demand=None, loading=None)
+        self.model = msgspec.structs.replace(self.model, on_demand=None, loading=None)
         self._serve_queue()
+
+    def at_once(self, exclude: frozenset[str], prefix: Prefix) -> Lease | None:
+        """As `lease`, without waiting; None: `lease` will wait, or say why there is nothing to wait for."""
+        candidates = () if self._queue.length else self._candidates(exclude)
+        return self._assign(candidates, prefix) if candidates else None
 
     async def lease(
         self,
@@ -171,14 +169,11 @@ class Pool:
 
         Raises `ModelLoading` or `NoWorker` if none is ready, `QueueFull`, `QueueTimeout`.
         """
-        candidates = self._candidates(exclude)
-        if not candidates:
-            longest = self._ask(exclude, patience)
-        elif not self._queue and (lease := self._assign(candidates, prefix)) is not None:
+        lease = self.at_once(exclude, prefix)
+        if lease is not None:
             return lease
-        else:
-            longest = self.model.queue.wait
-        waiting = len(self._queue)
+        longest = self.model.queue.wait if self._candidates(exclude) else self._ask(exclude, patience)
+        waiting = self._queue.length
         if waiting >= self.model.queue.limit and not exclude:  # who was admitted once is not shed on the way
             raise QueueFull(
                 f"{waiting} requests already wait for '{self.model.name}'.", retry_after=self._pace.wait_for(waiting)
@@ -208,7 +203,7 @@ class Pool:
                 raise nobody(self.model) from None
             raise QueueTimeout(
                 f"No worker of '{self.model.name}' became free in {wait:g} s.",
-                retry_after=self._pace.wait_for(len(self._queue)),
+                retry_after=self._pace.wait_for(self._queue.length),
             ) from None
         finally:
             self._queue.leave(place)
@@ -223,12 +218,12 @@ class Pool:
 
     def _assign(self, candidates: tuple[Worker, ...], prefix: Prefix) -> Lease | None:
         """A lease now, on a worker that has room and whose breaker admits it; None where there is none."""
-        if len(self._workers) == 1:  # whatever its breaker says: the last one is never left alone
+        if self._sole is not None:  # whatever its breaker says: the last one is never left alone
             only = candidates[0]
-            return self._hold(only, Choice(only.id, Reason.ONLY), {}) if only.free else None
+            return self._hold(only, self._sole, _NO_LOADS) if only.free() else None
         now = self._clock()
         admitted = [worker for worker in candidates if worker.breaker.admits(now)]
-        free = [worker for worker in admitted or candidates if worker.free]
+        free = [worker for worker in admitted or candidates if worker.free()]
         if not free:
             return None
         loads = {worker.id: (worker.inflight + 1) / worker.breaker.weight(now) for worker in free}
@@ -238,7 +233,7 @@ class Pool:
     def _hold(self, worker: Worker, choice: Choice, loads: Mapping[str, float]) -> Lease:
         worker.inflight += 1
         self._active += 1
-        return Lease(worker, self._released, trial=worker.breaker.sent(), choice=choice, loads=loads)
+        return Lease(worker, self._released, worker.breaker.sent(), choice, loads)
 
     def _released(self, lease: Lease, outcome: Outcome) -> None:
         self.used = now = self._clock()
@@ -253,7 +248,7 @@ class Pool:
             breaker.failed(now, self._chance(), trial=lease.trial)
         else:
             breaker.unknown(trial=lease.trial)
-        busy = bool(self._queue)
+        busy = self._queue.length > 0
         self._pace.served(now, busy=busy)
         if busy:
             self._serve_queue()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from gateway.balance.breaker import Breaker
 from gateway.client import Sink
 from gateway.errors import TimedOut, WorkerBusy, WorkerFailed, WorkerUnreachable
@@ -29,19 +31,15 @@ _REFUSES_US: Final = frozenset({401, 403, 407})
 _BUSY: Final = frozenset({429, 503})
 
 
-class Reply:
+class Reply(msgspec.Struct, eq=False):
     """One worker's answer to one request. `close` must be called once; leaving early aborts the worker's work."""
 
-    __slots__ = ("_connection", "_patience", "_pool", "_response", "status")
+    _pool: ConnectionPool
+    _connection: Connection
+    _response: Response
+    _patience: Patience
+    status: int
 
-    def __init__(self, pool: ConnectionPool, connection: Connection, response: Response, patience: Patience) -> None:
-        self._pool: Final = pool
-        self._connection: Final = connection
-        self._response: Final = response
-        self._patience: Final = patience
-        self.status: Final = response.status
-
-    @property
     def is_stream(self) -> bool:
         """Whether the worker answers with server-sent events."""
         return self._response.headers.get(b"content-type", b"").startswith(b"text/event-stream")
@@ -64,7 +62,6 @@ class Reply:
         if not (200 <= status < 300 or 400 <= status < 500):
             raise WorkerFailed(f"The worker answered with status {status}.")
 
-    @property
     def arrived(self) -> bytes | None:
         """The complete body, if it has come whole with the headers."""
         return self._response.take() if self._response.complete else None
@@ -125,7 +122,7 @@ class Worker:
         self.gone = False
         """Whether it is in no snapshot any more, and only ends what it has."""
         self.breaker: Final = Breaker()
-        self._prefix: Final = address.prefix
+        self._prefix: Final = address.prefix.encode()
         self._fixed: Final = (
             f" HTTP/1.1\r\nhost: {address.authority}\r\n{key}content-type: application/json\r\n"
             "accept-encoding: identity\r\ncontent-length: "
@@ -136,7 +133,6 @@ class Worker:
         """Whether `view` is of this worker, where it is: one that is still starting may have no address yet."""
         return (self.view.url, self.view.key) == (view.url, view.key)
 
-    @property
     def free(self) -> bool:
         """Whether it has room for one more request."""
         return self.inflight < self.view.capacity
@@ -146,15 +142,16 @@ class Worker:
 
         Raises `WorkerUnreachable` if nothing was sent, else `WorkerFailed` or `TimedOut`.
         """
-        head = b"POST %b%b%d\r\nx-request-id: %b\r\n\r\n" % (
-            (self._prefix + path).encode(),
+        head = b"POST %b%b%b%d\r\nx-request-id: %b\r\n\r\n" % (
+            self._prefix,
+            path.encode(),
             self._fixed,
             len(body),
             exchange.request_id.encode(),
         )
         if (connection := self._connections.reusable()) is not None:
             try:
-                return await self._exchange(connection, head, body, patience)
+                return self._reply(connection, await connection.begin(head, body, patience.first), patience)
             except PeerClosed as fault:
                 # The worker closed an idle connection just as we took it: no byte was answered, use a new one. (Not
                 # another idle one: a request that makes a worker hang up would be sent once for each of them.)
@@ -166,17 +163,12 @@ class Worker:
             began = patience.now  # uvloop's own time is in whole milliseconds
             connection = await self._connections.connect(patience.connect)
             exchange.connected += patience.now - began
-            return await self._exchange(connection, head, body, patience)
+            return self._reply(connection, await connection.begin(head, body, patience.first), patience)
         except UpstreamError as fault:
             raise _ours(fault, patience) from fault
 
-    async def _exchange(self, connection: Connection, head: bytes, body: bytes, patience: Patience) -> Reply:
-        try:
-            response = await connection.begin(head, body, patience.first)
-        except BaseException:
-            self._connections.give_back(connection)
-            raise
-        reply = Reply(self._connections, connection, response, patience)
+    def _reply(self, connection: Connection, response: Response, patience: Patience) -> Reply:
+        reply = Reply(self._connections, connection, response, patience, response.status)
         if response.headers.get(b"content-encoding", b"identity") != b"identity":
             reply.close()
             raise WorkerFailed("The worker compressed its answer, which it was asked not to do.")

@@ -23,6 +23,9 @@ BUFFER_LIMIT: Final = 64 * 1024
 RECEIVE: Final = 32 * 1024
 """SO_RCVBUF of a worker's socket, which the kernel doubles: no read, and so no stream, brings more at once."""
 
+_COPIED: Final = 32 * 1024
+"""Bytes of a request's body that are cheaper copied behind its head than sent as a second piece."""
+
 DRAIN: Final = 1.0
 """Seconds that a worker has to end a body whose last meaningful byte was read."""
 
@@ -70,15 +73,28 @@ class Connection(asyncio.Protocol):
         return self._response is None and self._fault is None and self._transport is not None
 
     async def begin(self, head: bytes, body: bytes, limit: float | None) -> Response:
-        """Send a request and wait, at most `limit` seconds, for the response's headers. Raises `UpstreamError`."""
+        """Send a request and wait, at most `limit` seconds, for the response's headers.
+
+        Raises `UpstreamError`; whatever it raises, the connection is closed then.
+        """
         if not self.idle or self._transport is None:
             raise self._fault or PeerClosed("the connection is closed")
         self._response = response = self._received
         response.expect()
-        self._transport.writelines((head, body))
+        if len(body) <= _COPIED:
+            self._transport.write(head + body)
+        else:
+            self._transport.writelines((head, body))
         self._expect_within(limit)
-        while not response.headers_done:
-            await self._arrival()
+        try:
+            while not response.headers_done and self._fault is None:
+                await self._arrival()
+        except BaseException:
+            self._response = None
+            self.abort()
+            raise
+        if self._fault is not None:
+            raise self._fault
         return response
 
     async def read(self, limit: float | None) -> bytes:
@@ -88,7 +104,10 @@ class Connection(asyncio.Protocol):
         while not response.chunks and not response.complete:
             if self._paused:
                 self._resume()
-            await self._arrival()
+            if self._fault is None:
+                await self._arrival()
+            if self._fault is not None:
+                raise self._fault
         self._deadline.at = None  # until the next read, it is the client who is waited for
         taken = response.take()
         if self._paused:
@@ -229,17 +248,10 @@ class Connection(asyncio.Protocol):
 
     # ---- waiting
 
-    async def _arrival(self) -> None:
-        """Wait until bytes, an end or a fault has come."""
-        if self._fault is not None:
-            raise self._fault
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-        if self._fault is not None:
-            raise self._fault
+    def _arrival(self) -> asyncio.Future[None]:
+        """Done when bytes, an end or a fault has come."""
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

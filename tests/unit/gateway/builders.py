@@ -378,6 +378,10 @@ class Socket:
     def on_full(self, full: Callable[[], None] | None) -> None:
         self.filled = full
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
     def on_lost(self, lost: Callable[[], None] | None) -> None:
         self.lost = lost
 

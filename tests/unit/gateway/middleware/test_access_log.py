@@ -15,7 +15,7 @@ def ask(record):
     AccessLog(telemetry, Clock(101.5), lines.append).settle(record)
     samples = [each for family in telemetry.families() for each in family.samples]
     counted = [each.labels["code"] for each in samples if each.name == "enginehouse_requests_total"]
-    return lines, counted
+    return list(map(str, lines)), counted
 
 
 def test_what_is_settled_is_counted_and_has_its_line():

@@ -95,7 +95,7 @@ class PoolStates(RuleBasedStateMachine):
         waiting = [exclude for task, exclude in self.requests if not task.done()]
         assert self.pool.waiting == len(waiting)
         for exclude in waiting:
-            assert not any(worker.free for worker in self.pool._candidates(exclude))
+            assert not any(worker.free() for worker in self.pool._candidates(exclude))
 
     def teardown(self):
         for task, _ in self.requests:

@@ -19,7 +19,7 @@ def test_service_is_by_class_and_then_by_arrival(priorities, data):
             queue.leave(place)
         left = [place for place in places if place not in gone]
         assert list(queue) == sorted(left, key=lambda place: place.priority)
-        assert len(queue) == len(left)
+        assert queue.length == len(left)
 
     loop = JumpingLoop()
     loop.run_until_complete(service())
@@ -32,4 +32,4 @@ async def test_places_may_leave_while_turns_are_given():
         queue.join(Priority.NORMAL, None)
     for place in queue:
         queue.leave(place)
-    assert len(queue) == 0
+    assert queue.length == 0

@@ -67,7 +67,7 @@ async def test_a_prefix_in_the_workers_url_stays():
 async def test_a_json_answer_is_read_whole():
     async with scripted(says(http(b"x" * 500_000))) as server:
         reply = await send(Worker(worker_view(port=server.port)), stream=False)
-        assert (reply.status, reply.is_stream, len(await reply.whole())) == (200, False, 500_000)
+        assert (reply.status, reply.is_stream(), len(await reply.whole())) == (200, False, 500_000)
         reply.close()
 
 
@@ -77,7 +77,7 @@ async def test_a_stream_is_read_piece_by_piece_to_its_end():
         pieces = []
         while piece := await reply.next():
             pieces.append(piece)
-        assert (reply.is_stream, b"".join(pieces)) == (True, WHOLE_STREAM)
+        assert (reply.is_stream(), b"".join(pieces)) == (True, WHOLE_STREAM)
 
 
 async def test_a_connection_is_used_again():

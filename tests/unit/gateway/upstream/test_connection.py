@@ -195,3 +195,24 @@ async def test_a_read_brings_little_at_once():
     with socket.socket() as sock:
         Connection(asyncio.get_running_loop()).connection_made(Wire(socket=sock))
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * RECEIVE
+
+
+async def test_an_exchange_that_is_cancelled_before_its_answer_closes_the_connection():
+    """That is how an engine learns that nobody listens."""
+    connection, wire = connected()
+    begun = soon(connection.begin(HEAD, b"{}", None))
+    await turns()
+    begun.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await begun
+    assert (wire.aborted, connection.idle) == (True, False)
+
+
+async def test_a_long_body_is_sent_whole_too():
+    """It goes out as a second piece instead of being copied."""
+    connection, wire = connected()
+    begun = soon(connection.begin(HEAD, b"x" * 100_000, None))
+    await turns()
+    connection.data_received(http(b"hello"))
+    await begun
+    assert wire.written == HEAD + b"x" * 100_000
