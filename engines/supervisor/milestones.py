@@ -26,6 +26,10 @@ class Milestone:
 
 
 MILESTONES: Final[Sequence[Milestone]] = (
+    # The program that places workers on Ray (launchers/tools/placer.py).
+    Milestone("waiting for the Ray cluster", "waiting for the Ray cluster"),
+    Milestone("waiting for a node of the Ray cluster", "waiting for room on the Ray cluster"),
+    Milestone("placed on node", "importing"),
     # vLLM 0.32, in the order of its log.
     Milestone("Initializing a V1 LLM engine", "starting the engine"),
     Milestone("world_size=", "setting up the workers"),

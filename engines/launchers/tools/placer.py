@@ -40,6 +40,7 @@ _NEWS_WITHIN: Final = 5.0
 _LOOK: Final = 0.2
 """Seconds between two looks whether the supervisor wants it to end: a signal cannot interrupt Ray's own waits."""
 _KNOCK_WITHIN: Final = 10.0
+_KNOCK_AGAIN: Final = 2.0
 _TELL_FIRST: Final = 2.0
 _TELL_AGAIN: Final = 30.0
 """Seconds between two lines about a cluster that has no room."""
@@ -189,26 +190,31 @@ def main(number: int) -> int:
 
 @contextmanager
 def _cluster(address: str) -> Iterator[None]:
-    _knock(address)
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="CRITICAL", namespace="enginehouse")
-    except (ConnectionError, RuntimeError, OSError, ValueError) as fault:
-        raise Refused(f"no Ray cluster at {address}: {_sentence(fault)}") from fault
+    """Waits as long as there is none: a head that is started again is away for a while."""
+    tell_at = time.monotonic()
+    while fault := _joined(address):
+        if time.monotonic() >= tell_at:
+            tell_at = time.monotonic() + _TELL_AGAIN
+            _write(f"waiting for the Ray cluster at {address}: {fault}\n".encode())
+        time.sleep(_KNOCK_AGAIN)
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _knock(address: str) -> None:
-    """Ray itself asks a wrong address for many minutes."""
+def _joined(address: str) -> str:
+    """Why there is no cluster; empty where we are its driver now. Raises `Refused` where it will never have us."""
     host, _, port = address.rpartition(":")
-    if not host:
-        return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_WITHIN).close()
-    except OSError as fault:
-        raise Refused(f"no Ray cluster at {address}: {fault}") from fault
+        if host:  # Ray itself asks a wrong address for many minutes
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_WITHIN).close()
+        ray.init(address=address, log_to_driver=False, logging_level="CRITICAL", namespace="enginehouse")
+    except OSError as fault:  # Ray's own is a ConnectionError
+        return _sentence(fault)
+    except (RuntimeError, ValueError) as fault:
+        raise Refused(f"the Ray cluster at {address}: {_sentence(fault)}") from fault
+    return ""
 
 
 def _serve(channel: Channel, order: Mapping[str, Any], stop: threading.Event) -> int:
