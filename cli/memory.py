@@ -26,6 +26,7 @@ from registry.spec import ModelSpec, Registry
 
 UNKNOWN: Final = "not known before it is fetched"
 ELSEWHERE: Final = "not planned: its workers are somebody else's"
+ON_RAY: Final = "not planned: Ray finds room for its workers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,10 @@ def as_data(plan: MemoryPlan) -> list[dict[str, Any]]:
 
 def _asked(name: str, spec: ModelSpec, here: Here) -> Asked | str | Damaged:
     """The model in numbers; or why they are not to be had."""
-    if spec.source is None or spec.launcher == "ray":
+    if spec.source is None:
         return ELSEWHERE
+    if spec.launcher == "ray":
+        return ON_RAY
     try:
         (row,) = rows(Registry(models={name: spec}), here.folder, here.cache, here.env)
         found = _facts(row)

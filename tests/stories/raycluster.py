@@ -1,7 +1,7 @@
 """A Ray cluster of several nodes on this machine: one `ray start --block` a node, each a session of its own.
 
 Nothing of it is left when the block is left: every process of a node's session is killed, and every other one that was
-started for its folder.
+started for its folder. If the tests themselves are killed, the kernel ends `ray start`, and that what it started.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.supervisor import tether
 from tests.processes import free_port
 
 STORE = 80_000_000
 """Bytes of each node's object store: the least that Ray takes."""
 PROC = Path("/proc")
+TETHER = (sys.executable, "-I", "-S", tether.__file__)
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,9 @@ class Cluster:
         argv += ["--num-gpus=0", f"--object-store-memory={STORE}", "--include-log-monitor=false", "--num-cpus=1"]
         argv += head or [f"--address={self.address}"]
         with (self.folder / f"node-{ip}.log").open("ab") as log:
-            process = subprocess.Popen(argv, env=self.env, stdout=log, stderr=log, start_new_session=True)
+            process = subprocess.Popen(
+                [*TETHER, str(os.getpid()), *argv], env=self.env, stdout=log, stderr=log, start_new_session=True
+            )
         try:
             yield Node(ip, process)
         finally:
