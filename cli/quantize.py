@@ -127,11 +127,11 @@ def ordered(
     """What to make, and why it will not load where the model runs now, if so; `strict`: that is a mistake."""
     note = ""
     try:
-        layout = resolve(to, wanted.engine, wanted.environment, adapters=wanted.adapters)
+        layout = resolve(to.value, wanted.engine, wanted.environment, adapters=wanted.adapters)
     except LayoutRefused as refused:
         if strict:
             raise Mistake(str(refused)) from None
-        layout, note = written(to), str(refused)
+        layout, note = written(to.value), str(refused)
     source = (wanted.spec.source if wanted.spec else None) or str(Path(wanted.name).absolute())
     try:
         divide(layout, matrices(source), wanted.engine, wanted.environment, adapters=wanted.adapters)

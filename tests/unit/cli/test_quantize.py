@@ -70,7 +70,7 @@ def test_a_layout_that_the_models_engine_does_not_load_is_made_all_the_same(regi
     wanted = found("m", registry, None, {})
     request, note = ordered(wanted, Word.FP8, registry, None, strict=False)
     assert request.layout == FP8
-    assert "needs a GPU" in note
+    assert "does not take 'fp8' weights: FP8 has no kernel on CPU: it needs a GPU" in note
     with pytest.raises(Mistake, match=r"needs a GPU\. The nearest is w8a8"):
         ordered(found("m", registry, "vllm-cpu", {}), Word.FP8, registry, None, strict=True)
 
