@@ -133,11 +133,17 @@ def _table(snapshot: Snapshot, now: float) -> Table:
         for worker in model.workers:
             drawn.add_row(*_row(model, worker, now))
         if not model.workers:
-            doing = Text("preparing" if model.loading else "no workers", style="yellow")
-            drawn.add_row(model.name, "", doing, "", "", "", "", Text(_loading(model)))
+            drawn.add_row(model.name, "", _nobody(model), "", "", "", "", Text(_loading(model)))
     for worker in snapshot.leaving:
         drawn.add_row(*_row(None, worker, now))
     return drawn
+
+
+def _nobody(model: ModelView) -> Text:
+    """Why there is no worker."""
+    if model.loading is None and model.on_demand is not None:
+        return Text("on demand", style="dim")
+    return Text("preparing" if model.loading else "no workers", style="yellow")
 
 
 def _row(model: ModelView | None, worker: WorkerView, now: float) -> tuple[str | Text, ...]:

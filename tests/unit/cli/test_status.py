@@ -7,7 +7,7 @@ from rich.console import Console
 
 from cli.__main__ import main
 from cli.status import view, without_keys
-from registry.snapshot import Loading, ModelView, Snapshot, WorkerState, WorkerView, decode
+from registry.snapshot import Loading, ModelView, OnDemand, Snapshot, WorkerState, WorkerView, decode
 
 READY = WorkerView("m-0-1", "http://127.0.0.1:4001", WorkerState.READY, key="secret", pid=77, since=940.0)
 
@@ -29,6 +29,12 @@ def test_a_model_without_workers_says_what_is_being_done():
     model = ModelView("m", "vllm", "m", loading=Loading("quantizing", 0.25, 90.0))
     assert "preparing" in shown(Snapshot(1, (model,)))
     assert "quantizing (25%, 1m30s left)" in shown(Snapshot(1, (model,)))
+
+
+def test_a_model_that_is_not_loaded_is_no_fault():
+    """Nobody has asked for it."""
+    cold = Snapshot(1, (ModelView("m", "vllm", "m", on_demand=OnDemand(600.0)),))
+    assert "on demand" in shown(cold)
 
 
 def test_a_reason_is_text_and_no_markup():
