@@ -15,6 +15,7 @@ from cli.engines import engines_install, engines_list
 from cli.explain import explain
 from cli.mistake import Mistake
 from cli.models import models
+from cli.plan import plan
 from cli.pull import pull
 from cli.quantize import quantize
 from cli.reload import reload
@@ -44,7 +45,7 @@ def build() -> typer.Typer:
     """The command with all its verbs."""
     app = typer.Typer(name="enginehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback()(_root)
-    for verb in (serve, check, reload, status, models, pull, quantize, explain):
+    for verb in (serve, check, plan, reload, status, models, pull, quantize, explain):
         app.command()(verb)
     engines = typer.Typer(no_args_is_help=True, help="Engines' environments: list and install them.")
     engines.command("list")(engines_list)

@@ -13,7 +13,7 @@ import typer
 from cli.folders import STATE, JsonOption, StateOption
 from cli.mistake import Mistake
 from engines.supervisor.control import locate
-from registry.orders import Answer, Reload, answer, encode
+from registry.orders import Answer, Order, Reload, answer, encode
 
 _PATIENCE: Final = 60.0
 """Seconds; reading a file takes parts of one."""
@@ -21,7 +21,7 @@ _PATIENCE: Final = 60.0
 
 def reload(state: StateOption = STATE, as_json: JsonOption = False) -> None:
     """Read the registry file now, trying again what was rolled back; exit 1 with all faults if it has any."""
-    came = asked(state)
+    came = ask(state, Reload())
     if as_json:
         steps = [{"verb": step.verb, "model": step.model} for step in came.steps]
         typer.echo(json.dumps({"ok": not came.faults, "steps": steps, "faults": came.faults}, indent=2))
@@ -36,13 +36,13 @@ def refusal(faults: tuple[str, ...]) -> str:
     return "\n".join(["the registry is refused, everything stays as it is", *faults])
 
 
-def asked(state: Path) -> Answer:
-    """What the supervisor of a state folder answers. Raises `Mistake`: not running."""
+def ask(state: Path, order: Order) -> Answer:
+    """What the supervisor of a state folder answers to an order that has an answer. Raises `Mistake`: not running."""
     with socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(_PATIENCE)
         try:
             channel.connect(str(locate(state)))
-            channel.sendall(encode(Reload()))
+            channel.sendall(encode(order))
             with channel.makefile("rb") as lines:
                 for line in lines:
                     if (found := answer(line)) is not None:

@@ -50,7 +50,13 @@ class Reload(msgspec.Struct, tag="reload", tag_field="type", frozen=True):
     """Read the registry file now. The supervisor sends an `Answer` among its snapshots."""
 
 
-Order = Suspect | Gateway | Free | Usage | Reload
+class Plan(msgspec.Struct, tag="plan", tag_field="type", frozen=True):
+    """Say what the registry file at `path` would change; do nothing. Answered like a `Reload`."""
+
+    path: str
+
+
+Order = Suspect | Gateway | Free | Usage | Reload | Plan
 
 
 class Answer(msgspec.Struct, tag="reloaded", tag_field="type", frozen=True):

@@ -22,7 +22,7 @@ import msgspec
 from engines.supervisor.attendance import Attendance
 from engines.supervisor.holds import Holds
 from registry import orders
-from registry.orders import Answer, Free, Gateway, Order, Reload, Suspect, Usage, decode
+from registry.orders import Answer, Free, Gateway, Order, Plan, Reload, Suspect, Usage, decode
 from registry.snapshot import Snapshot, encode
 
 _LONGEST: Final = 100
@@ -35,12 +35,13 @@ class Control:
     def __init__(
         self,
         suspect: Callable[[str, str], None],
-        reload: Callable[[], Awaitable[Answer]],
+        reload: Callable[[str | None], Awaitable[Answer]],
         holds: Holds,
         attendance: Attendance,
     ) -> None:
         self._suspect: Final = suspect
         self._reload: Final = reload
+        """Given a path, it only says what the file there would change."""
         self._holds: Final = holds
         self._attendance: Final = attendance
         self._frame = b""
@@ -120,7 +121,9 @@ class Control:
             case Free(worker):
                 self._holds.freed(client, worker)
             case Reload():
-                writer.write(orders.encode(await self._reload()))
+                writer.write(orders.encode(await self._reload(None)))
+            case Plan(path):
+                writer.write(orders.encode(await self._reload(path)))
             case Usage(models):
                 self._attendance.report(client, models)
 

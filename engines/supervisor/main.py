@@ -159,13 +159,15 @@ class Supervisor:
             holds, attendance = Holds(), self._attendance()
             control = Control(
                 lambda worker, reason: reconciler.suspect(worker, reason),  # noqa: PLW0108 (bound late)
-                lambda: reload.ask(),  # noqa: PLW0108 (bound late)
+                lambda path: reload.ask(path),  # noqa: PLW0108 (bound late)
                 holds,
                 attendance,
             )
             shared = self._shared(control, holds, attendance, probe.Prober(client))
             reconciler = Reconciler(self._parts.engines, self._launchers(), shared, int(self._clock.wall()))
-            reload = Reload(self._read, reconciler.adopt, shared.board, self._announce, self._clock.wall)
+            reload = Reload(
+                self._read, reconciler.adopt, reconciler.compare, shared.board, self._announce, self._clock.wall
+            )
             async with control.listening(settings.state) as path:
                 gateways = Gateways(
                     listening,
@@ -197,9 +199,9 @@ class Supervisor:
             for task in kept:
                 task.cancel()
 
-    def _read(self) -> Registry:
-        """The registry file as it is now. Raises `RegistryRefused`."""
-        path, env = self._settings.registry_path, self._settings.env
+    def _read(self, path: Path | None = None) -> Registry:
+        """The registry file as it is now, or another one. Raises `RegistryRefused`."""
+        path, env = path or self._settings.registry_path, self._settings.env
         registry = load(path, env)
         if faults := self._parts.judge(registry, path, env):
             raise RegistryRefused(faults)

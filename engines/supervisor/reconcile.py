@@ -62,6 +62,10 @@ class Reconciler:
                 self._succession(change.name).want(change.spec)
         return found
 
+    def compare(self, registry: Registry) -> tuple[Change, ...]:
+        """What would be done to have the world match `registry`."""
+        return changes(self._registry, registry)
+
     def suspect(self, worker_id: str, reason: str) -> None:  # noqa: ARG002 (the probe finds its own reason)
         """A gateway saw this worker fail."""
         for succession in (*self._successions.values(), *self._leaving):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, Protocol
 
 from engines.supervisor.board import Board
@@ -28,14 +29,16 @@ class Reload:
 
     def __init__(
         self,
-        read: Callable[[], Registry],
+        read: Callable[[Path | None], Registry],
         adopt: Adopt,
+        compare: Callable[[Registry], tuple[Change, ...]],
         board: Board,
         announce: Announce,
         wall: Callable[[], float],
     ) -> None:
         self._read: Final = read
         self._adopt: Final = adopt
+        self._compare: Final = compare
         self._board: Final = board
         self._announce: Final = announce
         self._wall: Final = wall
@@ -45,8 +48,13 @@ class Reload:
         """The file may be another one."""
         self._asked.put_nowait(None)
 
-    async def ask(self) -> Answer:
-        """Somebody wants it read now, and models that were rolled back tried again; what came of it."""
+    async def ask(self, path: str | None = None) -> Answer:
+        """Somebody wants it read now, and models that were rolled back tried again; what came of it.
+
+        With a path: what the file there would change, and nothing is done.
+        """
+        if path is not None:
+            return await self._plan(Path(path))
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._asked.put_nowait(answer)
         return await answer
@@ -59,9 +67,15 @@ class Reload:
             if asked is not None and not asked.done():
                 asked.set_result(answer)
 
+    async def _plan(self, path: Path) -> Answer:
+        try:
+            return Answer(steps=steps(self._compare(await asyncio.to_thread(self._read, path))))
+        except RegistryRefused as refused:
+            return Answer(faults=tuple(str(fault) for fault in refused.faults))
+
     async def _once(self, *, again: bool) -> Answer:
         try:
-            registry = await asyncio.to_thread(self._read)
+            registry = await asyncio.to_thread(self._read, None)
         except RegistryRefused as refused:
             faults = tuple(str(fault) for fault in refused.faults)
             self._board.reloaded("\n".join(faults), self._wall())

@@ -4,12 +4,12 @@ import msgspec
 import pytest
 
 from registry.changes import Step, Verb
-from registry.orders import Answer, Free, Gateway, Reload, Suspect, answer, decode, encode
+from registry.orders import Answer, Free, Gateway, Plan, Reload, Suspect, answer, decode, encode
 from registry.snapshot import Snapshot
 from registry.snapshot import encode as encode_snapshot
 
 
-@pytest.mark.parametrize("order", [Suspect("w", "why"), Gateway(), Free("w"), Reload()])
+@pytest.mark.parametrize("order", [Suspect("w", "why"), Gateway(), Free("w"), Reload(), Plan("/r.yaml")])
 def test_an_order_is_one_line_and_comes_back(order):
     line = encode(order)
     assert (decode(line), line.count(b"\n")) == (order, 1)

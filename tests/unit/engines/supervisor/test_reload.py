@@ -11,7 +11,7 @@ import pytest
 from engines.supervisor.board import Board
 from engines.supervisor.events import Reloaded, ReloadRefused
 from engines.supervisor.reload import Reload
-from registry.changes import StartPool, Step, Verb
+from registry.changes import RetirePool, StartPool, Step, Verb
 from registry.faults import Fault, RegistryRefused
 from registry.orders import Answer
 from registry.spec import ModelSpec, Registry
@@ -28,9 +28,11 @@ class Desk:
         self.adopted: list[tuple[Registry, bool]] = []
         self.announced: list[object] = []
         self.board = Board(lambda _: None)
-        self.reload = Reload(self._read, self._adopt, self.board, self.announced.append, lambda: 7.0)
+        self.reload = Reload(
+            self._read, self._adopt, lambda _: (RetirePool("m"),), self.board, self.announced.append, lambda: 7.0
+        )
 
-    def _read(self) -> Registry:
+    def _read(self, _: Path | None) -> Registry:
         if isinstance(self.file, tuple):
             raise RegistryRefused(self.file)
         return self.file
@@ -89,3 +91,13 @@ async def test_who_gave_up_waiting_disturbs_nobody() -> None:
             async with asyncio.timeout(0):
                 await made.reload.ask()
         assert (await made.reload.ask()).faults == ()
+
+
+async def test_a_plan_is_said_and_nothing_is_done() -> None:
+    """Nor is it an event that the next file might be refused."""
+    async with desk() as made:
+        planned = await made.reload.ask("other.yaml")
+        made.file = (FAULT,)
+        refused = await made.reload.ask("other.yaml")
+    assert (planned, refused.faults) == (Answer(steps=(Step(Verb.RETIRE, "m"),)), ("r.yaml:3: wrong",))
+    assert (made.adopted, made.announced, made.board.snapshot.reloaded) == ([], [], 0.0)
