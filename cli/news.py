@@ -76,8 +76,8 @@ def sentence(event: Announcement) -> str:  # noqa: C901, PLR0911, PLR0912 - one 
             return f"the registry file is refused, everything stays as it is:{listed}"
         case Swapping(model):
             return f"{model}: changed; its new workers come up beside the old ones"
-        case Swapped(model, seconds):
-            return f"{model}: swapped after {duration(seconds)}; the old workers end what they have"
+        case Swapped(model, seconds, parity):
+            return f"{model}: swapped after {duration(seconds)}; the old workers end what they have; {parity}"
         case RolledBack(model, reason):
             return f"{model}: the change is rolled back, the old workers go on: {reason}"
         case CutShort(model, seconds):

@@ -115,7 +115,7 @@ def view(snapshot: Snapshot, now: float) -> Group:
 def _swap(swap: Swap, now: float) -> Text:
     """How the last change of a model's workers went, or goes."""
     doing = f": {sentence(Progress(swap.model, *_progress(swap.loading)))}" if swap.loading else ""
-    why = f": {swap.reason}" if swap.reason else ""
+    why = "".join(f": {each}" for each in (swap.reason, swap.parity) if each)
     said = f"{swap.model}: swap {_SAID[swap.state]} {duration(now - swap.since)} ago{doing}{why}"
     return Text(said, style="red" if swap.state is SwapState.ROLLED_BACK else "dim")
 

@@ -12,7 +12,7 @@ from registry.spec import ModelSpec, Registry
 EMPTY: Final = Registry(models={})
 """No models: what there is before the first file is read."""
 
-_PUBLIC: Final = frozenset({"aliases", "timeouts", "queue", "balance", "allow", "token", "strategy"})
+_PUBLIC: Final = frozenset({"aliases", "timeouts", "queue", "balance", "allow", "token", "strategy", "parity"})
 """A change of these asks nothing of a worker: gateways read them, or a fetch that is over."""
 
 

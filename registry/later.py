@@ -18,7 +18,6 @@ LATER: Final[Mapping[str, frozenset[str]]] = {
             "access",
             "fallbacks",
             "limits",
-            "parity",
             "split",
             "watch",
         }

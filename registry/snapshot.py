@@ -138,6 +138,8 @@ class Swap(msgspec.Struct, frozen=True):
     """How far the new pool is."""
     reason: str = ""
     """Why it was rolled back, for whoever runs the house; never shown to clients."""
+    parity: str = ""
+    """How alike the old and the new pool answered, in a sentence; empty: not yet asked."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):

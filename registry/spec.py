@@ -164,6 +164,13 @@ class QueueSpec(Strict):
         return QueueLimits(self.limit, self.wait)
 
 
+class ParitySpec(Strict):
+    """How alike changed workers have to answer the same questions."""
+
+    min_agreement: float = Field(default=0.0, ge=0, le=1)
+    """The least token agreement with the workers before them; below it the swap is rolled back. 0: none."""
+
+
 class AdaptersSpec(Strict):
     """Room for LoRA adapters on each worker."""
 
@@ -209,6 +216,8 @@ class ModelSpec(Strict):
     strategy: Strategy = "auto"
     """How changed workers take over: beside the old ones (surge), after their end, with 503 meanwhile (replace), or
     beside them where memory holds both (auto)."""
+    parity: ParitySpec = ParitySpec()
+    """How alike changed workers have to answer. Both are always asked, and the comparison is shown."""
     context: int | None = Field(default=None, ge=1, le=100_000_000)
     """Tokens, prompt and answer together. Left out: what the model was trained for."""
     adapters: AdaptersSpec = AdaptersSpec()

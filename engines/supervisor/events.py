@@ -87,6 +87,7 @@ class Swapped:
 
     model: str
     seconds: float
+    parity: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from engines.supervisor.holds import Holds
 from engines.supervisor.leftovers import Leftovers
 from engines.supervisor.memory import Memory, Senses
 from engines.supervisor.pacing import Pacing
+from engines.supervisor.parity import Parity
 from engines.supervisor.pool import Prepare, Shared
 from engines.supervisor.preparation import preparing
 from engines.supervisor.process import Keeping
@@ -218,6 +219,7 @@ class Supervisor:
             holds=holds,
             prepare=self._parts.prepare(self._settings),
             prober=prober,
+            parity=Parity(prober, self._settings.state / "parity", self._clock.wall, self._parts.pacing.parity_within),
             pacing=self._parts.pacing,
             clock=self._clock,
             starts=attendance.starts,

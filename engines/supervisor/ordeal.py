@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
@@ -17,6 +18,16 @@ class Outcome(Enum):
     FAILED = auto()
     NO_ROOM = auto()
     """Its workers do not fit beside the pool before it, or shall not; they may once that one has gone."""
+
+
+@dataclass(slots=True)
+class Trial:
+    """What became of one swap's new pool; no `outcome`: it was overtaken by a newer wish."""
+
+    outcome: Outcome | None = None
+    reason: str = ""
+    """Why it failed where its ordeal does not say."""
+    parity: str = ""
 
 
 class Ordeal:

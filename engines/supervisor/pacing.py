@@ -36,6 +36,8 @@ class Pacing:
     """Between two looks at the registry file."""
     swap_tries: int = 3
     """How often a new pool's preparation or workers may fail before the old pool stays for good."""
+    parity_within: float = 90.0
+    """For what a pool is asked at a swap, all of it."""
     swap_drain: float = 900.0
     """What requests on a pool that leaves have to end; then its workers are stopped. (An answer may take 600.)"""
     attend_every: float = 0.5

@@ -21,6 +21,7 @@ from engines.supervisor.holds import Holds
 from engines.supervisor.memory import Memory, NotAdmitted
 from engines.supervisor.ordeal import Ordeal
 from engines.supervisor.pacing import Pacing
+from engines.supervisor.parity import Parity
 from engines.supervisor.probe import Prober
 from engines.supervisor.starts import StartTimes
 from engines.supervisor.worker import Clock, Outlets, Worker
@@ -44,6 +45,7 @@ class Shared:
     holds: Holds
     prepare: Prepare
     prober: Prober
+    parity: Parity
     pacing: Pacing
     clock: Clock
     starts: StartTimes
@@ -90,7 +92,7 @@ class Pool:
     ) -> None:
         self._name: Final = name
         self._spec: Final = spec
-        self._engine: Final = engine
+        self.engine: Final = engine
         self._launcher: Final = launcher
         self._shared: Final = shared
         self._row: Final = row
@@ -135,7 +137,7 @@ class Pool:
         await self._awake.wait()
         prepared = await self._prepared() if self._launcher.prepares else None
         seats = [
-            Seat(self._name, number, self._spec, self._engine, prepared, self._generation)
+            Seat(self._name, number, self._spec, self.engine, prepared, self._generation)
             for number in range(self._launcher.seats(self._spec))
         ]
         self._workers.extend(self._worker(seat) for seat in seats)
@@ -188,7 +190,7 @@ class Pool:
             await self._until_alone("strategy: replace")
         if not self._launcher.here:
             return prepared
-        admit = partial(memory.admit, self.claim, spec, self._engine, prepared, self._name)
+        admit = partial(memory.admit, self.claim, spec, self.engine, prepared, self._name)
         try:
             return await self._shared.attendance.take(admit, self._wait_for_room)
         except NotAdmitted as refused:

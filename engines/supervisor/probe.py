@@ -76,6 +76,11 @@ class Prober:
             return Verdict(good=False, reason=f"{call.path} answered 200 and no token: {answer.text[:_LONGEST_BODY]!r}")
         return verdict
 
+    async def answer(self, url: str, key: str, call: HttpCall, *, within: float) -> bytes | None:
+        """The body of a good answer; None: there is none."""
+        answer = await self._ask(url, key, call, within)
+        return None if isinstance(answer, Verdict) or answer.status_code != _OK else answer.content
+
     async def metrics(self, url: str, key: str, *, within: float) -> str:
         """What the worker counts, as text; empty where it does not say."""
         answer = await self._ask(url, key, _METRICS, within)

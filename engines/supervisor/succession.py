@@ -8,14 +8,15 @@ when no gateway holds anything on them any more. A pool that does not come up is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from engines.parity import Answer
 from engines.supervisor.attendance import Present
 from engines.supervisor.board import Row
 from engines.supervisor.events import CutShort, ModelFailed, RolledBack, Swapped, Swapping
-from engines.supervisor.ordeal import Outcome
+from engines.supervisor.ordeal import Outcome, Trial
 from engines.supervisor.pool import Pool, Shared
 from registry.changes import same_workers
 from registry.snapshot import Loading, Swap, SwapState
@@ -161,20 +162,45 @@ class Succession:
         self._swapping = True
         self._say(SwapState.STARTING, rising=rising.row)
         self._shared.announce(Swapping(self._name))
-        outcome = None
+        trial = Trial()
         try:
-            outcome = await self._unless_overtaken(rising, rising.pool.ordeal.outcome(), group)
-            if outcome is Outcome.NO_ROOM:
-                outcome = await self._replace(serving, rising, group)
+            await self._try(serving, rising, group, trial)
         finally:
             self._swapping = False
-            if outcome is not Outcome.UP:
+            if trial.outcome is not Outcome.UP:
                 await self._stop(rising)
-        if outcome is Outcome.UP:
-            self._succeed(serving, rising, group)
-            self._shared.announce(Swapped(self._name, self._shared.clock.now() - begun))
-        elif outcome is not None:
-            self._roll_back(serving, rising, group)
+        if trial.outcome is Outcome.UP:
+            self._succeed(serving, rising, trial, group)
+            self._shared.announce(Swapped(self._name, self._shared.clock.now() - begun, trial.parity))
+        elif trial.outcome is not None:
+            self._roll_back(serving, rising, trial, group)
+
+    async def _try(self, serving: Running, rising: Running, group: asyncio.TaskGroup, trial: Trial) -> None:
+        """Fills in `trial` as far as it comes before it is overtaken; its outcome last."""
+        outcome = await self._unless_overtaken(rising, rising.pool.ordeal.outcome(), group)
+        if outcome not in {Outcome.UP, Outcome.NO_ROOM}:
+            trial.outcome = outcome
+            return
+        before = await self._unless_overtaken(rising, self._answers(serving), group)
+        if outcome is Outcome.NO_ROOM and before is not None:
+            outcome = await self._replace(serving, rising, group)
+        if outcome is Outcome.UP and before is not None:
+            after = await self._unless_overtaken(rising, self._answers(rising), group)
+            outcome = None if after is None else self._compared(rising, before, after, trial)
+        trial.outcome = outcome if before is not None else None
+
+    async def _answers(self, running: Running) -> Mapping[str, Answer]:
+        return await self._shared.parity.answers(running.pool.engine, running.row.view)
+
+    def _compared(
+        self, rising: Running, before: Mapping[str, Answer], after: Mapping[str, Answer], trial: Trial
+    ) -> Outcome:
+        report = self._shared.parity.report(self._name, before, after)
+        trial.parity, least = str(report), rising.spec.parity.min_agreement
+        if report.agreement is None or report.agreement >= least:
+            return Outcome.UP
+        trial.reason = f"parity: min_agreement is {least:g}"
+        return Outcome.FAILED
 
     async def _replace(self, serving: Running, rising: Running, group: asyncio.TaskGroup) -> Outcome | None:
         """Both do not fit: the old pool ends what it has and goes, then the new one starts. New requests get 503."""
@@ -187,19 +213,19 @@ class Succession:
         rising.pool.go_alone()
         return await self._unless_overtaken(rising, rising.pool.ordeal.outcome(), group)
 
-    def _succeed(self, serving: Running, rising: Running, group: asyncio.TaskGroup) -> None:
+    def _succeed(self, serving: Running, rising: Running, trial: Trial, group: asyncio.TaskGroup) -> None:
         beside, self.refused = self._serving is serving, None
         self._serve(rising)
-        self._say(SwapState.DONE)
+        self._say(SwapState.DONE, parity=trial.parity)
         if beside:
             self._depart(serving, group)
 
-    def _roll_back(self, serving: Running, rising: Running, group: asyncio.TaskGroup) -> None:
-        self.refused, reason = rising.spec, rising.pool.ordeal.reason
+    def _roll_back(self, serving: Running, rising: Running, trial: Trial, group: asyncio.TaskGroup) -> None:
+        self.refused, reason = rising.spec, trial.reason or rising.pool.ordeal.reason
         if self._serving is None:
             self._serve(self._begin(serving.spec, group))
-        self._say(SwapState.ROLLED_BACK, reason)
-        self._shared.announce(RolledBack(self._name, reason))
+        self._say(SwapState.ROLLED_BACK, reason, parity=trial.parity)
+        self._shared.announce(RolledBack(self._name, f"{reason}: {trial.parity}" if trial.parity else reason))
 
     async def _unless_overtaken(
         self, rising: Running, work: Coroutine[None, None, T], group: asyncio.TaskGroup
@@ -259,8 +285,9 @@ class Succession:
         await asyncio.wait({running.task})
         self._running.discard(running)
 
-    def _say(self, state: SwapState, reason: str = "", rising: Row | None = None) -> None:
-        self._shared.board.swap(Swap(self._name, state, self._shared.clock.wall(), reason=reason), rising)
+    def _say(self, state: SwapState, reason: str = "", *, parity: str = "", rising: Row | None = None) -> None:
+        swap = Swap(self._name, state, self._shared.clock.wall(), reason=reason, parity=parity)
+        self._shared.board.swap(swap, rising)
 
 
 async def _end(task: asyncio.Task[None]) -> bool:

@@ -39,6 +39,7 @@ PACING = Pacing(
     watch_every=0.05,
     mute_within=0.2,
     attend_every=0.1,
+    parity_within=1.0,
     limits=Limits(first_backoff=0.1),
 )
 

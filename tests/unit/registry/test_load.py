@@ -163,7 +163,7 @@ def test_a_mistake_is_named_in_a_sentence(fields, message):
 
 @pytest.mark.parametrize(
     "fields",
-    ["parity: x", "split: {}", "watch: x", "fallbacks: []", "access: {}", "limits: {}",
+    ["split: {}", "watch: x", "fallbacks: []", "access: {}", "limits: {}",
      "adapters: {pinned: []}", "adapters: {declared: {}}", "adapters: {watch: x}"],
 )  # fmt: skip
 def test_what_comes_later_is_not_supported_yet(fields):

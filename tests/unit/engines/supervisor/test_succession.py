@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import msgspec
 
+from engines.parity import Answer, Report, compare
 from engines.supervisor.attendance import Attendance
 from engines.supervisor.board import Board
 from engines.supervisor.holds import Holds
@@ -17,7 +18,7 @@ from engines.supervisor.succession import Running, Succession
 from engines.supervisor.worker import Clock
 from registry.replicas import ReplicasSpec
 from registry.snapshot import ModelView, WorkerState, WorkerView
-from registry.spec import ModelSpec
+from registry.spec import ModelSpec, ParitySpec
 from tests.waiting import eventually
 
 COLD = ModelSpec(source="pypi://a@1/b", engine="vllm", replicas=ReplicasSpec())
@@ -36,6 +37,7 @@ class ScriptedPool:
         self.claim, self.after = f"m#{number}", after
         self.ordeal = Ordeal(1, tries=1)
         self.state = "waiting"
+        self.engine = None
 
     async def run(self) -> None:
         self.state = "running"
@@ -66,6 +68,7 @@ class Stage:
         self.attendance = Attendance(lambda: 0.0, None, None, Pacing())
         shared = SimpleNamespace(
             attendance=self.attendance,
+            parity=self,
             board=self.board,
             holds=self.holds,
             pacing=Pacing(),
@@ -73,6 +76,12 @@ class Stage:
             announce=self.hear,
         )
         self.succession = Succession("m", shared, self.build, self.look)
+
+    async def answers(self, _engine, model: ModelView) -> dict[str, Answer]:
+        return {"q": Answer(("same", model.workers[0].id), "stop")}
+
+    def report(self, _model: str, before: dict, after: dict) -> Report:
+        return compare(before, after)
 
     def hear(self, event: object) -> None:
         self.said.append(type(event).__name__)
@@ -248,3 +257,15 @@ async def test_a_dormant_pool_is_superseded_at_once():
         made.succession.unload()
         await made.settled()
         assert made.shown == ["m#2"]
+
+
+async def test_a_new_pool_that_answers_otherwise_is_rolled_back_where_that_is_asked_for() -> None:
+    """Both answered with two words of which the first was the same."""
+    strict = B.model_copy(update={"parity": ParitySpec(min_agreement=0.6)})
+    async with stage(A, strict) as made:
+        made.pools[1].ordeal.proved(0)
+        await made.settled()
+        assert (made.states, made.shown) == (["running", "stopped"], ["m#1"])
+        (swap,) = made.board.snapshot.swaps
+    assert (swap.state, swap.reason) == ("rolled_back", "parity: min_agreement is 0.6")
+    assert swap.parity.startswith("token agreement 0.50")
