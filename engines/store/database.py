@@ -78,7 +78,7 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.place, timeout=self._patience, isolation_level=None)
         try:
-            # A journal of its own lets readers go on; FULL puts a commit on the disk before it is answered.
+            # A commit is an append to a journal of its own; FULL puts it on the disk before it is answered.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")

@@ -73,7 +73,8 @@ def told(place: Path) -> Iterator[None]:
                 f"the disk is full: {place}. Free some space, or move the state folder (--state); nothing half-made "
                 "was kept"
             ) from fault
-        raise StoreFailed(f"{place}: {fault.strerror or fault}") from fault
+        # A source that cannot be read names itself.
+        raise StoreFailed(f"{fault.filename or place}: {fault.strerror or fault}") from fault
 
 
 def _of_sqlite(fault: sqlite3.Error, place: Path) -> StoreFailed:

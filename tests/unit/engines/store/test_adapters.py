@@ -201,3 +201,11 @@ async def test_an_archive_that_is_none_is_refused_with_its_code(store, tmp_path)
     with pytest.raises(AdapterRefused) as refused:
         await store.add(arrival(tmp_path / "a.zip"), ANY)
     assert refused.value.findings[0].reason is Reason.ARCHIVE_DAMAGED
+
+
+async def test_a_folder_without_an_adapter_is_refused_by_its_own_name(store, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AdapterRefused) as refused:
+        await store.add(arrival(tmp_path / "empty"), ANY)
+    assert {finding.reason for finding in refused.value.findings} == {Reason.CONFIG_MISSING, Reason.WEIGHTS_MISSING}
+    assert str(tmp_path / "empty") in str(refused.value)
