@@ -45,8 +45,12 @@ class Seat:
     @property
     def name(self) -> str:
         """For people, and stable over restarts; safe in a file's name; never used again by a later pool."""
-        generation = f"g{self.generation}-" if self.generation > 1 else ""
-        return f"{self.model.replace('/', '-')}-{generation}{self.number}"
+        return self.named(self.generation)
+
+    def named(self, generation: int) -> str:
+        """What this place is called in another of the model's pools."""
+        prefix = f"g{generation}-" if generation > 1 else ""
+        return f"{self.model.replace('/', '-')}-{prefix}{self.number}"
 
     @property
     def gpus(self) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from engines.engine import LaunchRefused
 from engines.launchers.launcher import KEY_BYTES, LaunchFailed, Placed, Seat
+from engines.launchers.logs import log_of
 from engines.memory import devices
 from engines.supervisor import process, scrub
 from engines.supervisor.process import Keeping
@@ -53,7 +54,7 @@ class Local:
     async def place(self, seat: Seat) -> AsyncIterator[Placed]:
         port, key = _free_port(), secrets.token_hex(KEY_BYTES)
         kept = self._keeping
-        log = kept.logs / f"{seat.name}.log"
+        log = log_of(seat, kept.logs)
         try:
             launch = seat.engine.launch(seat.plan(_HOST, port, key))
             env = scrub.for_engine(kept.env, launch.env) | devices.variables(seat.gpus)

@@ -22,6 +22,7 @@ from engines.engine import LaunchRefused
 from engines.environments.environment import EnvironmentFailed, ensure
 from engines.launchers import cluster
 from engines.launchers.launcher import KEY_BYTES, LaunchFailed, Placed, Seat
+from engines.launchers.logs import log_of
 from engines.progress import Report
 from engines.supervisor import keeper, process, scrub
 from engines.supervisor.process import Keeping
@@ -121,7 +122,7 @@ class Ray:
             python = await self._python()
             ours, theirs = socket.socketpair()
             with ours, theirs:
-                async with self._started(python, theirs, self._keeping.logs / f"{seat.name}.log") as (program, log):
+                async with self._started(python, theirs, log_of(seat, self._keeping.logs)) as (program, log):
                     worker = RayWorker(seat, log, program)
                     async with asyncio.TaskGroup() as group:
                         conversing = group.create_task(worker.converse(ours, order, launching))

@@ -60,7 +60,7 @@ async def nothing_is_left(pair: Pair) -> None:
     )
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 async def test_ten_thousand_leave_and_nothing_is_left(pair: Pair, measured: Measure):
     """Every gauge at zero, descriptors and memory as before, no bug in the log; then a request is answered as ever."""
     dead = pair.first.view(id="dead", url="http://127.0.0.1:1")
