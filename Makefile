@@ -15,7 +15,7 @@ SETUP  := $(or $(PYTHON),python3) -I engines/environments/bootstrap.py
 PYTEST := $(BIN)/python -m pytest
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup develop serve test check lint types unit prepare bench bench-routing loadtest faults-report soak image clean
+.PHONY: help setup develop serve test light check lint types unit prepare bench bench-routing loadtest faults-report soak image clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -30,9 +30,14 @@ serve: setup ## serve REGISTRY on 127.0.0.1:PORT, setting up engines and weights
 	@exec $(BIN)/enginehouse serve --registry "$(REGISTRY)" --port "$(PORT)" $(ARGS)
 
 test: develop ## everything, with the real engine and the real model
-	@$(MAKE) --jobs=2 prepare check
-	@# Alone from here: these tests measure time, and run a real engine.
-	$(PYTEST) --durations=30 tests --ignore=tests/unit --ignore=tests/test_architecture.py
+	@$(MAKE) --jobs=2 prepare light
+	@# Alone from here: a real engine wants the machine for itself.
+	$(PYTEST) --durations=30 tests --ignore=tests/unit --ignore=tests/test_architecture.py --ignore=tests/faults
+
+# What needs no engine; it has the time in which they are installed and weights are quantized.
+light: develop
+	@$(MAKE) check
+	@$(MAKE) faults-report
 
 check: develop ## lint, types and unit tests: under a minute
 	@$(MAKE) lint types unit
