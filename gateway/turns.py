@@ -13,7 +13,9 @@ from gateway.cycle import Cycle
 
 
 class Turns:
-    """Invariant: a task waits exactly while `_next` is set; it ends with the connection, or when it is cancelled."""
+    """Invariant: at most one task waits, for `_next`; it ends with the connection, or when it is
+    cancelled. A second one is there for as long as the first still clears up behind an answer that is complete.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, tasks: set[asyncio.Task[None]]) -> None:
         self._loop: Final = loop
@@ -24,8 +26,7 @@ class Turns:
 
     def take(self, cycle: Cycle) -> None:
         """Serve `cycle`, which is whole; the one before it has its answer."""
-        waiting, self._next = self._next, None
-        if waiting is not None and not waiting.done():
+        if (waiting := self._waiting()) is not None:
             waiting.set_result(cycle)
             return
         task = self._loop.create_task(self._serve(cycle))
@@ -34,8 +35,12 @@ class Turns:
 
     def close(self) -> None:
         """No request will follow."""
-        if self._next is not None and not self._next.done():
-            self._next.set_result(None)
+        if (waiting := self._waiting()) is not None:
+            waiting.set_result(None)
+
+    def _waiting(self) -> asyncio.Future[Cycle | None] | None:
+        """What a task waits for; None: no task waits."""
+        return None if self._next is None or self._next.done() else self._next
 
     async def _serve(self, first: Cycle) -> None:
         cycle: Cycle | None = first
@@ -44,7 +49,7 @@ class Turns:
                 await cycle.serve()
             finally:
                 cycle.ended()
-            if cycle.closed:
+            if cycle.closed or self._waiting() is not None:
                 return
             self._next = self._loop.create_future()
             cycle = await self._next

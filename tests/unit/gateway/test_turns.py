@@ -67,6 +67,22 @@ async def test_a_request_that_is_cancelled_is_ended_and_the_next_one_is_served()
     await turns()
 
 
+async def test_a_task_that_clears_up_while_the_next_request_is_served_is_not_forgotten():
+    """Its answer was complete, so the connection was free: one of the two waits on, the other one ends."""
+    served, tasks = line()
+    clearing, after = Cycle(free=False), Cycle()
+    served.take(clearing)
+    await turns()
+    served.take(after)
+    await turns()
+    clearing.free.set()
+    await turns()
+    assert (clearing.over, after.over, len(tasks)) == (True, True, 1)
+    served.close()
+    await turns()
+    assert not tasks
+
+
 async def test_a_task_that_is_cancelled_while_it_waits_is_replaced():
     served, tasks = line()
     served.take(Cycle())
