@@ -84,7 +84,7 @@ async def test_a_file_with_faults_changes_nothing_while_streams_run(tmp_path: Pa
                 publish(tmp_path, f"v{number}", text)
                 said = await eventually(lambda n=number: running.said("ReloadRefused")[n - 1 : n], within=LONG)
                 assert telling in said[0]["faults"][0]
-                assert "registry.yaml:" in running.snapshot.reload_error
+                await eventually(lambda: "registry.yaml:" in running.snapshot.reload_error, within=LONG)
             assert await metric(running, SUCCESS, 0.0)
             await load.more()
             good = {"engine": "vllm", "source": "./weights", "aliases": ["a"]}
@@ -111,7 +111,7 @@ async def test_sixty_valid_edits_under_load_disturb_nobody(tmp_path: Path) -> No
     async with house(registry(tmp_path, m={}, gone={})) as running:
         first, gone = await running.ready(within=LONG), await running.ready("gone", within=LONG)
         await answered(running, "gone")
-        body = {"model": "gone", "messages": [], "stream": True, "seed": 1, "x_fake": {"tokens": 40, "itl": 0.05}}
+        body = {"model": "gone", "messages": [], "stream": True, "seed": 1, "x_fake": {"tokens": 80, "itl": 0.05}}
         async with loaded(running) as load:
             async with calling(running.port, post(CHAT, body)) as stream:
                 await stream.hear(events=3)
@@ -120,7 +120,7 @@ async def test_sixty_valid_edits_under_load_disturb_nobody(tmp_path: Path) -> No
                 await eventually(lambda: running.model("gone") is None, within=LONG)
                 turned_away = await ask(running.port, post(CHAT, {"model": "gone", "messages": []}))
                 assert [each.id for each in running.snapshot.leaving] == [gone.id]
-                assert whole(await stream.hear(), 40, seed=1)
+                assert whole(await stream.hear(), 80, seed=1)
             assert refused(turned_away, 404, "model_not_found")
             await edit_sixty_times(running, tmp_path)
             await load.more()

@@ -24,7 +24,8 @@ def fine(capacity: int) -> dict:
 async def rolled_back(running: House, times: int) -> str:
     """Why, once it has happened so often."""
     said = await eventually(lambda: running.said("RolledBack")[times - 1 : times], within=LONG, what="a rollback")
-    assert swap(running).state == "rolled_back"
+    # What is announced and what is published come by two ways.
+    await eventually(lambda: swap(running).state == "rolled_back", within=LONG, what="the snapshot to say so")
     return said[0]["reason"]
 
 
