@@ -13,7 +13,7 @@ import typer
 from cli.folders import STATE, JsonOption, StateOption
 from cli.mistake import Mistake
 from engines.supervisor.control import locate
-from registry.orders import Answer, Order, Reload, answer, encode
+from registry.orders import Order, Reload, Steps, answer, encode
 
 _PATIENCE: Final = 60.0
 """Seconds; reading a file takes parts of one."""
@@ -36,7 +36,7 @@ def refusal(faults: tuple[str, ...]) -> str:
     return "\n".join(["the registry is refused, everything stays as it is", *faults])
 
 
-def ask(state: Path, order: Order) -> Answer:
+def ask(state: Path, order: Order) -> Steps:
     """What the supervisor of a state folder answers to an order that has an answer. Raises `Mistake`: not running."""
     with socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(_PATIENCE)
@@ -45,7 +45,7 @@ def ask(state: Path, order: Order) -> Answer:
             channel.sendall(encode(order))
             with channel.makefile("rb") as lines:
                 for line in lines:
-                    if (found := answer(line)) is not None:
+                    if isinstance(found := answer(line), Steps):
                         return found
         except TimeoutError:
             raise Mistake(f"the supervisor did not answer within {_PATIENCE:g} s", exit_code=1) from None

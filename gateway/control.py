@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from gateway.errors import Unavailable
-from registry.orders import Answer, Free, Gateway, Order, Reload, Suspect, Usage, answer, encode
+from registry.orders import Free, Gateway, Order, Reload, Steps, Suspect, Usage, answer, encode
 from registry.snapshot import Snapshot, decode
 
 _LOG: Final = logging.getLogger("enginehouse.gateway")
@@ -61,7 +61,7 @@ class Control:
         """Tell the supervisor that no request of this gateway is on `worker`, which gets none any more."""
         self._say(Free(worker))
 
-    async def reload(self) -> Answer:
+    async def reload(self) -> Steps:
         """Have the supervisor read its registry file now. Raises `Unavailable` if it cannot be asked.
 
         Over a connection of its own: on the other one come snapshots, and nothing is waited for.
@@ -72,7 +72,7 @@ class Control:
                 try:
                     writer.write(encode(Reload()))
                     while line := await reader.readline():
-                        if (found := answer(line)) is not None:
+                        if isinstance(found := answer(line), Steps):
                             return found
                 finally:
                     writer.close()

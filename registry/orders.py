@@ -1,4 +1,9 @@
-"""What clients of the control socket may say to the supervisor: one JSON line each. Pure; both planes import it."""
+"""What clients of the control socket say to the supervisor, and what it answers: one JSON line each. Pure; both planes
+import it.
+
+Among its answers the supervisor sends snapshots, which have no `type`. What concerns adapters is told in
+`registry.adapter_orders`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from registry.adapter_orders import AdapterAnswer, AdapterOrder
 from registry.changes import Step
 
 
@@ -18,11 +24,13 @@ class Suspect(msgspec.Struct, tag="suspect", tag_field="type", frozen=True):
 
 
 class Gateway(msgspec.Struct, tag="gateway", tag_field="type", frozen=True):
-    """Who speaks is a gateway: workers that leave wait for its `Free`."""
+    """Who speaks is a gateway: workers and adapters that leave wait for its `Free`."""
 
 
 class Free(msgspec.Struct, tag="free", tag_field="type", frozen=True):
-    """A worker that leaves holds no request of this gateway any more, and gets none."""
+    """What leaves (a worker by its id, an adapter by its `hold`) has no request of this gateway any more, and gets
+    none.
+    """
 
     worker: str
 
@@ -47,7 +55,7 @@ class Usage(msgspec.Struct, tag="usage", tag_field="type", frozen=True):
 
 
 class Reload(msgspec.Struct, tag="reload", tag_field="type", frozen=True):
-    """Read the registry file now. The supervisor sends an `Answer` among its snapshots."""
+    """Read the registry file now. Answered with `Steps`."""
 
 
 class Plan(msgspec.Struct, tag="plan", tag_field="type", frozen=True):
@@ -56,23 +64,26 @@ class Plan(msgspec.Struct, tag="plan", tag_field="type", frozen=True):
     path: str
 
 
-Order = Suspect | Gateway | Free | Usage | Reload | Plan
+Order = Suspect | Gateway | Free | Usage | Reload | Plan | AdapterOrder
 
 
-class Answer(msgspec.Struct, tag="reloaded", tag_field="type", frozen=True):
-    """What came of a reload: what is done about it, or every fault and nothing done."""
+class Steps(msgspec.Struct, tag="reloaded", tag_field="type", frozen=True):
+    """What comes of a registry file: what is done about it, or every fault and nothing done."""
 
     steps: tuple[Step, ...] = ()
     faults: tuple[str, ...] = ()
     """Each with its file and line."""
 
 
+Answer = Steps | AdapterAnswer
+
+
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final[msgspec.json.Decoder[Order]] = msgspec.json.Decoder(Order)
 
 
-_ANSWERS: Final = msgspec.json.Decoder(Answer)
-_ANSWER: Final = b'{"type":"reloaded"'
+_ANSWERS: Final[msgspec.json.Decoder[Answer]] = msgspec.json.Decoder(Answer)
+_ANSWER: Final = b'{"type":"'
 
 
 def encode(order: Order | Answer) -> bytes:

@@ -12,6 +12,8 @@ from typing import Final
 
 import msgspec
 
+from registry.adapters import AdapterView, Catalogue, Resident, served_as
+
 
 class WorkerState(StrEnum):
     """Where a worker is in its life. Owned by `engines.supervisor.lifecycle`; everyone else only reads it.
@@ -80,6 +82,8 @@ class WorkerView(msgspec.Struct, frozen=True):
     streams; empty: none may."""
     context: int | None = None
     """Tokens that it takes, prompt and answer together; None: it does not say."""
+    resident: tuple[str, ...] = ()
+    """Adapters that requests may be sent there for, as the engine calls them."""
     pid: int | None = None
     restarts: int = 0
     since: float = 0.0
@@ -113,6 +117,8 @@ class ModelView(msgspec.Struct, frozen=True):
     """Set while the pool is being prepared; None once its first worker has been ready."""
     on_demand: OnDemand | None = None
     """None: its workers run whether anybody asks for them or not."""
+    adapter_slots: int = 0
+    """How many adapters each worker holds at once; 0: none."""
 
 
 class SwapState(StrEnum):
@@ -149,6 +155,10 @@ class Snapshot(msgspec.Struct, frozen=True):
     models: tuple[ModelView, ...] = ()
     leaving: tuple[WorkerView, ...] = ()
     """Workers that get no new request: each is stopped once every gateway has said that it holds none there."""
+    adapters: msgspec.Raw = msgspec.Raw(b"[]")
+    """A `registry.adapters.Catalogue`, encoded."""
+    evicted: tuple[Resident, ...] = ()
+    """Adapters that are about to be unloaded from a worker."""
     swaps: tuple[Swap, ...] = ()
     """By model, in the order in which they began."""
     reload_error: str = ""
@@ -166,26 +176,58 @@ class Target(msgspec.Struct, frozen=True):
     model: ModelView
     served_name: str
     """What to send to the worker as `model`."""
+    adapter: AdapterView | None = None
+    """None: the model itself."""
+    digest: str = ""
+    """Of the adapter's revision."""
+
+    @property
+    def needs(self) -> str:
+        """What has to be resident where the request is sent to, as engines call it; empty: nothing."""
+        return self.served_name if self.adapter else ""
+
+    def at(self, digest: str) -> Target:
+        """The same adapter's other revision."""
+        adapter = self.adapter
+        if adapter is None:
+            return self
+        served_name = served_as(adapter.model, adapter.name, digest)
+        return msgspec.structs.replace(self, served_name=served_name, digest=digest)
 
 
 class Names:
     """Every public name of one snapshot. Look-ups cost the same whether there is one model or ten thousand."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, before: Names | None = None) -> None:
         self.snapshot: Final = snapshot
         self._targets: Final = {
             name: Target(name, model, model.served_name)
             for model in snapshot.models
             for name in (model.name, *model.aliases)
         }
+        self._models: Final = {name: target.model.name for name, target in self._targets.items()}
+        raw = bytes(snapshot.adapters)
+        self.catalogue: Final[Catalogue] = (
+            before.catalogue if before and before.catalogue.raw == raw else Catalogue(raw)
+        )
 
     def resolve(self, name: str) -> Target | None:
         """The target that `name` stands for; None where nothing does."""
-        return self._targets.get(name)
+        return self._targets.get(name) or self._adapted(name)
+
+    def _adapted(self, name: str) -> Target | None:
+        found = self.catalogue.find(name, self._models)
+        below = self._targets.get(found[0].model) if found else None
+        if found is None or below is None:
+            return None
+        adapter, digest = found
+        served_name = served_as(adapter.model, adapter.name, digest)
+        return Target(name, below.model, served_name, adapter, digest)
 
     def listed(self) -> tuple[Target, ...]:
-        """All targets, in the order of the registry file: each model, then its aliases."""
-        return tuple(self._targets.values())
+        """All targets, in the order of the registry file: each model, then its aliases; then the adapters by name."""
+        adapted = (self._adapted(f"{each.model}:{each.name}") for each in self.catalogue.adapters if each.current)
+        return (*self._targets.values(), *(target for target in adapted if target))
 
 
 _ENCODER: Final = msgspec.json.Encoder()

@@ -22,7 +22,7 @@ import msgspec
 from engines.supervisor.attendance import Attendance
 from engines.supervisor.holds import Holds
 from registry import orders
-from registry.orders import Answer, Free, Gateway, Order, Plan, Reload, Suspect, Usage, decode
+from registry.orders import Free, Gateway, Order, Plan, Reload, Steps, Suspect, Usage, decode
 from registry.snapshot import Snapshot, encode
 
 _LONGEST: Final = 100
@@ -35,7 +35,7 @@ class Control:
     def __init__(
         self,
         suspect: Callable[[str, str], None],
-        reload: Callable[[str | None], Awaitable[Answer]],
+        reload: Callable[[str | None], Awaitable[Steps]],
         holds: Holds,
         attendance: Attendance,
     ) -> None:

@@ -14,7 +14,7 @@ from engines.supervisor.board import Board
 from engines.supervisor.events import Announce, Reloaded, ReloadRefused
 from registry.changes import Change, steps
 from registry.faults import RegistryRefused
-from registry.orders import Answer
+from registry.orders import Steps
 from registry.spec import Registry
 
 
@@ -42,20 +42,20 @@ class Reload:
         self._board: Final = board
         self._announce: Final = announce
         self._wall: Final = wall
-        self._asked: Final[asyncio.Queue[asyncio.Future[Answer] | None]] = asyncio.Queue()
+        self._asked: Final[asyncio.Queue[asyncio.Future[Steps] | None]] = asyncio.Queue()
 
     def soon(self) -> None:
         """The file may be another one."""
         self._asked.put_nowait(None)
 
-    async def ask(self, path: str | None = None) -> Answer:
+    async def ask(self, path: str | None = None) -> Steps:
         """Somebody wants it read now, and models that were rolled back tried again; what came of it.
 
         With a path: what the file there would change, and nothing is done.
         """
         if path is not None:
             return await self._plan(Path(path))
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Steps] = asyncio.get_running_loop().create_future()
         self._asked.put_nowait(answer)
         return await answer
 
@@ -67,22 +67,22 @@ class Reload:
             if asked is not None and not asked.done():
                 asked.set_result(answer)
 
-    async def _plan(self, path: Path) -> Answer:
+    async def _plan(self, path: Path) -> Steps:
         try:
-            return Answer(steps=steps(self._compare(await asyncio.to_thread(self._read, path))))
+            return Steps(steps=steps(self._compare(await asyncio.to_thread(self._read, path))))
         except RegistryRefused as refused:
-            return Answer(faults=tuple(str(fault) for fault in refused.faults))
+            return Steps(faults=tuple(str(fault) for fault in refused.faults))
 
-    async def _once(self, *, again: bool) -> Answer:
+    async def _once(self, *, again: bool) -> Steps:
         try:
             registry = await asyncio.to_thread(self._read, None)
         except RegistryRefused as refused:
             faults = tuple(str(fault) for fault in refused.faults)
             self._board.reloaded("\n".join(faults), self._wall())
             self._announce(ReloadRefused(faults))
-            return Answer(faults=faults)
+            return Steps(faults=faults)
         taken = steps(self._adopt(registry, again=again))
         self._board.reloaded("", self._wall())
         if taken or again:
             self._announce(Reloaded(taken))
-        return Answer(steps=taken)
+        return Steps(steps=taken)

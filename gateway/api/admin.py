@@ -10,11 +10,11 @@ from fastapi import APIRouter
 
 from gateway.errors import RegistryFaulty
 from gateway.pool.house import House
-from registry.orders import Answer
+from registry.orders import Steps
 from registry.snapshot import ModelView, WorkerView
 
 
-def admin(house: House, reload: Callable[[], Awaitable[Answer]]) -> APIRouter:
+def admin(house: House, reload: Callable[[], Awaitable[Steps]]) -> APIRouter:
     """The routes over `house`; `middleware.auth` has already asked for the admin key."""
     router = APIRouter(prefix="/admin", tags=["admin"])
 

@@ -56,7 +56,7 @@ class House:
             pool.update(model)
             pools[model.name] = pool
         retired = [pool for name, pool in self._pools.items() if name not in pools]
-        self.names, self._pools = Names(snapshot), pools
+        self.names, self._pools = Names(snapshot, self.names), pools
         for pool in retired:
             pool.retire()
         self._departures.want(worker.id for worker in snapshot.leaving)

@@ -13,7 +13,7 @@ from engines.supervisor.events import Reloaded, ReloadRefused
 from engines.supervisor.reload import Reload
 from registry.changes import RetirePool, StartPool, Step, Verb
 from registry.faults import Fault, RegistryRefused
-from registry.orders import Answer
+from registry.orders import Steps
 from registry.spec import ModelSpec, Registry
 
 SPEC = ModelSpec(source="pypi://a@1/b", engine="vllm")
@@ -54,7 +54,7 @@ async def desk():
 async def test_a_good_file_is_obeyed_and_said() -> None:
     async with desk() as made:
         answer = await made.reload.ask()
-    assert answer == Answer(steps=(Step(Verb.START, "m"),))
+    assert answer == Steps(steps=(Step(Verb.START, "m"),))
     assert (made.adopted, made.announced) == ([(made.file, True)], [Reloaded(answer.steps)])
     assert (made.board.snapshot.reload_error, made.board.snapshot.reloaded) == ("", 7.0)
 
@@ -63,7 +63,7 @@ async def test_a_bad_file_changes_nothing_and_is_said() -> None:
     async with desk() as made:
         made.file = (FAULT, FAULT)
         answer = await made.reload.ask()
-    assert answer == Answer(faults=("r.yaml:3: wrong",) * 2)
+    assert answer == Steps(faults=("r.yaml:3: wrong",) * 2)
     assert (made.adopted, made.announced) == ([], [ReloadRefused(answer.faults)])
     assert made.board.snapshot.reload_error == "r.yaml:3: wrong\nr.yaml:3: wrong"
 
@@ -99,5 +99,5 @@ async def test_a_plan_is_said_and_nothing_is_done() -> None:
         planned = await made.reload.ask("other.yaml")
         made.file = (FAULT,)
         refused = await made.reload.ask("other.yaml")
-    assert (planned, refused.faults) == (Answer(steps=(Step(Verb.RETIRE, "m"),)), ("r.yaml:3: wrong",))
+    assert (planned, refused.faults) == (Steps(steps=(Step(Verb.RETIRE, "m"),)), ("r.yaml:3: wrong",))
     assert (made.adopted, made.announced, made.board.snapshot.reloaded) == ([], [], 0.0)
