@@ -61,6 +61,8 @@ class LaunchPlan:
     """How the weights are packed: `none`, `gptq`, `awq`, …"""
     device: str = "cpu"
     """`cpu` or `cuda`."""
+    threads: int | None = None
+    """That compute, on whichever cores are free, where workers share a machine's cores; None: as the engine does it."""
     context: int | None = None
     kv_cache: int | None = None
     """Bytes for the KV cache, as the memory planner decided; None: as the engine does it."""

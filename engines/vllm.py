@@ -189,7 +189,17 @@ def _variables(plan: LaunchPlan) -> dict[str, str]:
     if plan.device == "cpu":
         # Even with --enforce-eager the logprobs code is compiled at its first use: a stall of many seconds.
         variables["TORCH_COMPILE_DISABLE"] = "1"
+        if plan.threads is not None:
+            variables |= _unbound(plan.threads)
     return variables
+
+
+def _unbound(threads: int) -> dict[str, str]:
+    """Threads for the kernel to place. vLLM binds them to the first cores (utils/ompmultiprocessing.py), in each worker
+    to the same ones: beside a busy worker a second one got no CPU there and never came up. Threads that wait must
+    sleep, for another worker may have work for their core.
+    """
+    return {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 _RANKS: Final = (1, 8, 16, 32, 64, 128, 256, 320, 512)

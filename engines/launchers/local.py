@@ -6,7 +6,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -47,8 +47,9 @@ class Local:
     prepares: Final = True
     here: Final = True
 
-    def __init__(self, keeping: Keeping) -> None:
+    def __init__(self, keeping: Keeping, threads: int | None = None) -> None:
         self._keeping: Final = keeping
+        self._threads: Final = threads
 
     @asynccontextmanager
     async def place(self, seat: Seat) -> AsyncIterator[Placed]:
@@ -56,7 +57,7 @@ class Local:
         kept = self._keeping
         log = log_of(seat, kept.logs)
         try:
-            launch = seat.engine.launch(seat.plan(_HOST, port, key))
+            launch = seat.engine.launch(replace(seat.plan(_HOST, port, key), threads=self._threads))
             env = scrub.for_engine(kept.env, launch.env) | devices.variables(seat.gpus)
             entered = process.running(launch.argv, env, log, grace=kept.grace, haste=kept.haste, left=kept.left)
             async with entered as engine:

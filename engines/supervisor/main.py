@@ -20,6 +20,7 @@ from typing import Final
 
 from engines import ENGINES
 from engines.engine import Engine
+from engines.launchers.cores import threads
 from engines.launchers.external import External
 from engines.launchers.launcher import Launcher
 from engines.launchers.local import Local
@@ -238,4 +239,4 @@ class Supervisor:
             left=self._left,
         )
         rays = partial(interpreter, self._settings.cache, self._report, self._settings.env)
-        return {"local": Local(keeping), "ray": Ray(keeping, rays), "external": External()}
+        return {"local": Local(keeping, threads()), "ray": Ray(keeping, rays), "external": External()}

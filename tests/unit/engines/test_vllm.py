@@ -49,6 +49,22 @@ def test_a_forced_tool_call_follows_its_schema() -> None:
     assert VLLM.launch(PLAN).env["VLLM_ENFORCE_STRICT_TOOL_CALLING"] == "0"
 
 
+def test_workers_that_share_cores_do_not_bind_their_threads() -> None:
+    """Bound, each of them takes the machine's first cores, and a second worker gets no CPU beside a busy one."""
+    env = VLLM.launch(replace(PLAN, threads=3)).env
+    assert (env["VLLM_CPU_OMP_THREADS_BIND"], env["OMP_NUM_THREADS"], env["OMP_WAIT_POLICY"]) == (
+        "nobind",
+        "3",
+        "PASSIVE",
+    )
+
+
+@pytest.mark.parametrize("changes", [{"threads": None}, {"threads": 3, "device": "cuda"}], ids=str)
+def test_elsewhere_the_engine_places_its_threads(changes: dict[str, object]) -> None:
+    """On GPUs, and where nobody knows the machine's cores."""
+    assert not [name for name in VLLM.launch(replace(PLAN, **changes)).env if "OMP_" in name]
+
+
 def test_adapters_are_off_without_slots() -> None:
     launch = VLLM.launch(PLAN)
     assert "--enable-lora" not in launch.argv
