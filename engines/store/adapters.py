@@ -1,7 +1,7 @@
 """The adapter store: revisions that never change, names that move at once, and nothing lost by a kill at any point.
 
-The supervisor will ask it: doctor → store → load on the workers → prove → `promote`. Everything that touches the disk
-runs in a thread of its own; nothing here holds a connection or a lock between two calls.
+`engines.ledger.desk` asks it: doctor → store → load on the workers → prove → `promote`. Everything that touches the
+disk runs in a thread of its own; nothing here holds a connection or a lock between two calls.
 """
 
 from __future__ import annotations
@@ -89,6 +89,10 @@ class AdapterStore:
     async def remove(self, model: str, adapter: str, who: str) -> None:
         """The name stands for nothing; its revisions and pins may be collected. Raises `StoreFailed`."""
         await asyncio.to_thread(self._remove, model, adapter, who)
+
+    async def discard(self, revision: Revision) -> None:
+        """As if it had never been added, unless a name stands for it or it is pinned. Raises `StoreFailed`."""
+        await asyncio.to_thread(self._discard, revision)
 
     async def pin(self, model: str, adapter: str, digest: str, *, pinned: bool = True) -> Revision:
         """A pinned revision is never collected. Raises `StoreFailed`."""
@@ -200,6 +204,13 @@ class AdapterStore:
             if was is None and not records.revisions(connection, model, adapter):
                 raise StoreRefused(f"there is no {model}:{adapter}")
             records.drop(connection, model, adapter, Move(self._clock(), who, Why.REMOVE, was, None))
+
+    def _discard(self, revision: Revision) -> None:
+        with told(self._root), self._files.alone():
+            with self._database.transaction() as connection:
+                known = records.find(connection, revision.model, revision.adapter, revision.digest)
+                free = records.forget(connection, () if known.current or known.pinned else (known,))
+            self._files.remove(free)
 
     def _pin(self, model: str, adapter: str, digest: str, pinned: bool) -> Revision:  # noqa: FBT001 (of `to_thread`)
         with self._database.transaction() as connection:

@@ -1,6 +1,7 @@
 """An adapter from a hub, as it comes to lie on this machine: the weights' own fetching, for an adapter's two files.
 
-The supervisor will call it before `AdapterStore.add`, which copies what it finds: the cache may be deleted at any time.
+`engines.ledger.desk` calls it before `AdapterStore.add`, which copies what it finds: the cache may be deleted at
+any time.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from registry.adapters import Resident
 from registry.snapshot import Loading, ModelView, Snapshot, Swap, WorkerState, WorkerView
 
 
@@ -115,6 +116,17 @@ class Board:
     def reloaded(self, error: str, at: float) -> None:
         """The registry file was read at this Unix time; empty `error`: it is what the board follows."""
         self.snapshot = msgspec.structs.replace(self.snapshot, reload_error=error, reloaded=at)
+        self._change()
+
+    def adapters(self, catalogue: bytes) -> None:
+        """What adapters' names stand for from now on."""
+        if catalogue != bytes(self.snapshot.adapters):
+            self.snapshot = msgspec.structs.replace(self.snapshot, adapters=msgspec.Raw(catalogue))
+            self._change()
+
+    def evicted(self, leaving: tuple[Resident, ...]) -> None:
+        """Adapters that are to be unloaded once gateways let go of them."""
+        self.snapshot = msgspec.structs.replace(self.snapshot, evicted=leaving)
         self._change()
 
     def _place(self, row: Row) -> int:

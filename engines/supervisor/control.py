@@ -19,14 +19,21 @@ from typing import Final
 
 import msgspec
 
+from engines.ledger.adding import Tell
+from engines.ledger.desk import Administration
 from engines.supervisor.attendance import Attendance
 from engines.supervisor.holds import Holds
 from registry import orders
+from registry.adapter_orders import AdapterAnswer, AdapterUse, Missing, Want
 from registry.orders import Free, Gateway, Order, Plan, Reload, Steps, Suspect, Usage, decode
 from registry.snapshot import Snapshot, encode
 
 _LONGEST: Final = 100
 """Bytes of a Unix socket's path; the kernel takes 107."""
+
+
+Administer = Callable[[Administration, Tell], Awaitable[AdapterAnswer]]
+"""Carries an administrator's order out; on the way, it tells how far it is."""
 
 
 class Control:
@@ -38,12 +45,17 @@ class Control:
         reload: Callable[[str | None], Awaitable[Steps]],
         holds: Holds,
         attendance: Attendance,
+        administer: Administer,
     ) -> None:
         self._suspect: Final = suspect
         self._reload: Final = reload
         """Given a path, it only says what the file there would change."""
         self._holds: Final = holds
         self._attendance: Final = attendance
+        self._administer: Final = administer
+        self._group: asyncio.TaskGroup | None = None
+        self._orders: Final[set[asyncio.Task[None]]] = set()
+        """Administrators' orders, which outlive who gave them."""
         self._frame = b""
         self._news: Final[set[asyncio.Event]] = set()
 
@@ -66,6 +78,7 @@ class Control:
         finally:
             os.umask(before)
         async with asyncio.TaskGroup() as group:
+            self._group = group
             clients: set[asyncio.Task[None]] = set()
 
             def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -79,7 +92,7 @@ class Control:
             finally:
                 server.close()
                 path.unlink(missing_ok=True)
-                for client in clients:
+                for client in (*clients, *self._orders):
                     client.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -126,6 +139,23 @@ class Control:
                 writer.write(orders.encode(await self._reload(path)))
             case Usage(models):
                 self._attendance.report(client, models)
+            case Want() | Missing() | AdapterUse():
+                pass
+            case _:
+                self._order(order, writer)
+
+    def _order(self, order: Administration, writer: asyncio.StreamWriter) -> None:
+        def say(answer: AdapterAnswer) -> None:
+            if not writer.is_closing():
+                writer.write(orders.encode(answer))
+
+        async def carry_out() -> None:
+            say(await self._administer(order, say))
+
+        if self._group is not None:
+            task = self._group.create_task(carry_out())
+            self._orders.add(task)
+            task.add_done_callback(self._orders.discard)
 
 
 def locate(state: Path) -> Path:

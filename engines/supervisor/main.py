@@ -25,6 +25,7 @@ from engines.launchers.external import External
 from engines.launchers.launcher import Launcher
 from engines.launchers.local import Local
 from engines.launchers.ray import Ray, interpreter
+from engines.ledger.steward import Steward
 from engines.memory import machine
 from engines.memory.machine import Machine
 from engines.progress import Report, silent
@@ -36,6 +37,7 @@ from engines.supervisor.events import Announce, Draining, Listening, Stopped, un
 from engines.supervisor.gateways import GATEWAY, Gateways
 from engines.supervisor.holds import Holds
 from engines.supervisor.leftovers import Leftovers
+from engines.supervisor.lodgings import Lodgings, lodgings
 from engines.supervisor.memory import Memory, Senses
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.parity import Parity
@@ -164,12 +166,16 @@ class Supervisor:
                 lambda path: reload.ask(path),  # noqa: PLW0108 (bound late)
                 holds,
                 attendance,
+                lambda order, tell: adapters.desk.obey(order, tell),  # noqa: PLW0108 (bound late)
             )
-            shared = self._shared(control, holds, attendance, probe.Prober(client))
+            board, prober = Board(control.publish, gateways=settings.gateways), probe.Prober(client)
+            adapters = lodgings(settings, board, holds, prober, self._clock, self._parts.pacing)
+            shared = self._shared(board, holds, attendance, prober, adapters)
             reconciler = Reconciler(self._parts.engines, self._launchers(), shared, int(self._clock.wall()))
             reload = Reload(
                 self._read, reconciler.adopt, reconciler.compare, shared.board, self._announce, self._clock.wall
             )
+            await adapters.stock.open()
             async with control.listening(settings.state) as path:
                 gateways = Gateways(
                     listening,
@@ -182,14 +188,15 @@ class Supervisor:
                     program=self._parts.gateway,
                 )
                 self._announce(Listening(address.url(listening)))
-                await self._until_stopped(registry, reconciler, gateways, reload)
+                await self._until_stopped(registry, reconciler, gateways, reload, adapters.steward)
 
     async def _until_stopped(
-        self, registry: Registry, reconciler: Reconciler, gateways: Gateways, reload: Reload
+        self, registry: Registry, reconciler: Reconciler, gateways: Gateways, reload: Reload, steward: Steward
     ) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(gateways.run(self._settings.gateways))
             kept = [
+                group.create_task(steward.run()),
                 group.create_task(reconciler.run(registry)),
                 group.create_task(reload.run()),
                 group.create_task(watch(self._settings.registry_path, reload.soon, self._parts.pacing.watch_every)),
@@ -214,9 +221,11 @@ class Supervisor:
         memory = Memory(self._settings.state / "memory.json", Senses(self._parts.machine, env=self._settings.env))
         return Attendance(self._clock.now, memory, starts, self._parts.pacing)
 
-    def _shared(self, control: Control, holds: Holds, attendance: Attendance, prober: probe.Prober) -> Shared:
+    def _shared(
+        self, board: Board, holds: Holds, attendance: Attendance, prober: probe.Prober, adapters: Lodgings
+    ) -> Shared:
         return Shared(
-            board=Board(control.publish, gateways=self._settings.gateways),
+            board=board,
             holds=holds,
             prepare=self._parts.prepare(self._settings),
             prober=prober,
@@ -226,6 +235,8 @@ class Supervisor:
             starts=attendance.starts,
             memory=attendance.memory,
             attendance=attendance,
+            lodge=adapters.steward,
+            models=adapters.desk.adopt,
             announce=self._announce,
             report=self._report,
         )

@@ -40,6 +40,13 @@ class Pacing:
     """For what a pool is asked at a swap, all of it."""
     swap_drain: float = 900.0
     """What requests on a pool that leaves have to end; then its workers are stopped. (An answer may take 600.)"""
+    adapter_within: float = 120.0
+    """For one load or unload of an adapter: an engine ends its step first."""
+    adapter_room: float = 60.0
+    """How long somebody who adds an adapter waits for a slot, or for a worker."""
+    load_first: float = 5.0
+    """Before a load that failed is tried again; doubled each time."""
+    load_longest: float = 20.0
     attend_every: float = 0.5
     """Between two looks at the models on demand; one that is asked for is looked at at once."""
     thrift: Thrift = field(default_factory=Thrift)
@@ -52,3 +59,7 @@ class Pacing:
     def admit_again(self, failures: int) -> float:
         """The same for a model that had no room."""
         return min(self.prepare_again(failures), self.admit_longest)
+
+    def load_again(self, failures: int) -> float:
+        """The wait for an adapter that could not be loaded so often on a worker."""
+        return min(self.load_first * 2.0 ** (failures - 1), self.load_longest)

@@ -13,6 +13,7 @@ from typing import Final
 
 from engines.engine import Engine
 from engines.launchers.launcher import Launcher, Prepared, Seat
+from engines.ledger.site import Lodge
 from engines.progress import Progress, Report
 from engines.supervisor.attendance import Attendance
 from engines.supervisor.board import Board, Row
@@ -26,7 +27,7 @@ from engines.supervisor.probe import Prober
 from engines.supervisor.starts import StartTimes
 from engines.supervisor.worker import Clock, Outlets, Worker
 from registry.snapshot import Loading, ModelView, OnDemand, WorkerState, WorkerView
-from registry.spec import ModelSpec
+from registry.spec import ModelSpec, Registry
 
 
 class PreparationFailed(Exception):
@@ -51,6 +52,9 @@ class Shared:
     starts: StartTimes
     memory: Memory
     attendance: Attendance
+    lodge: Lodge
+    models: Callable[[Registry], None]
+    """Who else has to know what models there are."""
     announce: Announce
     report: Report
 
@@ -68,6 +72,7 @@ def view(name: str, spec: ModelSpec, created: int, loads_in: float) -> ModelView
         queue=spec.queue.limits(),
         balance=spec.balance,
         allow=spec.allow,
+        adapter_slots=spec.adapters.slots,
         loading=Loading("waiting to be prepared") if spec.least else None,
         on_demand=OnDemand(0.0 if spec.least else terms.wait, loads_in) if (terms := spec.on_demand) else None,
     )
@@ -231,7 +236,7 @@ class Pool:
             announce=self._heard,
         )
         expected = shared.starts.expected(self._name)
-        return Worker(seat, self._launcher, shared.prober, shared.pacing, outlets, shared.clock, expected)
+        return Worker(seat, self._launcher, shared.prober, shared.pacing, outlets, shared.clock, expected, shared.lodge)
 
     def _heard(self, lost: WorkerLost) -> None:
         self.ordeal.failed(lost.reason)

@@ -76,6 +76,14 @@ class Prober:
             return Verdict(good=False, reason=f"{call.path} answered 200 and no token: {answer.text[:_LONGEST_BODY]!r}")
         return verdict
 
+    async def order(self, url: str, key: str, call: HttpCall, *, within: float) -> Verdict:
+        """Has the worker do something; where it does not, with what it said about that."""
+        answer = await self._ask(url, key, call, within)
+        verdict = _verdict(answer, call.path)
+        if verdict.good or isinstance(answer, Verdict):
+            return verdict
+        return Verdict(good=False, reason=f"{verdict.reason}: {_said(answer)}")
+
     async def answer(self, url: str, key: str, call: HttpCall, *, within: float) -> bytes | None:
         """The body of a good answer; None: there is none."""
         answer = await self._ask(url, key, call, within)
@@ -148,3 +156,13 @@ def _generated(answer: httpx.Response) -> bool:
         return bool(choices) and isinstance(choices[0].get("text", choices[0].get("message")), str | dict)
     except (ValueError, LookupError, TypeError, AttributeError):
         return False
+
+
+def _said(answer: httpx.Response) -> str:
+    """The message of an error as engines word it, or its text."""
+    try:
+        told = answer.json()
+        said = told.get("error_message") or told.get("message") or told["error"]["message"]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        said = answer.text
+    return " ".join(str(said).split())[:_LONGEST_BODY]

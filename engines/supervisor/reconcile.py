@@ -55,6 +55,7 @@ class Reconciler:
             known = Registry(models={name: spec for name, spec in known.models.items() if name not in refused})
         found = changes(known, registry)
         self._shared.board.order(registry.models)
+        self._shared.models(registry)
         for change in found:
             if isinstance(change, RetirePool):
                 self._retire(change.name)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from engines.launchers.launcher import Launcher, LaunchFailed, Placed, Seat
+from engines.ledger.site import Lodge, Site
 from engines.supervisor import logfile, milestones, watchdog
 from engines.supervisor.events import WorkerLost
 from engines.supervisor.fingerprint import fingerprint
@@ -58,6 +59,7 @@ class Worker:
         outlets: Outlets,
         clock: Clock,
         expected_start: float,
+        lodge: Lodge,
     ) -> None:
         self._seat: Final = seat
         self._launcher: Final = launcher
@@ -66,6 +68,7 @@ class Worker:
         self._outlets: Final = outlets
         self._clock: Final = clock
         self._expected_start: Final = expected_start
+        self._lodge: Final = lodge
         self._life = Life()
         self._placed: Placed | None = None
         self._name = seat.model
@@ -147,12 +150,22 @@ class Worker:
                     self._kill(placed, f"healthy, but it makes no token: {self._mute.reason}")
             await asyncio.sleep(self._pacing.ready_every)
         self._outlets.started_in(self._clock.now() - begun)
-        self._happen(Event.PROVED)
-        await self._outlets.settled(placed.pid)
-        self._stall, self._doubted = Stall(), False
-        pause = self._pacing.probe_every
-        while True:
-            pause = await self._watch(placed, pause)
+        async with self._lodge.lodging(self._site(placed)):
+            self._happen(Event.PROVED)
+            await self._outlets.settled(placed.pid)
+            self._stall, self._doubted = Stall(), False
+            pause = self._pacing.probe_every
+            while True:
+                pause = await self._watch(placed, pause)
+
+    def _site(self, placed: Placed) -> Site:
+        seat = self._seat
+        return Site(
+            self.id, seat.model, placed.url, placed.key, seat.engine, seat.spec.adapters.slots,
+            open=lambda: self._life.state is WorkerState.READY,
+            show=self._show,
+            weights=seat.prepared.weights if seat.prepared else None,
+        )  # fmt: skip
 
     async def _proved(self, placed: Placed) -> Verdict:
         """Healthy, and one token generated."""
@@ -196,6 +209,7 @@ class Worker:
             verdict = await self._progress(placed)
         if verdict.good:
             self._happen(Event.GOOD_PROBE)
+            await self._lodge.look(self.id)
             return self._pacing.probe_every
         for _ in range(self._pacing.limits.bad_probes if suspected else 1):
             self._happen(Event.BAD_PROBE, verdict.reason)
@@ -274,6 +288,7 @@ class Worker:
             capacity=seat.engine.capacity(seat.spec.engine_options),
             fingerprint=self._fingerprint,
             context=self._context,
+            resident=self._lodge.resident(self.id),
             pid=placed.pid if placed else None,
             restarts=life.restarts,
             since=self._since,

@@ -1,0 +1,119 @@
+"""An adapter's way in: fetch → examine → store → load → prove → publish. Called by `desk`, one at a time a name.
+
+What fails on the way leaves nothing behind: no revision, no load, no name moved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from engines.adapters.below import against_model
+from engines.ledger.refusing import Declined
+from engines.ledger.steward import Steward
+from engines.ledger.stock import Stock, name_of
+from engines.store.adapters import Arrival
+from engines.store.failures import StoreFailed
+from engines.store.records import Revision
+from registry import sources
+from registry.adapter_orders import AddAdapter, Told
+from registry.spec import ModelSpec
+
+Tell = Callable[[Told], None]
+Fetch = Callable[[str, Callable[[str, float], None]], Awaitable[Path]]
+"""From a hub's address to a folder; how far it is is told. Raises `StoreRefused`, `WeightsFailed`."""
+
+
+class Adding:
+    """Invariant: a revision is published only after a worker has made a token with it."""
+
+    def __init__(self, stock: Stock, steward: Steward, fetch: Fetch, folder: Path, patience: float) -> None:
+        self._stock: Final = stock
+        self._steward: Final = steward
+        self._fetch: Final = fetch
+        self._folder: Final = folder
+        """The registry file's."""
+        self._patience: Final = patience
+        """Seconds to wait for a worker that serves."""
+
+    async def add(
+        self, order: AddAdapter, model: str, spec: ModelSpec, tell: Tell
+    ) -> tuple[Revision, Mapping[str, str]]:
+        """The revision, and by worker why it is not there yet. Raises `refusing.FAILURES`."""
+        try:
+            return await self._add(order, model, spec, tell)
+        finally:
+            if order.consumed:
+                await asyncio.to_thread(_clear, Path(order.source))
+
+    async def _add(
+        self, order: AddAdapter, model: str, spec: ModelSpec, tell: Tell
+    ) -> tuple[Revision, Mapping[str, str]]:
+        stock, current = self._stock, self._stock.current(model, order.adapter)
+        self._check(order, current, spec)
+        path = await self._obtained(order.source, tell)
+        tell(Told("examining it"))
+        weights = self._steward.weights(model)
+        why = "its weights are not here yet"
+        against = await asyncio.to_thread(against_model, model, spec, self._folder, weights, why)
+        known = {each.digest for each in stock.of(model, order.adapter)}
+        revision = await stock.store.add(Arrival(model, order.adapter, path, order.who, order.source), against)
+        stock.expect(revision)
+        try:
+            faults = await self.proved(revision, tell)
+            if order.promote or current is None:
+                await stock.store.promote(model, order.adapter, revision.digest, order.who)
+        except BaseException:
+            if revision.digest not in known:
+                await self._undo(revision)
+            raise
+        await stock.refresh(model, order.adapter)
+        return revision, faults
+
+    def _check(self, order: AddAdapter, current: Revision | None, spec: ModelSpec) -> None:
+        if not spec.adapters.slots:
+            said = f"{order.model} takes no adapters: set `adapters: {{slots: 4}}` in the registry"
+            raise Declined(422, "adapters_off", said)
+        digest = current.digest if current else ""
+        if order.base is not None and order.base != digest:
+            said = f"{order.model}:{order.adapter} stands for {digest or 'nothing'}, not for {order.base or 'nothing'}"
+            raise Declined(409, "adapter_moved", said)
+
+    async def _obtained(self, source: str, tell: Tell) -> Path:
+        if sources.is_path(source):
+            return self._folder / source
+        tell(Told("fetching it"))
+        return await self._fetch(source, lambda step, fraction: tell(Told(step, fraction)))
+
+    async def proved(self, revision: Revision, tell: Tell) -> Mapping[str, str]:
+        """Has it make a token on every worker that has room; by worker, why not. Raises `Declined` where none does."""
+        tell(Told("waiting for a worker"))
+        if not await self._steward.serves(revision.model, self._patience):
+            said = f"no worker of {revision.model} serves now, so that it cannot be proved: try again"
+            raise Declined(503, "no_worker", said)
+        tell(Told("loading it"))
+        found = await self._steward.spread(revision.model, name_of(revision))
+        faults = {worker: reason for worker, reason in found.items() if reason}
+        if len(faults) == len(found):
+            said = f"no worker of {revision.model} took it: " + "; ".join(dict.fromkeys(faults.values()))
+            raise Declined(502, "adapter_not_loaded", said, faults)
+        return faults
+
+    async def _undo(self, revision: Revision) -> None:
+        name = name_of(revision)
+        self._steward.evict(name)
+        self._steward.forgive(name)
+        self._stock.withdraw(revision)
+        with suppress(StoreFailed):
+            await self._stock.store.discard(revision)
+
+
+def _clear(upload: Path) -> None:
+    if upload.is_dir() and not upload.is_symlink():
+        shutil.rmtree(upload, ignore_errors=True)
+    else:
+        upload.unlink(missing_ok=True)

@@ -1,0 +1,165 @@
+"""Where administrators' orders about adapters are carried out. Called by `supervisor.control`, one task an order.
+
+Orders about one adapter wait for each other; those about different ones do not. A client that goes away undoes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from engines.ledger.adding import Adding, Tell
+from engines.ledger.refusing import FAILURES, Declined, refusal
+from engines.ledger.steward import Steward
+from engines.ledger.stock import Stock, name_of
+from engines.ledger.turns import Turns
+from engines.store.keeping import before
+from engines.store.records import Revision
+from registry.adapter_orders import (
+    Adapted,
+    AdapterAnswer,
+    AddAdapter,
+    ListAdapters,
+    Listed,
+    MoveState,
+    PinAdapter,
+    PromoteAdapter,
+    RefusalState,
+    RemoveAdapter,
+    RevisionState,
+    RollbackAdapter,
+    SplitAdapter,
+)
+from registry.spec import ModelSpec, Registry
+
+Administration = (
+    AddAdapter | PromoteAdapter | RollbackAdapter | RemoveAdapter | PinAdapter | SplitAdapter | ListAdapters
+)
+
+
+class Desk:
+    """Invariant: every order has one answer, and what was refused has changed nothing."""
+
+    def __init__(self, stock: Stock, steward: Steward, adding: Adding) -> None:
+        self._stock: Final = stock
+        self._steward: Final = steward
+        self._adding: Final = adding
+        self._turns: Final = Turns()
+        self._models: Mapping[str, ModelSpec] = {}
+
+    def adopt(self, registry: Registry) -> None:
+        """These are the models from now on."""
+        self._models = registry.models
+
+    async def obey(self, order: Administration, tell: Tell) -> AdapterAnswer:
+        """The answer; on the way, how far it is."""
+        try:
+            self._usable()
+            if isinstance(order, ListAdapters):
+                return await self._list(order)
+            model, spec = self._model(order.model)
+            async with self._turns.of((model, order.adapter)):
+                return await self._change(order, model, spec, tell)
+        except FAILURES as failed:
+            return refusal(failed)
+        except Exception as bug:  # noqa: BLE001 (the outermost of one order)
+            return refusal(bug)
+
+    async def _change(self, order: Administration, model: str, spec: ModelSpec, tell: Tell) -> AdapterAnswer:
+        match order:
+            case AddAdapter():
+                revision, faults = await self._adding.add(order, model, spec, tell)
+                return self._done(model, order.adapter, revision.digest, faults)
+            case PromoteAdapter():
+                return await self._promote(order, model, tell)
+            case RollbackAdapter():
+                return await self._roll_back(order, model, tell)
+            case RemoveAdapter():
+                return await self._remove(order, model)
+            case PinAdapter():
+                return await self._pin(order, model, tell)
+            case _:
+                raise Declined(501, "not_supported", "splitting is not there yet")
+
+    def _usable(self) -> None:
+        if self._stock.fault:
+            raise Declined(503, "store_damaged", self._stock.fault)
+
+    def _model(self, name: str) -> tuple[str, ModelSpec]:
+        for model, spec in self._models.items():
+            if name == model or name in spec.aliases:
+                return model, spec
+        raise Declined(404, "model_not_found", f"there is no model {name[:100]!r}")
+
+    async def _promote(self, order: PromoteAdapter, model: str, tell: Tell) -> AdapterAnswer:
+        store, adapter = self._stock.store, order.adapter
+        revision = await store.find(model, adapter, order.digest)
+        faults = await self._ready_to_serve(revision, tell)
+        revision = await store.promote(model, adapter, revision.digest, order.who, order.base)
+        await self._stock.refresh(model, adapter)
+        return self._done(model, adapter, revision.digest, faults)
+
+    async def _roll_back(self, order: RollbackAdapter, model: str, tell: Tell) -> AdapterAnswer:
+        store, adapter = self._stock.store, order.adapter
+        faults: Mapping[str, str] = {}
+        if back := before(await store.history(model, adapter)):
+            faults = await self._ready_to_serve(await store.find(model, adapter, back), tell)
+        revision = await store.rollback(model, adapter, order.who)
+        await self._stock.refresh(model, adapter)
+        return self._done(model, adapter, revision.digest, faults)
+
+    async def _remove(self, order: RemoveAdapter, model: str) -> AdapterAnswer:
+        revisions = self._stock.of(model, order.adapter)
+        await self._stock.store.remove(model, order.adapter, order.who)
+        await self._stock.refresh(model, order.adapter)
+        for each in revisions:
+            self._steward.evict(name_of(each))
+            self._steward.forgive(name_of(each))
+        return Adapted()
+
+    async def _pin(self, order: PinAdapter, model: str, tell: Tell) -> AdapterAnswer:
+        store, adapter = self._stock.store, order.adapter
+        revision = await store.find(model, adapter, order.digest)
+        faults = await self._ready_to_serve(revision, tell) if order.pinned else {}
+        await store.pin(model, adapter, revision.digest, pinned=order.pinned)
+        await self._stock.refresh(model, adapter)
+        return self._done(model, adapter, revision.digest, faults)
+
+    async def _ready_to_serve(self, revision: Revision, tell: Tell) -> Mapping[str, str]:
+        """A stored revision was proved once: where no worker serves now, one that comes up will load it."""
+        if not self._steward.ledger.sites(revision.model):
+            return {}
+        self._stock.expect(revision)
+        return await self._adding.proved(revision, tell)
+
+    def _done(self, model: str, adapter: str, digest: str, faults: Mapping[str, str]) -> Adapted:
+        revision = next((each for each in self._stock.of(model, adapter) if each.digest == digest), None)
+        return Adapted(self._state(revision) if revision else None, faults)
+
+    async def _list(self, order: ListAdapters) -> Listed:
+        store = self._stock.store
+        model = self._model(order.model)[0] if order.model else ""
+        revisions = await store.revisions(model, order.adapter)
+        moves = await store.history(model, order.adapter) if order.adapter else ()
+        history = (MoveState(m.at, m.who, str(m.why), model, order.adapter, m.was, m.now) for m in moves)
+        refused = (
+            RefusalState(r.at, r.who, r.model, r.adapter, r.source, r.place, r.findings)
+            for r in await store.refusals()
+            if model in {"", r.model} and order.adapter in {"", r.adapter}
+        )
+        return Listed(tuple(map(self._state, revisions)), tuple(history), tuple(refused))
+
+    def _state(self, revision: Revision) -> RevisionState:
+        return RevisionState(
+            model=revision.model,
+            adapter=revision.adapter,
+            digest=revision.digest,
+            source=revision.source,
+            who=revision.who,
+            added=revision.added,
+            octets=revision.octets,
+            rank=revision.rank,
+            current=revision.current,
+            pinned=revision.pinned,
+            workers=self._steward.ledger.holders(name_of(revision)),
+        )

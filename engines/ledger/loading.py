@@ -1,0 +1,61 @@
+"""The acts on one worker: load, prove, unload, list. Called by `steward`; every failure comes back in words."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engines.ledger.site import Site
+from engines.ledger.stock import Stock
+from engines.store.failures import StoreFailed
+from engines.supervisor.pacing import Pacing
+from engines.supervisor.probe import Prober
+
+
+class Loading:
+    """Invariant: keeps nothing; what it did is for `ledger` to know."""
+
+    def __init__(self, prober: Prober, stock: Stock, pacing: Pacing) -> None:
+        self._prober: Final = prober
+        self._stock: Final = stock
+        self._pacing: Final = pacing
+
+    async def load(self, site: Site, name: str) -> str:
+        """Load the adapter and have it make a token; empty, or why it is not there. Nothing half-loaded stays."""
+        revision = self._stock.named(name)
+        if revision is None:
+            return f"there is no {name} any more"
+        try:
+            path = await self._stock.store.verify(revision)
+        except StoreFailed as failed:
+            return str(failed)
+        call = site.engine.load_adapter(name, path)
+        if call is None:
+            return f"{site.engine.name} loads no adapters while it runs"
+        verdict = await self._prober.order(site.url, site.key, call, within=self._pacing.adapter_within)
+        if not verdict.good and name not in await self.listed(site):
+            return verdict.reason
+        return await self.prove(site, name)
+
+    async def prove(self, site: Site, name: str) -> str:
+        """One token of the adapter; without, it is unloaded. Empty, or why."""
+        call = site.engine.warm_up(name)
+        verdict = await self._prober.warm_up(site.url, site.key, call, within=self._pacing.warm_up_within)
+        if verdict.good:
+            return ""
+        await self.unload(site, name)
+        return f"it makes no token: {verdict.reason}"
+
+    async def unload(self, site: Site, name: str) -> str:
+        """Empty, or why it is still there."""
+        call = site.engine.unload_adapter(name)
+        if call is None:
+            return f"{site.engine.name} unloads no adapters while it runs"
+        verdict = await self._prober.order(site.url, site.key, call, within=self._pacing.adapter_within)
+        return "" if verdict.good or name not in await self.listed(site) else verdict.reason
+
+    async def listed(self, site: Site) -> frozenset[str]:
+        """The adapters that the worker says it has, as engines are asked for them."""
+        listed = await self._prober.listed(site.url, site.key, within=self._pacing.probe_within)
+        # SGLang leaves the model's name out.
+        named = (name if ":" in name else f"{site.model}:{name}" for name in listed.names)
+        return frozenset(name for name in named if "@" in name)

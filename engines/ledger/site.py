@@ -1,0 +1,44 @@
+"""A live worker, as far as adapters concern it. Made by `supervisor.worker` once it has generated a token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from engines.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Invariant: stands for one process: a restarted worker is another site."""
+
+    id: str
+    """The worker's, new for every start."""
+    model: str
+    url: str
+    key: str
+    engine: Engine
+    slots: int
+    """Adapters that it holds at once; 0: none ever."""
+    open: Callable[[], bool]
+    """Whether it serves now."""
+    show: Callable[[], None]
+    """What it holds has changed: publish it."""
+    weights: Path | None = None
+    """What it loaded, where that is known."""
+
+
+class Lodge(Protocol):
+    """Whoever sees to it that workers hold what they shall: `steward`, as a worker knows it."""
+
+    def lodging(self, site: Site) -> AbstractAsyncContextManager[None]:
+        """Loads what the worker shall hold; for as long as it is entered, the worker may be given more."""
+
+    def resident(self, worker: str) -> tuple[str, ...]:
+        """What requests may be sent to the worker for."""
+
+    async def look(self, worker: str) -> None:
+        """The worker has just been probed, and is well."""

@@ -1,0 +1,105 @@
+"""What the store has, in memory: what names stand for, and what the snapshot says of it. Written by `desk`.
+
+Read by `steward` for what shall be loaded. The store's own reads cost a thread and a transaction each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from engines.store.adapters import AdapterStore
+from engines.store.failures import StoreFailed
+from engines.store.records import Revision
+from registry.adapters import AdapterView, encode, served_as
+
+
+class Stock:
+    """Invariant: `publish` has been told of what the store had when it was last read."""
+
+    def __init__(self, store: AdapterStore, publish: Callable[[bytes], None]) -> None:
+        self.store: Final = store
+        self._publish: Final = publish
+        self._revisions: Final[dict[tuple[str, str], tuple[Revision, ...]]] = {}
+        self._named: Final[dict[str, Revision]] = {}
+        self.fault = ""
+        """Why the store cannot be used; empty: it can."""
+
+    async def open(self) -> None:
+        """Reads all of it. One that cannot be used is said so, and costs no model its workers."""
+        try:
+            await self.store.open()
+            known: dict[tuple[str, str], list[Revision]] = {}
+            for each in await self.store.revisions():
+                known.setdefault((each.model, each.adapter), []).append(each)
+        except StoreFailed as failed:
+            self.fault = str(failed)
+        else:
+            for (model, adapter), revisions in known.items():
+                self._put(model, adapter, tuple(revisions))
+        self._tell()
+
+    async def refresh(self, model: str, adapter: str) -> None:
+        """Reads one adapter again, and publishes it. Raises `StoreFailed`."""
+        self._put(model, adapter, await self.store.revisions(model, adapter))
+        self._tell()
+
+    def expect(self, revision: Revision) -> None:
+        """It may be loaded, and is not published yet."""
+        self._named[name_of(revision)] = revision
+
+    def withdraw(self, revision: Revision) -> None:
+        """It was expected in vain."""
+        if not any(each.digest == revision.digest for each in self.of(revision.model, revision.adapter)):
+            self._named.pop(name_of(revision), None)
+
+    def _put(self, model: str, adapter: str, revisions: tuple[Revision, ...]) -> None:
+        for each in (*self.of(model, adapter), *revisions):
+            self._named.pop(name_of(each), None)
+        self._revisions[model, adapter] = revisions
+        if not revisions:
+            del self._revisions[model, adapter]
+        if any(each.current for each in revisions):
+            self._named.update({name_of(each): each for each in revisions})
+
+    def of(self, model: str, adapter: str) -> tuple[Revision, ...]:
+        """All revisions of one adapter, the oldest first."""
+        return self._revisions.get((model, adapter), ())
+
+    def current(self, model: str, adapter: str) -> Revision | None:
+        """What a name stands for."""
+        return next((each for each in self.of(model, adapter) if each.current), None)
+
+    def named(self, name: str) -> Revision | None:
+        """The revision that engines call so, if requests may ask for it, or will."""
+        return self._named.get(name)
+
+    def pinned(self, model: str) -> frozenset[str]:
+        """What stays on the model's workers."""
+        mine = (each for (base, _), known in self._revisions.items() if base == model for each in known)
+        return frozenset(name_of(each) for each in mine if each.pinned)
+
+    def due(self, model: str) -> tuple[str, ...]:
+        """What the model's workers shall hold, as far as there is room: what is pinned, then what was added last."""
+        mine = [each for (base, _), known in self._revisions.items() if base == model for each in known]
+        wanted = [each for each in mine if each.pinned or each.current]
+        wanted.sort(key=lambda each: (not each.pinned, -each.added))
+        return tuple(name_of(each) for each in wanted)
+
+    def _tell(self) -> None:
+        self._publish(encode(self._view(known) for known in self._revisions.values() if any(r.current for r in known)))
+
+    def _view(self, known: tuple[Revision, ...]) -> AdapterView:
+        current = next(each for each in known if each.current)
+        return AdapterView(
+            current.model,
+            current.adapter,
+            current.digest,
+            tuple(each.digest for each in known),
+            created=int(current.added),
+        )
+
+
+def name_of(revision: Revision) -> str:
+    """What engines call it."""
+    return served_as(revision.model, revision.adapter, revision.digest)
