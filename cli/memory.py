@@ -124,7 +124,7 @@ def _asked(name: str, spec: ModelSpec, here: Here) -> Asked | str | Damaged:
         return found
     device, layout = device_of(environment_of(spec)), row.layout or "none"
     asked = wish(spec, ENGINES[spec.engine], found, layout=layout, device=device, env=here.env)
-    return Asked(name, found, asked, comes_and_goes=spec.on_demand is not None)
+    return Asked(name, found, asked, comes_and_goes=not spec.least)
 
 
 def _facts(row: Row) -> Facts | str:

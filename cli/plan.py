@@ -63,12 +63,11 @@ class Way:
         figures = (
             "" if self.needs is None or self.free is None else f" (needs {size(self.needs)}, {size(self.free)} free)"
         )
-        return f"{self.step.verb} {self.step.model}{f': {self.how}' if self.how else ''}{figures}"
+        return f"{self.step}{f': {self.how}' if self.how else ''}{figures}"
 
     def data(self) -> dict[str, Any]:
         """For programs."""
-        verb, model = self.step
-        return {"verb": verb, "model": model, "strategy": self.how, "needs": self.needs, "free": self.free}
+        return self.step.data() | {"strategy": self.how, "needs": self.needs, "free": self.free}
 
 
 def way(step: Step, spec: ModelSpec | None, planned: Plan | None, machine: Machine) -> Way:

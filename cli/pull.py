@@ -16,9 +16,9 @@ from cli.mistake import Mistake
 from cli.registry import read_registry
 from cli.show import showing, size
 from engines.progress import Report
-from engines.supervisor.pool import PreparationFailed, Prepare
 from engines.supervisor.preparation import preparing
 from engines.supervisor.settings import ServeSettings
+from engines.supervisor.shared import PreparationFailed, Prepare
 from engines.weights.prune import Pruned, octets_in, prune
 from registry.spec import ModelSpec, Registry
 

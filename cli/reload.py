@@ -23,7 +23,7 @@ def reload(state: StateOption = STATE, as_json: JsonOption = False) -> None:
     """Read the registry file now, trying again what was rolled back; exit 1 with all faults if it has any."""
     came = ask(state, Reload())
     if as_json:
-        steps = [{"verb": step.verb, "model": step.model} for step in came.steps]
+        steps = [step.data() for step in came.steps]
         typer.echo(json.dumps({"ok": not came.faults, "steps": steps, "faults": came.faults}, indent=2))
     elif not came.faults:
         typer.echo("\n".join(map(str, came.steps)) or "nothing has changed")

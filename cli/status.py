@@ -109,7 +109,8 @@ def view(snapshot: Snapshot, now: float) -> Group:
     at = f" {duration(now - snapshot.reloaded)} ago" if snapshot.reloaded else ""
     refused = Text(f"the last edit of the registry was refused{at}: {snapshot.reload_error}", style="red")
     swaps = [_swap(swap, now) for swap in snapshot.swaps]
-    return Group(_table(snapshot, now), *swaps, *([refused] if snapshot.reload_error else []))
+    amiss = [Text(f"{model.name}: {model.trouble}", style="yellow") for model in snapshot.models if model.trouble]
+    return Group(_table(snapshot, now), *amiss, *swaps, *([refused] if snapshot.reload_error else []))
 
 
 def _swap(swap: Swap, now: float) -> Text:

@@ -119,6 +119,8 @@ class ModelView(msgspec.Struct, frozen=True):
     """None: its workers run whether anybody asks for them or not."""
     adapter_slots: int = 0
     """How many adapters each worker holds at once; 0: none."""
+    trouble: str = ""
+    """What is amiss with the pool although it may serve, for whoever runs the house; never shown to clients."""
 
 
 class SwapState(StrEnum):

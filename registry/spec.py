@@ -248,6 +248,10 @@ class ModelSpec(Strict):
         """Workers that run at once."""
         return self.replicas if isinstance(self.replicas, int) else self.replicas.max
 
+    def within(self, count: int) -> int:
+        """The number of workers nearest to `count` that a pool with any may have."""
+        return max(self.least, 1, min(count, self.most))
+
     @property
     def on_demand(self) -> ReplicasSpec | None:
         """How the number of workers follows the requests; None: it does not."""

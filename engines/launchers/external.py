@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from engines.launchers.launcher import LaunchFailed, Placed, Seat
+from engines.launchers.launcher import Found, Placed, Seat
 from registry.spec import ModelSpec
 
 
@@ -38,15 +38,13 @@ class External:
 
     @asynccontextmanager
     async def place(self, seat: Seat) -> AsyncIterator[Placed]:
-        if seat.spec.urls is None:
-            raise LaunchFailed(f"{seat.name}: an external worker needs an address")
-        yield ExternalWorker(seat.spec.urls[seat.number])
+        yield ExternalWorker(seat.address)
 
-    def seats(self, spec: ModelSpec) -> int:
-        return len(spec.urls or ())
+    async def discover(self, spec: ModelSpec, found: Found) -> None:
+        found(spec.urls or ())
 
-    def served_name(self, model: str, listed: Sequence[str]) -> str:
+    def served_name(self, seat: Seat, listed: Sequence[str]) -> str:
         """Our own name if the worker knows it; else the one name that it has; else ours, and it will say 404."""
-        if model not in listed and len(listed) == 1:
+        if seat.model not in listed and len(listed) == 1:
             return listed[0]
-        return model
+        return seat.model

@@ -41,6 +41,10 @@ class Seat:
     """None where the launcher starts nothing."""
     generation: int = 1
     """How many pools the model has had in this supervisor's life, this one included."""
+    address: str = ""
+    """Where the worker is; empty: wherever the launcher puts it."""
+    starts: int = 0
+    """How often workers that sat here before were started."""
 
     @property
     def name(self) -> str:
@@ -103,6 +107,13 @@ class Placed(Protocol):
         """Ends it now, if it is ours."""
 
 
+class Found(Protocol):
+    """Hears of workers' addresses."""
+
+    def __call__(self, addresses: Sequence[str] | None, trouble: str = "") -> None:
+        """None: they are not known, or what is known is to be kept. `trouble`: why it may be outdated, for people."""
+
+
 class Launcher(Protocol):
     """Where workers run."""
 
@@ -114,14 +125,16 @@ class Launcher(Protocol):
     def here(self) -> bool:
         """Whether they take their memory from this machine."""
 
-    def seats(self, spec: ModelSpec) -> int:
-        """How many workers the pool of `spec` has."""
+    async def discover(self, spec: ModelSpec, found: Found) -> None:
+        """Tells where the workers of `spec` are, now and whenever that changes, until cancelled; one whose workers have
+        no address before they are placed returns at once.
+        """
 
     def place(self, seat: Seat) -> AbstractAsyncContextManager[Placed]:
         """Puts a worker in `seat`; on leaving, it is stopped and nothing of it is left. Raises `LaunchFailed`."""
 
-    def served_name(self, model: str, listed: Sequence[str]) -> str:
-        """What to call the model at a worker that lists these names."""
+    def served_name(self, seat: Seat, listed: Sequence[str]) -> str:
+        """What to call the model at the worker in `seat`, which lists these names."""
 
 
 class LaunchFailed(Exception):

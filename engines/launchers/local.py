@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from engines.engine import LaunchRefused
-from engines.launchers.launcher import KEY_BYTES, LaunchFailed, Placed, Seat
+from engines.launchers.launcher import KEY_BYTES, Found, LaunchFailed, Placed, Seat
 from engines.launchers.logs import log_of
 from engines.memory import devices
 from engines.supervisor import process, scrub
@@ -65,11 +65,11 @@ class Local:
         except (OSError, LaunchRefused) as fault:
             raise LaunchFailed(str(fault)) from fault
 
-    def seats(self, spec: ModelSpec) -> int:
-        return spec.most
+    async def discover(self, spec: ModelSpec, found: Found) -> None:
+        """Nothing: they are where they are put."""
 
-    def served_name(self, model: str, listed: Sequence[str]) -> str:
-        return model
+    def served_name(self, seat: Seat, listed: Sequence[str]) -> str:
+        return seat.model
 
 
 def _free_port() -> int:

@@ -21,7 +21,7 @@ import msgspec
 from engines.engine import LaunchRefused
 from engines.environments.environment import EnvironmentFailed, ensure
 from engines.launchers import cluster
-from engines.launchers.launcher import KEY_BYTES, LaunchFailed, Placed, Seat
+from engines.launchers.launcher import KEY_BYTES, Found, LaunchFailed, Placed, Seat
 from engines.launchers.logs import log_of
 from engines.progress import Report
 from engines.supervisor import keeper, process, scrub
@@ -147,11 +147,11 @@ class Ray:
             theirs.close()
             yield program, log
 
-    def seats(self, spec: ModelSpec) -> int:
-        return spec.most
+    async def discover(self, spec: ModelSpec, found: Found) -> None:
+        """Nothing: they are where they are put."""
 
-    def served_name(self, model: str, listed: Sequence[str]) -> str:
-        return model
+    def served_name(self, seat: Seat, listed: Sequence[str]) -> str:
+        return seat.model
 
 
 async def interpreter(cache: Path, report: Report, env: Mapping[str, str]) -> Path:

@@ -62,6 +62,11 @@ class Plan:
             return Claim(self.estimate.total * self.wish.parallel)
         return Claim(self.estimate.total, self.gpus[seat % len(self.gpus)])
 
+    def of(self, position: int) -> Plan:
+        """The same for one of its workers alone."""
+        gpus = (self.gpus[position % len(self.gpus)],) if self.gpus else ()
+        return replace(self, wish=replace(self.wish, replicas=1), gpus=gpus)
+
     def given_back(self) -> tuple[Claim, ...]:
         """What is free again once all its workers have ended: claims on less than nothing."""
         claims = (self.claim(seat) for seat in range(self.wish.replicas))

@@ -35,7 +35,7 @@ def wish(spec: ModelSpec, engine: Engine, facts: Facts, *, layout: str, device: 
         sequences=engine.capacity(options),
         slots=spec.adapters.slots,
         rank=next((step for step in habits.ranks if step >= rank), rank),
-        replicas=spec.most,
+        replicas=spec.within(0),
         parallel=max(1, _whole(options.get(habits.parallel)) or 1),
         step=_whole(options.get(habits.step)) or habits.usual_step,
         element=number,

@@ -95,8 +95,11 @@ class Attendance:
             for name, model in tuple(self._models.items()):
                 self._attend(name, model)
 
-    async def take(self, admit: Callable[[], Awaitable[T]], waiting: Callable[[], None]) -> T:
-        """What `admit` returns as soon as there is memory for it; others are asked to leave where that helps.
+    async def take(
+        self, admit: Callable[[], Awaitable[T]], waiting: Callable[[], None] = lambda: None, *, yielding: bool = True
+    ) -> T:
+        """What `admit` returns as soon as there is memory for it; others, if `yielding`, are asked to leave where that
+        helps.
 
         `waiting` is told when that takes a while. Raises `NotAdmitted` where there will be no room.
         """
@@ -107,7 +110,7 @@ class Attendance:
                 try:
                     return await admit()
                 except NotAdmitted as refused:
-                    if not self._makes_room(refused.missing):
+                    if not yielding or not self._makes_room(refused.missing):
                         raise
                 waiting()
                 await asyncio.sleep(self._pacing.attend_every)

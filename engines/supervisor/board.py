@@ -22,20 +22,23 @@ class Row:
     def __init__(self, view: ModelView, changed: Callable[[Row], None]) -> None:
         self.view = view
         self._changed: Final = changed
+        self._seats: Final = dict(enumerate(view.workers))
+        self._leaving: Final[dict[int, WorkerView]] = {}
 
     @property
     def ready(self) -> bool:
         """Whether some worker is ready."""
         return any(worker.state is WorkerState.READY for worker in self.view.workers)
 
+    @property
+    def leaving(self) -> tuple[WorkerView, ...]:
+        """Workers that leave while the pool stays."""
+        return tuple(self._leaving.values())
+
     def put(self, model: ModelView) -> None:
         """The model is another one from now on; its workers and its progress stay."""
-        view = self.view
-        self._amend(
-            msgspec.structs.replace(
-                model, workers=view.workers, loading=view.loading, served_name=view.served_name, created=view.created
-            )
-        )
+        view, kept = self.view, ("workers", "loading", "served_name", "created", "trouble")
+        self._amend(msgspec.structs.replace(model, **{field: getattr(view, field) for field in kept}))
 
     def loading(self, loading: Loading | None) -> None:
         """How far the preparation is; None: the first worker has been ready."""
@@ -45,14 +48,32 @@ class Row:
         """What the workers call the model."""
         self._with(served_name=served_name)
 
+    def trouble(self, trouble: str) -> None:
+        """What is amiss, for people; empty: nothing."""
+        self._with(trouble=trouble)
+
     def worker(self, seat: int, worker: WorkerView) -> None:
         """The worker in one seat of the pool; it replaces the one that sat there."""
-        workers = list(self.view.workers)
-        if seat < len(workers):
-            workers[seat] = worker
+        if seat in self._leaving:
+            self._leaving[seat] = worker
+            self._changed(self)
         else:
-            workers.append(worker)
-        self._with(workers=tuple(workers))
+            self._seats[seat] = worker
+            self._seated()
+
+    def leave(self, seat: int) -> None:
+        """The worker in this seat gets no new request any more: it is listed among those that leave."""
+        if (worker := self._seats.pop(seat, None)) is not None:
+            self._leaving[seat] = worker
+            self._seated()
+
+    def forget(self, seat: int) -> None:
+        """The worker that left this seat is stopped."""
+        if self._leaving.pop(seat, None) is not None:
+            self._changed(self)
+
+    def _seated(self) -> None:
+        self._with(workers=tuple(worker for _, worker in sorted(self._seats.items())))
 
     def _with(self, **fields: Any) -> None:
         self._amend(msgspec.structs.replace(self.view, **fields))
@@ -137,12 +158,17 @@ class Board:
         if row in (self._shown.get(row.view.name), rising, *self._leaving):
             self._change()
 
+    def _departing(self) -> tuple[WorkerView, ...]:
+        rising = [row for _, row in self._swaps.values() if row]
+        ones = [worker for row in (*self._shown.values(), *rising, *self._leaving) for worker in row.leaving]
+        return (*(worker for row in self._leaving for worker in row.view.workers), *ones)
+
     def _change(self) -> None:
         self.snapshot = msgspec.structs.replace(
             self.snapshot,
             revision=self.snapshot.revision + 1,
             models=tuple(row.view for row in sorted(self._shown.values(), key=self._place)),
-            leaving=tuple(worker for row in self._leaving for worker in row.view.workers),
+            leaving=self._departing(),
             swaps=tuple(
                 msgspec.structs.replace(swap, loading=rising.view.loading) if rising else swap
                 for swap, rising in self._swaps.values()

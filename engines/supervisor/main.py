@@ -41,12 +41,12 @@ from engines.supervisor.lodgings import Lodgings, lodgings
 from engines.supervisor.memory import Memory, Senses
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.parity import Parity
-from engines.supervisor.pool import Prepare, Shared
 from engines.supervisor.preparation import preparing
 from engines.supervisor.process import Keeping
 from engines.supervisor.reconcile import Reconciler
 from engines.supervisor.reload import Reload
 from engines.supervisor.settings import ServeSettings
+from engines.supervisor.shared import Prepare, Shared
 from engines.supervisor.starts import StartTimes
 from engines.supervisor.statefolder import locked
 from engines.supervisor.watch import watch

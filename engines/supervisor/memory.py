@@ -6,7 +6,7 @@ What workers really took is kept in `STATE/memory.json`, so that the next predic
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -56,16 +56,25 @@ class Memory:
         self._path: Final = path
         self._senses: Final = senses
         self._measures = read(path)
-        self._plans: Final[dict[str, tuple[str, Plan]]] = {}
-        """By pool: its model, and what its workers were let in with."""
+        self._plans: Final[dict[str, dict[int, Plan]]] = {}
+        """By pool and seat: what the worker was let in with."""
+        self._models: Final[dict[str, str]] = {}
+        """By pool, of those that have plans."""
         self._promised: Final[dict[str, set[int]]] = {}
 
     async def admit(
-        self, pool: str, spec: ModelSpec, engine: Engine, prepared: Prepared, model: str | None = None
+        self,
+        pool: str,
+        spec: ModelSpec,
+        engine: Engine,
+        prepared: Prepared,
+        model: str | None = None,
+        seats: Sequence[int] | None = None,
     ) -> Prepared:
-        """What to start the workers of `pool` with, once there is room. Raises `NotAdmitted`.
+        """What to start the workers of `pool` in these seats with, once there is room. Raises `NotAdmitted`.
 
-        `model` is its name where the pool has another one, being a later one of the same model.
+        `model` is its name where the pool has another one, being a later one of the same model. No `seats`: those that
+        it has to begin with.
 
         Weights that nothing is known about are let in as they are: their engine will judge.
         """
@@ -80,28 +89,31 @@ class Memory:
         if place is None:
             return prepared
         asked = wish(spec, engine, found, layout=prepared.layout, device=prepared.device, env=self._senses.env)
-        name = model or pool
+        name, seats = model or pool, range(asked.replicas) if seats is None else seats
+        asked = replace(asked, replicas=len(seats))
         own = learned(self._measures, name, asked, overhead(asked.engine, asked.device))
-        place = place.without(self._claimed(pool, asked.device))
+        place = place.without(self._claimed(asked.device))
         planned = plan(found, asked, place, own)
         if not planned.fits:
-            enough = (
-                other
-                for other, (_, each) in self._plans.items()
-                if each.wish.device == asked.device and plan(found, asked, place.without(each.given_back()), own).fits
-            )
-            raise NotAdmitted(f"not enough memory: {planned.reason}", frozenset(enough), missing(planned, place))
-        self._plans[pool], self._promised[pool] = (name, planned), set(range(spec.most))
+            freed = {other: place.without(self._given_back(other, asked.device)) for other in self._plans}
+            enough = frozenset(other for other, larger in freed.items() if plan(found, asked, larger, own).fits)
+            raise NotAdmitted(f"not enough memory: {planned.reason}", enough, missing(planned, place))
+        self._promise(pool, name, seats, planned)
         if asked.device == "cpu":
             return replace(prepared, kv_cache=planned.estimate.cache)
         return replace(prepared, gpus=tuple(tuple(seen.gpus[at].index for at in each) for each in planned.gpus))
 
+    def _promise(self, pool: str, model: str, seats: Sequence[int], planned: Plan) -> None:
+        self._models[pool] = model
+        self._plans.setdefault(pool, {}).update({seat: planned.of(at) for at, seat in enumerate(seats)})
+        self._promised.setdefault(pool, set()).update(seats)
+
     async def settled(self, pool: str, seat: int, pid: int | None) -> None:
         """The worker in `seat` has just made its first token: what it takes is measured and remembered."""
         self.spare(pool, seat)
-        if pool not in self._plans or pid is None:
+        planned, name = self._plans.get(pool, {}).get(seat), self._models.get(pool, "")
+        if planned is None or pid is None:
             return
-        name, planned = self._plans[pool]
         measured = await asyncio.to_thread(self._senses.taken, pid, planned.wish.device)
         if measured is None:
             return
@@ -115,7 +127,7 @@ class Memory:
 
     def owe(self, pool: str, seat: int) -> None:
         """The worker in `seat` is being started, or will be again: its memory is not taken, nor is it free."""
-        if pool in self._promised:
+        if seat in self._plans.get(pool, {}):
             self._promised[pool].add(seat)
 
     def spare(self, pool: str, seat: int) -> None:
@@ -124,17 +136,27 @@ class Memory:
 
     def holds(self, pool: str) -> int:
         """Bytes that the workers of a pool take, as planned; 0: it was not let in, or has ended."""
-        return self._plans[pool][1].total if pool in self._plans else 0
+        return sum(each.total for each in self._plans.get(pool, {}).values())
+
+    def leave(self, pool: str, seat: int) -> None:
+        """The worker in `seat` has ended, and no other comes in its place."""
+        self.spare(pool, seat)
+        self._plans.get(pool, {}).pop(seat, None)
 
     def release(self, pool: str) -> None:
         """The pool has ended."""
-        self._plans.pop(pool, None)
-        self._promised.pop(pool, None)
+        for known in (self._plans, self._promised, self._models):
+            known.pop(pool, None)
 
-    def _claimed(self, pool: str, device: str) -> list[Claim]:
-        """What other pools' workers will still take: they were let in and are loading."""
-        others = ((self._plans[other][1], seats) for other, seats in self._promised.items() if other != pool)
-        return [each.claim(seat) for each, seats in others if each.wish.device == device for seat in seats]
+    def _claimed(self, device: str) -> list[Claim]:
+        """What workers will still take: they were let in and are loading."""
+        loading = (self._plans[pool][seat] for pool, seats in self._promised.items() for seat in seats)
+        return [each.claim(0) for each in loading if each.wish.device == device]
+
+    def _given_back(self, pool: str, device: str) -> list[Claim]:
+        """What is free again once all workers of a pool have ended: claims on less than nothing."""
+        ended = (each for each in self._plans[pool].values() if each.wish.device == device)
+        return [claim for each in ended for claim in each.given_back()]
 
 
 def read(path: Path) -> dict[str, Measure]:

@@ -34,7 +34,10 @@ class Ordeal:
     """Invariant: the first outcome is the outcome; only `NO_ROOM` can be made good."""
 
     def __init__(self, seats: int, tries: int) -> None:
+        """With so many seats to begin with; more may come to be expected until it is decided."""
         self._unproved: Final = set(range(seats))
+        self._any = False
+        """Whether anybody has been proved."""
         self._left = tries
         self._decided: Final = asyncio.Event()
         self._outcome = Outcome.UP
@@ -46,10 +49,19 @@ class Ordeal:
         await self._decided.wait()
         return self._outcome
 
+    def expects(self, seat: int) -> None:
+        """There is a worker in this seat, too."""
+        self._unproved.add(seat)
+
     def proved(self, seat: int) -> None:
         """The worker in this seat is ready."""
+        self._any = True
+        self.excused(seat)
+
+    def excused(self, seat: int) -> None:
+        """The worker in this seat is not needed any more."""
         self._unproved.discard(seat)
-        if not self._unproved:
+        if self._any and not self._unproved:
             self._decide(Outcome.UP, "")
 
     def failed(self, reason: str) -> None:

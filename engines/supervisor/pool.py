@@ -6,76 +6,21 @@ A pool never gives up; whether it comes up at all is told to its `ordeal`, and w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from typing import Final
 
 from engines.engine import Engine
 from engines.launchers.launcher import Launcher, Prepared, Seat
-from engines.ledger.site import Lodge
-from engines.progress import Progress, Report
-from engines.supervisor.attendance import Attendance
-from engines.supervisor.board import Board, Row
-from engines.supervisor.events import Announce, ModelFailed, ModelReady, WorkerLost
-from engines.supervisor.holds import Holds
-from engines.supervisor.memory import Memory, NotAdmitted
+from engines.progress import Progress
+from engines.supervisor.board import Row
+from engines.supervisor.crew import Crew, Desk, Opening
+from engines.supervisor.entry import Entry, Wanting
+from engines.supervisor.events import CutShort, ModelFailed, ModelReady, WorkerLost
 from engines.supervisor.ordeal import Ordeal
-from engines.supervisor.pacing import Pacing
-from engines.supervisor.parity import Parity
-from engines.supervisor.probe import Prober
-from engines.supervisor.starts import StartTimes
-from engines.supervisor.worker import Clock, Outlets, Worker
-from registry.snapshot import Loading, ModelView, OnDemand, WorkerState, WorkerView
-from registry.spec import ModelSpec, Registry
-
-
-class PreparationFailed(Exception):
-    """A model's environment or weights are not to be had now; the message says why and what to do."""
-
-
-Prepare = Callable[[str, ModelSpec, Report], Awaitable[Prepared]]
-"""Makes what a model's workers are started from, reporting progress. Raises `PreparationFailed`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What all pools share."""
-
-    board: Board
-    holds: Holds
-    prepare: Prepare
-    prober: Prober
-    parity: Parity
-    pacing: Pacing
-    clock: Clock
-    starts: StartTimes
-    memory: Memory
-    attendance: Attendance
-    lodge: Lodge
-    models: Callable[[Registry], None]
-    """Who else has to know what models there are."""
-    announce: Announce
-    report: Report
-
-
-def view(name: str, spec: ModelSpec, created: int, loads_in: float) -> ModelView:
-    """A model as gateways first see it: no worker yet. One on demand takes `loads_in` seconds once it is asked for."""
-    return ModelView(
-        name=name,
-        engine=spec.engine,
-        served_name=name,
-        aliases=tuple(spec.aliases),
-        context=spec.context,
-        created=created,
-        timeouts=spec.timeouts.limits(),
-        queue=spec.queue.limits(),
-        balance=spec.balance,
-        allow=spec.allow,
-        adapter_slots=spec.adapters.slots,
-        loading=Loading("waiting to be prepared") if spec.least else None,
-        on_demand=OnDemand(0.0 if spec.least else terms.wait, loads_in) if (terms := spec.on_demand) else None,
-    )
+from engines.supervisor.shared import Shared
+from engines.supervisor.worker import Outlets, Worker
+from registry.snapshot import Loading, WorkerState, WorkerView
+from registry.spec import ModelSpec
 
 
 class Pool:
@@ -96,7 +41,7 @@ class Pool:
         after: str | None = None,
     ) -> None:
         self._name: Final = name
-        self._spec: Final = spec
+        self._spec = spec
         self.engine: Final = engine
         self._launcher: Final = launcher
         self._shared: Final = shared
@@ -104,12 +49,6 @@ class Pool:
         self._generation: Final = generation
         self.claim: Final = f"{name}#{generation}"
         """What its memory is promised to."""
-        self._after: Final = after
-        """The claim of the pool that goes when this one is up."""
-        self._alone: Final = asyncio.Event()
-        """Whether it has gone already, or there was none."""
-        if after is None:
-            self._alone.set()
         self._begun = shared.clock.now()
         self._awake: Final = asyncio.Event()
         if spec.least:
@@ -117,8 +56,28 @@ class Pool:
         self.ready_since: float | None = None
         """When its first worker became ready, by the clock for durations."""
         self._was_ready = False
-        self._workers: Final[list[Worker]] = []
-        self.ordeal: Final = Ordeal(launcher.seats(spec), shared.pacing.swap_tries)
+        self._let_in: Prepared | None = None
+        """What its workers are started from, once there is room for the first of them."""
+        self._troubles: Final[dict[str, str]] = {}
+        """What is amiss, by what it is about."""
+        self._amended: Final = asyncio.Event()
+        self._crew: Final = Crew(self._desk())
+        self.resize(spec.within(0))
+        self.ordeal: Final = Ordeal(0, shared.pacing.swap_tries)
+        self._entry: Final = Entry(
+            name, self.claim, engine, shared, row, self.ordeal, lambda: Wanting(self._spec, self.size),
+            here=launcher.here, after=after,
+        )  # fmt: skip
+
+    def _desk(self) -> Desk:
+        return Desk(
+            hire=self._hire,
+            admit=self._another,
+            see_off=self._see_off,
+            gone=self._gone,
+            short=self._short,
+            complete=lambda: self._amiss("seats"),
+        )
 
     @property
     def dormant(self) -> bool:
@@ -128,7 +87,25 @@ class Pool:
     @property
     def admitted(self) -> bool:
         """Whether its workers have been let in."""
-        return bool(self._workers)
+        return self._let_in is not None
+
+    @property
+    def size(self) -> int:
+        """How many workers there shall be."""
+        return self._crew.wanted
+
+    def resize(self, count: int) -> None:
+        """There shall be so many workers, as far as the registry allows; where they are looked up, that decides."""
+        if self._launcher.prepares:
+            self._crew.want(("",) * self._spec.within(count))
+
+    def amend(self, spec: ModelSpec) -> None:
+        """The model is another one from now on, but its workers are the same, if perhaps not as many."""
+        self._spec = spec
+        self.resize(self.size)
+        self._amended.set()
+        if spec.least:
+            self.wake()
 
     def wake(self) -> None:
         """Somebody asks for the model: come up."""
@@ -140,16 +117,12 @@ class Pool:
     async def run(self) -> None:
         """Until cancelled; then every worker is stopped, side by side."""
         await self._awake.wait()
-        prepared = await self._prepared() if self._launcher.prepares else None
-        seats = [
-            Seat(self._name, number, self._spec, self.engine, prepared, self._generation)
-            for number in range(self._launcher.seats(self._spec))
-        ]
-        self._workers.extend(self._worker(seat) for seat in seats)
         try:
+            let_in = await self._entry.first() if self._launcher.prepares else None
+            self._let_in = let_in.prepared if let_in else None
             async with asyncio.TaskGroup() as group:
-                for worker in self._workers:
-                    group.create_task(worker.run())
+                group.create_task(self._crew.run(("",) * (let_in.count if let_in else 0), self._let_in))
+                group.create_task(self._look_around())
                 await asyncio.sleep(self._shared.pacing.start_within)
                 self.ordeal.hopeless(f"not ready after {self._shared.pacing.start_within:g} s")
         finally:
@@ -157,76 +130,43 @@ class Pool:
 
     def suspect(self, worker_id: str) -> None:
         """Passed on to the worker of this id, if it is one of ours."""
-        for worker in self._workers:
-            worker.suspect(worker_id)
+        self._crew.suspect(worker_id)
 
     def leave(self) -> None:
         """Its workers get no new request: they go on with what they have, and none is started again."""
-        for worker in self._workers:
-            worker.leave()
+        self._crew.leave()
 
     def go_alone(self) -> None:
         """The pool before it has gone: whatever it took is free."""
-        self._alone.set()
+        self._entry.go_alone()
         self.ordeal.go_on()
 
-    async def _prepared(self) -> Prepared:
-        """Tries until it succeeds: a network comes back, a disk is cleared, a file is put right, memory is free."""
-        failures = 0
-        while True:
-            try:
-                prepared = await self._shared.prepare(self._name, self._spec, self._preparing)
-                return await self._admitted(prepared)
-            except PreparationFailed as failed:
-                failures += 1
-                self.ordeal.failed(str(failed))
-                wait = self._shared.pacing.prepare_again(failures)
-                await self._put_off("preparation failed, trying again", str(failed), wait)
-            except NotAdmitted as refused:
-                failures += 1
-                self.ordeal.failed(str(refused))
-                wait = self._shared.pacing.admit_again(failures)
-                await self._put_off("not started, trying again", str(refused), wait)
+    async def _another(self, number: int) -> Prepared | None:
+        return await self._entry.another(number, self._let_in) if self._let_in else None
 
-    async def _admitted(self, prepared: Prepared) -> Prepared:
-        """Once there is room; waits for the end of the pool before it where that would help. Raises `NotAdmitted`."""
-        spec, memory = self._spec, self._shared.memory
-        if spec.strategy == "replace":
-            await self._until_alone("strategy: replace")
-        if not self._launcher.here:
-            return prepared
-        admit = partial(memory.admit, self.claim, spec, self.engine, prepared, self._name)
-        try:
-            return await self._shared.attendance.take(admit, self._wait_for_room)
-        except NotAdmitted as refused:
-            if spec.strategy == "surge" or self._alone.is_set() or not refused.fits_without(self._after):
-                raise
-            await self._until_alone(str(refused))
-        return await self._shared.attendance.take(admit, self._wait_for_room)
+    async def _look_around(self) -> None:
+        """Has the workers' addresses looked up where they have any, and anew when the registry names others."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                looking = group.create_task(self._launcher.discover(self._spec, self._found))
+                await self._amended.wait()
+                self._amended.clear()
+                looking.cancel()
 
-    async def _until_alone(self, reason: str) -> None:
-        if not self._alone.is_set():
-            self.ordeal.no_room(reason)
-            expected = self._shared.starts.expected(self._name)
-            self._row.loading(Loading("waiting for the old workers to end what they have", eta=expected))
-            await self._alone.wait()
+    def _found(self, addresses: Sequence[str] | None, trouble: str = "") -> None:
+        if addresses is not None:
+            self._crew.want(addresses)
+        self._amiss("addresses", trouble)
+        if trouble and not self.size:
+            self.ordeal.failed(trouble)
+            self._row.loading(Loading("looking for the workers", reason=trouble))
 
-    def _wait_for_room(self) -> None:
-        self._row.loading(Loading("waiting for the memory that other models have"))
-
-    async def _put_off(self, step: str, reason: str, wait: float) -> None:
-        self._row.loading(Loading(step, eta=wait, reason=reason))
-        self._shared.announce(ModelFailed(self._name, reason, wait))
-        await asyncio.sleep(wait)
-
-    def _preparing(self, progress: Progress) -> None:
-        fraction = None if progress.fraction is None else round(progress.fraction, 2)
-        eta = None if progress.eta is None else round(progress.eta)
-        self._row.loading(Loading(f"{progress.task}: {progress.step}", fraction, eta))
-        self._shared.report(progress)
-
-    def _worker(self, seat: Seat) -> Worker:
+    def _hire(self, opening: Opening) -> Worker:
         shared = self._shared
+        seat = Seat(
+            self._name, opening.number, self._spec, self.engine, opening.prepared, self._generation,
+            address=opening.address, starts=opening.starts,
+        )  # fmt: skip
         outlets = Outlets(
             show=lambda worker: self._show(seat, worker),
             loading=lambda loading: self._starting(seat, loading),
@@ -236,7 +176,34 @@ class Pool:
             announce=self._heard,
         )
         expected = shared.starts.expected(self._name)
+        self.ordeal.expects(seat.number)
         return Worker(seat, self._launcher, shared.prober, shared.pacing, outlets, shared.clock, expected, shared.lodge)
+
+    async def _see_off(self, number: int, worker: str) -> None:
+        """Its requests end, or have their time."""
+        self._row.leave(number)
+        self.ordeal.excused(number)
+        try:
+            async with asyncio.timeout(self._shared.pacing.swap_drain):
+                await self._shared.holds.until_free([worker])
+        except TimeoutError:
+            self._shared.announce(CutShort(self._name, self._shared.pacing.swap_drain))
+
+    def _gone(self, number: int, worker: str) -> None:
+        self._row.forget(number)
+        self._shared.memory.leave(self.claim, number)
+        self._shared.holds.forget([worker])
+
+    def _amiss(self, about: str, trouble: str = "") -> None:
+        self._troubles[about] = trouble
+        self._row.trouble("; ".join(filter(None, self._troubles.values())))
+
+    def _short(self, reason: str, failures: int) -> float:
+        wait = self._shared.pacing.admit_again(failures)
+        self._amiss("seats", f"not all of {self.size} workers are there: {reason}")
+        if failures == 1:
+            self._shared.announce(ModelFailed(self._name, reason, wait))
+        return wait
 
     def _heard(self, lost: WorkerLost) -> None:
         self.ordeal.failed(lost.reason)
@@ -249,6 +216,7 @@ class Pool:
 
     def _show(self, seat: Seat, worker: WorkerView) -> None:
         self._row.worker(seat.number, worker)
+        self._crew.seen(seat.number, ready=worker.state is WorkerState.READY)
         if worker.state is WorkerState.CRASH_LOOP and not self._was_ready:
             self._row.loading(None)  # it is held down: nothing is being loaded any more
         if worker.state in {WorkerState.STARTING, WorkerState.BACKOFF}:

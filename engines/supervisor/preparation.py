@@ -19,8 +19,8 @@ from engines.launchers.cluster import nodes
 from engines.launchers.launcher import Prepared
 from engines.progress import Report
 from engines.quantize.rules import LayoutRefused, resolve
-from engines.supervisor.pool import PreparationFailed, Prepare
 from engines.supervisor.settings import ServeSettings
+from engines.supervisor.shared import PreparationFailed, Prepare
 from engines.weights.architecture import unknown
 from engines.weights.failures import WeightsFailed
 from engines.weights.prepare import Checkpoint, WeightsRequest, requested

@@ -14,7 +14,9 @@ from typing import Final
 from engines.engine import Engine
 from engines.launchers.launcher import Launcher
 from engines.supervisor.board import Row
-from engines.supervisor.pool import Pool, Shared, view
+from engines.supervisor.firstview import view
+from engines.supervisor.pool import Pool
+from engines.supervisor.shared import Shared
 from engines.supervisor.succession import Running, Succession
 from registry.changes import EMPTY, Change, RetirePool, changes
 from registry.snapshot import ModelView

@@ -17,7 +17,8 @@ from engines.supervisor.attendance import Present
 from engines.supervisor.board import Row
 from engines.supervisor.events import CutShort, ModelFailed, RolledBack, Swapped, Swapping
 from engines.supervisor.ordeal import Outcome, Trial
-from engines.supervisor.pool import Pool, Shared
+from engines.supervisor.pool import Pool
+from engines.supervisor.shared import Shared
 from registry.changes import same_workers
 from registry.snapshot import Loading, Swap, SwapState
 from registry.spec import ModelSpec
@@ -142,6 +143,7 @@ class Succession:
 
     def _amend(self, running: Running, spec: ModelSpec) -> None:
         running.spec = spec
+        running.pool.amend(spec)
         self._look(spec, running.row)
 
     def _serve(self, running: Running) -> None:
@@ -158,6 +160,7 @@ class Succession:
     async def _swap(self, serving: Running, spec: ModelSpec, group: asyncio.TaskGroup) -> None:
         begun = self._shared.clock.now()
         rising = self._begin(spec, group, serving)
+        rising.pool.resize(serving.pool.size)
         rising.pool.wake()
         self._swapping = True
         self._say(SwapState.STARTING, rising=rising.row)
@@ -270,7 +273,7 @@ class Succession:
     async def _see_off(self, leaving: Running) -> None:
         """Until its requests have ended, or have had their time; then it is stopped."""
         shared, drain = self._shared, self._shared.pacing.swap_drain
-        workers = [worker.id for worker in leaving.row.view.workers]
+        workers = [worker.id for worker in (*leaving.row.view.workers, *leaving.row.leaving)]
         try:
             async with asyncio.timeout(drain):
                 await shared.holds.until_free(workers)

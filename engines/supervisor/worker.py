@@ -88,7 +88,7 @@ class Worker:
     @property
     def id(self) -> str:
         """New for every start."""
-        return f"{self._seat.name}.{self._life.starts}"
+        return f"{self._seat.name}.{self._seat.starts + self._life.starts}"
 
     def suspect(self, worker_id: str) -> None:
         """Somebody saw the worker of this id fail: it is probed now, and one bad probe is enough."""
@@ -174,7 +174,7 @@ class Worker:
             self._mute = Mute()
             return verdict
         listed = await self._prober.listed(placed.url, placed.key, within=self._pacing.probe_within)
-        self._name = self._launcher.served_name(self._seat.model, listed.names)
+        self._name = self._launcher.served_name(self._seat, listed.names)
         self._context = listed.context
         verdict = await self._token(placed, within=self._pacing.warm_up_within)
         if verdict.good:

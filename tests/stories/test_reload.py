@@ -51,7 +51,7 @@ async def test_six_swaps_under_load_fail_and_cut_no_request(tmp_path: Path) -> N
         {"engine": "sglang"},
         {"engine": "lmdeploy"},
         {"engine": "vllm", "quantization": "int4"},
-        {"engine": "vllm", "quantization": "int4", "replicas": 2},
+        {"engine": "vllm", "quantization": "int4", "replicas": 2, "trust_remote_code": True},
         {"engine": "vllm", "quantization": "none", "options": {"vllm": {"max_num_seqs": 64}}},
         {"engine": "sglang", "context": 1024},
     ]

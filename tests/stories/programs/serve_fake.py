@@ -24,8 +24,8 @@ from engines.supervisor.events import Announcement
 from engines.supervisor.lifecycle import Limits
 from engines.supervisor.main import Parts, serve
 from engines.supervisor.pacing import Pacing
-from engines.supervisor.pool import PreparationFailed, Prepare
 from engines.supervisor.settings import ServeRefused, ServeSettings
+from engines.supervisor.shared import PreparationFailed, Prepare
 from registry.spec import ModelSpec
 
 ENGINES = {"vllm": FakeEngine(), "sglang": FakeSGLang(), "lmdeploy": FakeLMDeploy()}

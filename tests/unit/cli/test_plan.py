@@ -42,6 +42,12 @@ def test_an_amendment_needs_nothing():
     assert (str(amended), amended.data()["needs"]) == ("amend m", None)
 
 
+def test_a_resize_says_from_how_many_to_how_many():
+    step = Step(Verb.RESIZE, "m", "1 → 3 replicas, no restart")
+    assert str(way(step, SPEC, needing(GIB), MACHINE)) == "resize m: 1 → 3 replicas, no restart"
+    assert way(step, SPEC, None, MACHINE).data()["detail"] == "1 → 3 replicas, no restart"
+
+
 def test_a_start_says_what_it_needs():
     assert str(way(Step(Verb.START, "m"), SPEC, needing(GIB), MACHINE)) == "start m (needs 1.0 GiB, 4.0 GiB free)"
 

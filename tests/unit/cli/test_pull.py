@@ -7,7 +7,7 @@ import pytest
 from cli.mistake import Mistake
 from cli.pull import chosen, fetch
 from engines.progress import silent
-from engines.supervisor.pool import PreparationFailed
+from engines.supervisor.shared import PreparationFailed
 from registry.spec import ModelSpec, Registry
 
 LOCAL = ModelSpec(source="/weights", engine="vllm", aliases=["short"])

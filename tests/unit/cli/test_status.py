@@ -37,6 +37,11 @@ def test_a_model_that_is_not_loaded_is_no_fault():
     assert "on demand" in shown(cold)
 
 
+def test_what_is_amiss_with_a_model_that_serves_is_told():
+    """It has fewer workers than it should, or old addresses."""
+    assert "m: no memory" in shown(Snapshot(1, (ModelView("m", "vllm", "m", workers=(READY,), trouble="no memory"),)))
+
+
 def test_a_reason_is_text_and_no_markup():
     """A log line may hold brackets."""
     worker = WorkerView("w", "", WorkerState.BACKOFF, reason="died: [/red] [Errno 2]")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from registry.changes import EMPTY, AmendPool, RetirePool, StartPool, changes, steps
+import pytest
+
+from registry.changes import EMPTY, AmendPool, ResizePool, RetirePool, StartPool, changes, steps
 from registry.replicas import ReplicasSpec
 from registry.spec import ModelSpec, QueueSpec, Registry, TimeoutsSpec
 
@@ -38,7 +40,29 @@ def test_when_a_model_on_demand_goes_is_no_affair_of_its_workers():
         SPEC.model_copy(update={"replicas": ReplicasSpec(idle_after=seconds)}) for seconds in (60.0, 900.0)
     )
     assert changes(_registry(a=brief), _registry(a=patient)) == (AmendPool("a", patient),)
-    assert changes(_registry(a=SPEC), _registry(a=brief)) == (StartPool("a", brief), RetirePool("a"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "how"),
+    [
+        (1, 3, "1 → 3 replicas, no restart"),
+        (3, 1, "3 → 1 replicas, no restart"),
+        (1, ReplicasSpec(), "1 → 0 to 1 replicas, no restart"),
+    ],
+)
+def test_more_or_fewer_workers_leave_alone_those_that_stay(before, after, how):
+    """Whatever else changes that asks nothing of them goes along."""
+    old, new = (SPEC.model_copy(update={"replicas": replicas}) for replicas in (before, after))
+    found = changes(_registry(a=old), _registry(a=new))
+    assert (found, str(*steps(found))) == ((ResizePool("a", new, how),), f"resize a: {how}")
+
+
+def test_another_list_of_addresses_is_no_swap():
+    one, two = (
+        ModelSpec(engine="vllm", launcher="external", urls=[f"http://h:{port}" for port in range(1, last)])
+        for last in (2, 3)
+    )
+    assert str(*steps(changes(_registry(a=one), _registry(a=two)))) == "resize a: 1 → 2 addresses, no restart"
 
 
 def test_names_and_limits_of_requests_leave_the_workers_alone():

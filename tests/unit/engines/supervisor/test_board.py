@@ -48,6 +48,26 @@ def test_a_worker_replaces_the_one_in_its_seat() -> None:
     assert [each.id for each in made.snapshot.models[0].workers] == ["m-0.2", "m-1.1"]
 
 
+def test_a_worker_that_leaves_is_listed_until_it_is_forgotten() -> None:
+    """From one snapshot to the next it is no worker of the model any more, and its seat may be taken anew later."""
+    made, row, published = board()
+    for number in (0, 1):
+        row.worker(number, worker(f"m-{number}.1"))
+    count = len(published)
+    row.leave(0)
+    row.leave(5)
+    assert len(published) == count + 1
+    row.worker(0, worker("m-0.1", WorkerState.STOPPED))
+    seen = made.snapshot
+    row.forget(0)
+    row.worker(0, worker("m-0.2"))
+    assert ([each.id for each in seen.models[0].workers], [each.state for each in seen.leaving]) == (
+        ["m-1.1"],
+        ["stopped"],
+    )
+    assert ([each.id for each in made.snapshot.models[0].workers], made.snapshot.leaving) == (["m-0.2", "m-1.1"], ())
+
+
 def test_a_changed_model_keeps_its_workers() -> None:
     made, row, _ = board()
     row.worker(0, worker("m-0.1"))

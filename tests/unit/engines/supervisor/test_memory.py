@@ -110,6 +110,20 @@ async def test_a_worker_cannot_spare_the_promise_of_another(tmp_path):
     assert await world.admit("second")
 
 
+async def test_a_pool_grows_by_what_is_left_and_gives_back_what_leaves(tmp_path):
+    """Beside its own workers that still load; each seat is measured by itself."""
+    world = World(tmp_path, available=7 * GIB)
+    await world.admit("m")
+    alone = world.memory.holds("m")
+    assert await world.memory.admit("m", SPEC, VLLM, world.prepared, seats=[1])
+    with pytest.raises(NotAdmitted):
+        await world.memory.admit("m", SPEC, VLLM, world.prepared, seats=[2])
+    assert world.memory.holds("m") == 2 * alone
+    world.memory.leave("m", 1)
+    assert world.memory.holds("m") == alone
+    assert await world.memory.admit("m", SPEC, VLLM, world.prepared, seats=[1])
+
+
 async def test_a_worker_that_starts_again_is_promised_its_memory_again(tmp_path):
     """What it had is free until it has loaded, and must not be given away meanwhile; told twice it counts once."""
     world = World(tmp_path, available=7 * GIB)

@@ -13,6 +13,21 @@ async def test_it_is_up_when_every_seat_has_been_proved() -> None:
     assert await ordeal.outcome() is Outcome.UP
 
 
+async def test_who_comes_later_is_waited_for_and_who_goes_is_not() -> None:
+    """One that goes before anybody was proved proves nothing."""
+    ordeal = Ordeal(0, tries=3)
+    for seat in range(3):
+        ordeal.expects(seat)
+    for seat in range(3):
+        ordeal.excused(seat)
+    ordeal.expects(3)
+    ordeal.no_room("none yet")
+    assert await ordeal.outcome() is Outcome.NO_ROOM
+    ordeal.go_on()
+    ordeal.proved(3)
+    assert await ordeal.outcome() is Outcome.UP
+
+
 async def test_it_has_failed_after_so_many_tries() -> None:
     ordeal = Ordeal(1, tries=2)
     ordeal.failed("first")

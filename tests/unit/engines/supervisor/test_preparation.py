@@ -10,9 +10,9 @@ import pytest
 from engines.environments.environment import Environment, EnvironmentFailed
 from engines.environments.hardware import CPU, Hardware, Kind
 from engines.progress import silent
-from engines.supervisor.pool import PreparationFailed
 from engines.supervisor.preparation import preparing
 from engines.supervisor.settings import ServeSettings
+from engines.supervisor.shared import PreparationFailed
 from engines.weights.failures import NoSpace
 from engines.weights.prepare import Checkpoint, WeightsRequest
 from registry.spec import ModelSpec

@@ -30,7 +30,7 @@ TURNS = 50
 class ScriptedPool:
     """A pool without workers; the test says how its ordeal goes."""
 
-    admitted, ready_since = True, 0.0
+    admitted, ready_since, size = True, 0.0, 1
 
     def __init__(self, number: int, after: str | None, *, dormant: bool = False) -> None:
         self.dormant = dormant
@@ -51,6 +51,13 @@ class ScriptedPool:
 
     def leave(self) -> None:
         self.state = "leaving"
+
+    def resize(self, count: int) -> None:
+        self.size = count
+
+    def amend(self, spec: ModelSpec) -> None:
+        self.resize(spec.within(self.size))
+        self.dormant = self.dormant and not spec.least
 
     def go_alone(self) -> None:
         self.state = "alone"
@@ -252,11 +259,26 @@ async def test_a_model_on_demand_that_is_unloaded_gets_a_dormant_pool():
 
 async def test_a_dormant_pool_is_superseded_at_once():
     """Nobody is served by it, so nothing need come up first; and what always runs is never unloaded."""
-    async with stage(COLD, A) as made:
+    async with stage(COLD, B) as made:
         assert (made.shown, made.states, made.board.snapshot.swaps) == (["m#2"], ["stopped", "running"], ())
         made.succession.unload()
         await made.settled()
         assert made.shown == ["m#2"]
+
+
+async def test_another_number_of_workers_is_no_swap() -> None:
+    """The pool grows and shrinks as it is, and a dormant one is woken if some worker is to run always."""
+    async with stage(A, A.model_copy(update={"replicas": 3})) as made:
+        assert (made.states, made.pools[0].size, made.board.snapshot.swaps) == (["running"], 3, ())
+    async with stage(COLD, COLD.model_copy(update={"replicas": 2})) as made:
+        assert (made.states, made.pools[0].size, made.pools[0].dormant) == (["running"], 2, False)
+
+
+async def test_a_pool_that_has_grown_is_followed_by_one_of_its_size() -> None:
+    async with stage(A.model_copy(update={"replicas": ReplicasSpec.model_construct(min=1, max=4)})) as made:
+        made.pools[0].resize(3)
+        await made.want(B)
+        assert made.pools[1].size == 3
 
 
 async def test_a_new_pool_that_answers_otherwise_is_rolled_back_where_that_is_asked_for() -> None:

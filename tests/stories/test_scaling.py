@@ -1,0 +1,51 @@
+"""Workers come and go while the others serve: real processes, fake engines."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from tests.faults.client import calling, post
+from tests.faults.stage import CHAT, whole
+from tests.stories.house import House, alive, answered, house, registry
+from tests.stories.load import LONG, loaded
+from tests.waiting import eventually
+
+
+async def serving(running: House, count: int) -> None:
+    """Until so many workers are ready and nobody leaves."""
+
+    def look() -> bool:
+        states = [each.state for each in running.model().workers]
+        return states == ["ready"] * count and not running.snapshot.leaving
+
+    await eventually(look, within=LONG, what=f"{count} workers; {running.events[-5:]}")
+
+
+async def test_a_pool_grows_and_shrinks_under_load_without_a_restart(tmp_path: Path) -> None:
+    """No request fails or is cut; who stays is the same process; long streams on those that go end first."""
+    turns = {"balance": "round_robin"}
+    body = {"model": "m", "messages": [], "stream": True, "seed": 1, "x_fake": {"tokens": 80, "itl": 0.05}}
+    async with house(registry(tmp_path, m=turns)) as running, AsyncExitStack() as streams:
+        first = await running.ready(within=LONG)
+        await answered(running, "m")
+        async with loaded(running) as load:
+            registry(tmp_path, m=turns | {"replicas": 3})
+            await serving(running, 3)
+            await load.more()
+        last = running.model().workers[2]
+        opened = [await streams.enter_async_context(calling(running.port, post(CHAT, body))) for _ in range(3)]
+        for stream in opened:
+            await stream.hear(events=2)
+        async with loaded(running) as later:
+            registry(tmp_path, m=turns)
+            running.process.send_signal(signal.SIGHUP)
+            await eventually(lambda: len(running.snapshot.leaving) == 2, within=LONG)
+            assert alive(last.pid)
+            assert [whole(await stream.hear(), 80, seed=1) for stream in opened] == [True] * 3
+            await serving(running, 1)
+            await later.more()
+        assert not alive(last.pid)
+    assert ([str(each.body[-500:]) for each in load.bad + later.bad], running.worker().id) == ([], first.id)
+    assert [len(running.said(event)) for event in ("Swapping", "WorkerLost", "CutShort", "ModelFailed")] == [0, 0, 0, 0]
