@@ -17,7 +17,7 @@ from gateway.errors import GatewayError, ShuttingDown, TimedOut, WorkerFailed
 from gateway.exchange import Exchange
 from gateway.heartbeats import Heartbeats
 from gateway.operations import Operation
-from gateway.pool.pool import Lease, Outcome
+from gateway.pool.lease import Lease, Outcome
 from gateway.pool.worker import Reply
 from gateway.reading import StreamReader, Usage
 from gateway.resume.joint import Diverged, Joint

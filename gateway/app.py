@@ -91,7 +91,7 @@ def build(
     `log` takes the access log's lines.
     """
     reporter = Reporter(clock)
-    house = House(clock, lambda worker: control.free(worker), reporter.asked)  # noqa: PLW0108 - bound late
+    house = House(clock, lambda it: control.free(it), reporter.asked, lambda it: control.lack(it))  # noqa: PLW0108 - late
     telemetry = Telemetry()
     passages = Passages()
     control = Control(control_path, house.publish)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gateway.call import Notice
-from gateway.errors import EngineRefused, FirstTokenTimeout, TimedOut, WorkerBusy, WorkerFailed
-from gateway.pool.pool import Lease, Outcome
+from gateway.errors import AdapterMissing, EngineRefused, FirstTokenTimeout, TimedOut, WorkerBusy, WorkerFailed
+from gateway.pool.lease import Lease, Outcome
 
 
 def settle(lease: Lease, fault: BaseException, suspect: Notice, now: float) -> None:
@@ -13,13 +13,15 @@ def settle(lease: Lease, fault: BaseException, suspect: Notice, now: float) -> N
         lease.worker.breaker.rests(now + fault.retry_after)  # before its room is given to the next one
     lease.release(outcome_of(fault))
     if isinstance(fault, WorkerFailed | FirstTokenTimeout) and not isinstance(fault, WorkerBusy):
-        suspect(lease.worker.id, str(fault))  # who says that it is busy is well
+        suspect(lease.worker.id, str(fault))  # who says that it is busy, or lacks something, is well
 
 
 def outcome_of(fault: BaseException) -> Outcome:
     """What an attempt's end says about the worker: the engine's own refusal is good work."""
     if isinstance(fault, EngineRefused):
         return Outcome.WORKED
+    if isinstance(fault, AdapterMissing):
+        return Outcome.MISSING
     if isinstance(fault, WorkerBusy) and fault.retry_after is not None:
         return Outcome.UNKNOWN  # it rests for as long as it asked to
     return Outcome.FAILED if isinstance(fault, WorkerFailed | TimedOut) else Outcome.UNKNOWN

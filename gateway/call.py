@@ -33,4 +33,6 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     patience: Patience
     exchange: Exchange
     wait: float | None = None
-    """Seconds for which the client waits for the model to be loaded; None: as long as the model allows."""
+    """Seconds for which the client waits for what has to be loaded first; None: as long as the model allows."""
+    needs: str = ""
+    """The adapter that its worker must hold, as engines call it; empty: none."""

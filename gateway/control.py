@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from gateway.errors import Unavailable
+from registry.adapter_orders import AdapterUse, Missing, Want
 from registry.orders import Free, Gateway, Order, Reload, Steps, Suspect, Usage, answer, encode
 from registry.snapshot import Snapshot, decode
 
@@ -49,9 +50,13 @@ class Control:
             self._writer.close()
             self._writer = None
 
-    def tell(self, usage: Usage) -> None:
-        """Say how much models are used. Never waits; without a supervisor it does nothing."""
+    def tell(self, usage: Usage | AdapterUse) -> None:
+        """Say how much models, or adapters, are used. Never waits; without a supervisor it does nothing."""
         self._say(usage)
+
+    def lack(self, lacking: Want | Missing) -> None:
+        """Say which adapter requests miss. Never waits; without a supervisor it does nothing."""
+        self._say(lacking)
 
     def suspect(self, worker: str, reason: str) -> None:
         """Ask the supervisor to look at `worker` now. Never waits; without a supervisor it does nothing."""

@@ -17,8 +17,10 @@
     ├── WorkerFailed          502 worker_failed
     │   ├── WorkerUnreachable 502                         nothing was sent: any other worker may try
     │   └── WorkerBusy        503 no_worker               it said 429/503: any other worker may try
+    │       └── AdapterMissing 503 adapter_loading        it does not hold what it should: tried once more
     ├── Unavailable           503                       + Retry-After
     │   ├── ModelLoading      503 model_loading
+    │   ├── AdapterLoading    503 adapter_loading
     │   ├── NoWorker          503 no_worker
     │   ├── QueueTimeout      503 queue_timeout
     │   └── ShuttingDown      503 shutting_down
@@ -41,8 +43,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-_LONGEST_WAIT: Final = 3600.0
-"""Seconds that an answer asks a client to wait, at most: a worker's header may say anything."""
+_LONGEST_WAIT: Final = 3600.0  # seconds that a client is asked to wait, at most: a worker's header may say anything
 
 
 class GatewayError(Exception):
@@ -196,8 +197,13 @@ class WorkerBusy(WorkerFailed):
     code = "no_worker"
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        # A 503 always says when to come back, also where the worker did not.
-        return super().headers() or [(b"retry-after", b"1")]
+        return super().headers() or [(b"retry-after", b"1")]  # a 503 always says when to come back
+
+
+class AdapterMissing(WorkerBusy):
+    """The worker does not know the adapter that the snapshot says it holds: nothing was generated."""
+
+    code = "adapter_loading"
 
 
 class Unavailable(GatewayError):
@@ -210,6 +216,12 @@ class ModelLoading(Unavailable):
     """The pool is being prepared for the first time."""
 
     code = "model_loading"
+
+
+class AdapterLoading(Unavailable):
+    """No worker holds the adapter yet."""
+
+    code = "adapter_loading"
 
 
 class NoWorker(Unavailable):

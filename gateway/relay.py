@@ -16,6 +16,7 @@ from gateway.balance.prefix import NO_PREFIX, Prefix
 from gateway.blame import settle
 from gateway.call import Call, Notice
 from gateway.errors import (
+    AdapterMissing,
     EngineRefused,
     FirstTokenTimeout,
     GatewayError,
@@ -25,8 +26,8 @@ from gateway.errors import (
     WorkerFailed,
     WorkerUnreachable,
 )
+from gateway.pool.lease import Lease, Outcome
 from gateway.pool.loading import RETRY_SOON
-from gateway.pool.pool import Lease, Outcome
 from gateway.pool.worker import Reply
 from gateway.reading import StreamReader, refusal, usage_of
 from gateway.resuming import Continuing, continuing
@@ -35,6 +36,9 @@ RETRIES: Final = 2
 """Further workers that one request may try, at most."""
 
 _UNREACHABLE: Final = "No worker of the model could be reached."
+
+_UNKNOWN_NAME: Final = frozenset({400, 404})
+"""How engines refuse a name: vLLM and LMDeploy with 404, SGLang with 400."""
 
 _RETRIED: Final = (WorkerFailed, FirstTokenTimeout)
 """What another worker may do better."""
@@ -57,7 +61,7 @@ class Relay:
         except _RETRIED as fault:
             failure = fault
         try:
-            while len(tried) <= _tries(failure):
+            while call.exchange.attempts <= _tries(failure):
                 self._retried(call.target.model.name, failure.code or failure.type)
                 async with call.pool.retries.turn(call.patience):
                     try:
@@ -76,9 +80,9 @@ class Relay:
         exchange.asked = asked = self._clock()
         prefix = Prefix(call.target.served_name, call.body) if call.operation.streams else NO_PREFIX
         exclude = frozenset(tried)
-        lease = call.pool.at_once(exclude, prefix)
+        lease = call.pool.at_once(exclude, prefix, call.needs)
         if lease is None:
-            lease = await call.pool.lease(exclude, call.priority, call.patience.left, prefix, call.wait)
+            lease = await call.pool.lease(exclude, call.priority, call.patience.left, prefix, call.wait, call.needs)
         try:
             exchange.sent = sent = self._clock()
             exchange.attempt(lease.worker.id, lease.choice, lease.loads, asked, sent)
@@ -98,6 +102,8 @@ class Relay:
             lease.release(Outcome.WORKED)
         except BaseException as fault:
             self._failed(call, lease, fault)
+            if isinstance(fault, AdapterMissing):
+                tried.discard(lease.worker.id)  # it will hold it again, and is not leased before
             raise
         return whole
 
@@ -126,11 +132,19 @@ class Relay:
         """A JSON answer, understood. Raises `EngineRefused` for the engine's own 4xx."""
         reply.check()
         if reply.status >= 400:
-            raise refusal(reply.status, body)
+            refused = refusal(reply.status, body)
+            raise _missing(refused) if call.needs and call.needs in str(refused) else refused
         if call.exchange.stream and call.operation.streams:  # clients would find no event in it, and end silently
             raise WorkerFailed("The worker answered the request for a stream with a whole body.")
         call.exchange.usage = usage_of(body)
         return WholeAnswer(call.operation, reply.status, body, call.exchange, self._clock)
+
+
+def _missing(refused: EngineRefused) -> GatewayError:
+    """An engine's refusal in which it names the adapter that it was leased for: that is ours to mend."""
+    if refused.answered_status not in _UNKNOWN_NAME:
+        return refused
+    return AdapterMissing("The worker does not hold the adapter.")
 
 
 def _wants_usage(call: Call) -> bool:
@@ -146,7 +160,7 @@ def _spelled(call: Call, *, want_ids: bool) -> bytes:
 
 def _tries(failure: WorkerFailed | FirstTokenTimeout) -> int:
     """How many workers may have failed like this before it is the answer."""
-    return 1 if isinstance(failure, FirstTokenTimeout) else RETRIES
+    return 1 if isinstance(failure, FirstTokenTimeout | AdapterMissing) else RETRIES
 
 
 def _verdict(failure: GatewayError, nobody: Unavailable) -> GatewayError:

@@ -16,6 +16,7 @@ from gateway.balance.prefix import Prefix
 from gateway.blame import settle
 from gateway.call import Call, Notice
 from gateway.errors import (
+    AdapterMissing,
     FirstTokenTimeout,
     GatewayError,
     NoWorker,
@@ -25,8 +26,8 @@ from gateway.errors import (
     WorkerFailed,
 )
 from gateway.operations import BY_PATH
+from gateway.pool.lease import Lease
 from gateway.pool.loading import RETRY_SOON
-from gateway.pool.pool import Lease
 from gateway.pool.worker import Reply
 from gateway.reading import StreamReader
 from gateway.resume.decide import Continuation, decide, twins
@@ -208,7 +209,7 @@ class Resuming:
         while True:
             strangers = {each.id for each in call.pool.model.workers if not twins(self._first, each)}
             wrong = frozenset(self._tried | strangers | self._busy.keys())
-            lease = await call.pool.lease(wrong, call.priority, call.patience.left, self._prefix)
+            lease = await call.pool.lease(wrong, call.priority, call.patience.left, self._prefix, needs=call.needs)
             if twins(self._first, lease.worker.view):
                 return lease
             lease.release()  # it came while we waited
@@ -220,7 +221,7 @@ class Resuming:
         call = self._call
         reply = await lease.worker.send(going.call.path, going.call.body, call.patience, call.exchange)
         try:
-            piece = await _first_of(reply)
+            piece = await _first_of(reply, call.needs)
             call.exchange.trials[-1].first_token = self._clock()
             reader = StreamReader(BY_PATH[going.call.path], hide_usage=False)
             joint = Joint(call.operation.path, self._asked, self.said, going)
@@ -230,9 +231,11 @@ class Resuming:
             raise
 
 
-async def _first_of(reply: Reply) -> bytes:
+async def _first_of(reply: Reply, needs: str) -> bytes:
     """The first bytes of a stream. Raises like `Reply.next`, and where it is none."""
     reply.check()
+    if needs and reply.status == 404:  # only names are looked up there
+        raise AdapterMissing("The worker does not hold the adapter.")
     if reply.status >= 400:
         raise GatewayError("The worker refused the continuation.")
     if reply.status != 200 or not reply.is_stream():

@@ -16,10 +16,12 @@ from registry.adapters import Canary
 
 
 class Want(msgspec.Struct, tag="want", tag_field="type", frozen=True):
-    """A request waits for this adapter, as engines call it, and no worker holds it: load it somewhere."""
+    """A request waits for this adapter, as engines call it, and no worker that it may use holds it: load it."""
 
     model: str
     adapter: str
+    besides: tuple[str, ...] = ()
+    """Workers that have failed the request: not there."""
 
 
 class Missing(msgspec.Struct, tag="missing", tag_field="type", frozen=True):

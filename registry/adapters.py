@@ -6,7 +6,7 @@ have changed. So ten thousand adapters cost neither a request nor a worker's cha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -77,9 +77,15 @@ class Catalogue:
         self.adapters: Final = decode(raw)
         self._by_model: Final[dict[tuple[str, str], AdapterView]] = {}
         self._alone: Final[dict[str, AdapterView | None]] = {}
+        self._of: Final[dict[str, list[AdapterView]]] = {}
         for each in self.adapters:
             self._by_model[each.model, each.name] = each
+            self._of.setdefault(each.model, []).append(each)
             self._alone[each.name] = None if each.name in self._alone else each
+
+    def of(self, model: str) -> Sequence[AdapterView]:
+        """All of one model."""
+        return self._of.get(model, ())
 
     def find(self, name: str, models: Mapping[str, str]) -> tuple[AdapterView, str] | None:
         """The adapter and digest that `name` stands for; `models` gives the model of each name and alias.

@@ -8,6 +8,7 @@ Nothing here does I/O.
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -225,6 +226,16 @@ class Names:
         adapter, digest = found
         served_name = served_as(adapter.model, adapter.name, digest)
         return Target(name, below.model, served_name, adapter, digest)
+
+    def near(self, name: str, most: int) -> tuple[list[str], int]:
+        """At most so many names that somebody may have meant by `name`, which stands for nothing, and how many more
+        there are: adapters of the model that it begins with, else models and aliases.
+        """
+        model = self._models.get(name.partition(":")[0], "")
+        found = self.catalogue.of(model) if ":" in name else ()
+        if found:
+            return [f"{model}:{each.name}" for each in found[:most]], max(0, len(found) - most)
+        return list(islice(self._targets, most)), max(0, len(self._targets) - most)
 
     def listed(self) -> tuple[Target, ...]:
         """All targets, in the order of the registry file: each model, then its aliases; then the adapters by name."""

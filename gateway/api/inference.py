@@ -30,9 +30,16 @@ from gateway.relay import Relay
 from gateway.telemetry import Telemetry
 
 
-def heartbeats(client: Client, pool: Pool) -> Heartbeats:
-    """Those of a stream on `pool`: where its model has to be loaded first, they begin soon and say how far that is."""
-    return Heartbeats(client) if pool.ready else Heartbeats(client, first=SOON, comment=lambda: progress(pool.model))
+def heartbeats(client: Client, pool: Pool, needs: str = "") -> Heartbeats:
+    """Those of a stream on `pool`: where its model, or the adapter that it needs, has to be loaded first, they begin
+    soon and say how far that is.
+    """
+    if pool.holds(needs):
+        return Heartbeats(client)
+    return Heartbeats(client, first=SOON, comment=lambda: _ADAPTER if pool.ready else progress(pool.model))
+
+
+_ADAPTER: Final = "loading the adapter"
 
 
 _NAME: Final = 200
@@ -80,7 +87,7 @@ class Inference:
         """The answer's beginning, with comments to the client for as long as there is nothing better."""
         answer: Answer | None = None
         try:
-            async with heartbeats(client, call.pool):
+            async with heartbeats(client, call.pool, call.needs):
                 try:
                     answer = await self._relay.begin(call)
                 except GatewayError as failure:
@@ -109,5 +116,8 @@ class Inference:
                 f"The model '{target.requested}' runs on {engine.name}, which does not serve {operation.path} for it."
             )
         patience = Patience(target.model.timeouts, self._clock, stream=exchange.stream)
-        wait = None if pool.ready else wait_of(scope)
-        return Call(operation, target, pool, engine, body, wanted.usage_asked, priority, patience, exchange, wait)
+        needs = target.needs
+        wait = None if pool.holds(needs) else wait_of(scope)
+        return Call(
+            operation, target, pool, engine, body, wanted.usage_asked, priority, patience, exchange, wait, needs
+        )

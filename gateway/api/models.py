@@ -1,4 +1,7 @@
-"""`GET /v1/models` and `/v1/models/{id}`: what names exist, as OpenAI shows them."""
+"""`GET /v1/models` and `/v1/models/{id}`: what names exist, as OpenAI shows them.
+
+An adapter's `root` is the revision that it stands for now, its `parent` the model below it, as in vLLM.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +30,14 @@ def models(house: House) -> APIRouter:
 
 
 def _shown(target: Target) -> dict[str, Any]:
-    model = target.model
+    model, adapter = target.model, target.adapter
     shown: dict[str, Any] = {
         "id": target.requested,
         "object": "model",
-        "created": model.created,
+        "created": adapter.created if adapter else model.created,
         "owned_by": "enginehouse",
-        "root": model.name,
-        "parent": None,
+        "root": target.served_name if adapter else model.name,
+        "parent": model.name if adapter else None,
     }
     if model.context is not None:
         shown["max_model_len"] = model.context

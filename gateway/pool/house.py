@@ -2,7 +2,7 @@
 
 `publish` is the one way in (from `control`), a single assignment; a request that resolved a name keeps what it
 got, whatever is published meanwhile. `free` hears of each leaving worker that holds none of our requests any more,
-`asked` of each request for a model that has no worker yet.
+`asked` of each request for a model that has no worker yet, `say` of adapters that requests miss.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import Final
 
 from gateway.errors import ModelNotFound, Unavailable
 from gateway.pool.departures import Departures
+from gateway.pool.evictions import Evictions
 from gateway.pool.pool import Pool
+from gateway.pool.residence import Adapters, Say
 from registry.snapshot import Names, Snapshot, Target
 
 _LISTED: Final = 20
@@ -27,9 +29,12 @@ class House:
         clock: Callable[[], float],
         free: Callable[[str], None] = lambda _: None,
         asked: Callable[[str], None] = lambda _: None,
+        say: Say = lambda _: None,
     ) -> None:
         self._clock: Final = clock
         self._departures: Final = Departures(free)
+        self._evictions: Final = Evictions(free)
+        self._adapters: Final = Adapters(self._evictions, say)
         self._asked: Final = asked
         self.names = Names(Snapshot(revision=0))
         self._pools: dict[str, Pool] = {}
@@ -52,7 +57,7 @@ class House:
         for model in snapshot.models:
             pool = self._pools.get(model.name)
             if pool is None:
-                pool = Pool(model, self._clock, departures=self._departures, asked=self._asked)
+                pool = Pool(model, self._clock, departures=self._departures, asked=self._asked, adapters=self._adapters)
             pool.update(model)
             pools[model.name] = pool
         retired = [pool for name, pool in self._pools.items() if name not in pools]
@@ -60,6 +65,7 @@ class House:
         for pool in retired:
             pool.retire()
         self._departures.want(worker.id for worker in snapshot.leaving)
+        self._evictions.want(snapshot.evicted)
 
     def resolve(self, name: str) -> tuple[Target, Pool]:
         """What `name` stands for, and its pool. Raises `ModelNotFound`, which says what exists."""
@@ -68,11 +74,11 @@ class House:
             return target, self._pools[target.model.name]
         if not self.informed:
             raise Unavailable("The gateway is starting and does not know its models yet.", retry_after=1.0)
-        raise ModelNotFound(f"The model '{name[:200]}' does not exist. {self._known()}", param="model")
+        raise ModelNotFound(f"The model '{name[:200]}' does not exist. {self._known(name)}", param="model")
 
-    def _known(self) -> str:
-        names = [target.requested for target in self.names.listed()]
+    def _known(self, name: str) -> str:
+        """What there is instead: the adapters of the model that `name` begins with, else the models."""
+        names, more = self.names.near(name, _LISTED)
         if not names:
             return "No model is registered."
-        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        return f"Available: {', '.join(names[:_LISTED])}{more}."
+        return f"Available: {', '.join(names)}{f' and {more} more' if more else ''}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.errors import GatewayError, ModelLoading, NoWorker
+from gateway.errors import AdapterLoading, GatewayError, ModelLoading, NoWorker
 from registry.snapshot import ModelView, WorkerState
 
 RETRY_SOON: Final = 2.0
@@ -44,3 +44,8 @@ def nobody(model: ModelView) -> GatewayError:
         message = f"The model '{model.name}' is not loaded. It is being started because of this request."
         return ModelLoading(message, retry_after=model.on_demand.loads_in or RETRY_SOON)
     return NoWorker(f"No worker of '{model.name}' can serve right now.", retry_after=RETRY_SOON)
+
+
+def absent(adapter: str) -> AdapterLoading:
+    """No worker holds this adapter, as engines call it."""
+    return AdapterLoading(f"The adapter '{adapter}' is being loaded because of this request.", retry_after=RETRY_SOON)

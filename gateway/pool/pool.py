@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
-from enum import Enum, auto
-from types import MappingProxyType
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -19,55 +17,22 @@ from gateway.balance.pace import Pace
 from gateway.balance.policies import POLICIES
 from gateway.balance.policy import Choice, Policy, Reason
 from gateway.balance.prefix import NO_PREFIX, Prefix
-from gateway.errors import QueueFull, QueueTimeout
+from gateway.errors import GatewayError, QueueFull, QueueTimeout
 from gateway.pool.departures import Departures
-from gateway.pool.loading import awaited, comes, nobody
-from gateway.pool.queue import Priority, Queue
+from gateway.pool.lease import NO_LOADS, Lease, Outcome, Wish, hand_back
+from gateway.pool.loading import absent, awaited, comes, nobody
+from gateway.pool.queue import Priority
+from gateway.pool.residence import BELIEVED_AGAIN, Adapters, Residence, alone
 from gateway.pool.retries import Retries
+from gateway.pool.waiting import Waiting
 from gateway.pool.worker import Worker
+from registry.adapter_orders import Demand
 from registry.snapshot import ModelView, WorkerState
-
-_UNCHOSEN: Final = Choice("", Reason.ONLY)
-_NO_LOADS: Final[Mapping[str, float]] = MappingProxyType({})
-
-
-class Outcome(Enum):
-    """What a lease's end says about its worker."""
-
-    WORKED = auto()
-    FAILED = auto()
-    UNKNOWN = auto()
-
-
-class Lease(msgspec.Struct, eq=False):
-    """One request's hold on one worker. `release` may be called any number of times; the first one counts."""
-
-    worker: Worker
-    _released: Callable[[Lease, Outcome], None] | None
-    trial: bool
-    """Whether this request finds out if the worker is back."""
-    choice: Choice = _UNCHOSEN
-    """Why this worker."""
-    loads: Mapping[str, float] = _NO_LOADS
-    """What there was to choose from; empty where the pool has one worker only."""
-
-    def release(self, outcome: Outcome = Outcome.UNKNOWN) -> None:
-        """Give the worker back, saying how it did."""
-        released, self._released = self._released, None
-        if released is not None:
-            released(self, outcome)
-
-
-class Wish(NamedTuple):
-    """What a waiting request wants of a worker: not to be one of `exclude`, and better to know `prefix`."""
-
-    exclude: frozenset[str]
-    prefix: Prefix
 
 
 class Pool:
     """Invariant: a request waits here only while every worker that it may use is full, or behind others that do, or
-    while a worker is started because of it.
+    while a worker is started, or its adapter loaded, because of it.
     """
 
     def __init__(
@@ -77,6 +42,7 @@ class Pool:
         chance: Callable[[], float] = random.random,
         departures: Departures | None = None,
         asked: Callable[[str], None] = lambda _: None,
+        adapters: Adapters | None = None,
     ) -> None:
         self.model = model
         self._policy: Policy = POLICIES[model.balance](chance)
@@ -91,7 +57,9 @@ class Pool:
         self._ready: tuple[Worker, ...] = ()
         self._sole: Choice | None = None
         """Set where there is nothing to choose: the pool's only worker."""
-        self._queue: Final[Queue[Lease, Wish]] = Queue()
+        self._waiting: Final = Waiting()
+        self._plain: Final = self._waiting.plain
+        self._residence: Final = Residence(model.name, adapters or alone(), clock)
         self._pace: Final = Pace()
         self._alarm: asyncio.TimerHandle | None = None
         self._active = 0
@@ -101,7 +69,7 @@ class Pool:
     @property
     def waiting(self) -> int:
         """Requests in the queue."""
-        return self._queue.length
+        return self._waiting.length
 
     @property
     def active(self) -> int:
@@ -112,6 +80,14 @@ class Pool:
     def ready(self) -> bool:
         """Whether any worker can serve."""
         return bool(self._ready)
+
+    def holds(self, needs: str) -> bool:
+        """Whether any worker can serve a request that needs this adapter (empty: none)."""
+        return bool(self._residence.of(needs) if needs else self._ready)
+
+    def demand(self) -> dict[str, Demand]:
+        """How much its adapters are used, by the engines' names for them; those that are or were just used."""
+        return self._residence.demand((each, self._waiting.of(each)) for each in self._waiting.adapters)
 
     @property
     def comes(self) -> bool:
@@ -135,10 +111,12 @@ class Pool:
         self.model = model
         self._ready = tuple(worker for worker in kept.values() if worker.view.state is WorkerState.READY)
         self._sole = Choice(next(iter(kept)), Reason.ONLY) if len(kept) == 1 else None
+        self._residence.update(self._ready, self._waiting.adapters)
         for worker in gone.values():
             self._policy.gone(worker.id)
             self._departures.gone(worker)
-        self._serve_queue()
+        if self._waiting.length:
+            self._serve_queue(self._waiting.adapters)
 
     def retire(self) -> None:
         """The model is gone from the snapshot: nobody waits for it any more."""
@@ -146,13 +124,16 @@ class Pool:
             self._departures.gone(worker)
         self._workers = {}
         self._ready = ()
+        self._residence.update((), ())
         self.model = msgspec.structs.replace(self.model, on_demand=None, loading=None)
-        self._serve_queue()
+        self._serve_queue(self._waiting.adapters)
 
-    def at_once(self, exclude: frozenset[str], prefix: Prefix) -> Lease | None:
+    def at_once(self, exclude: frozenset[str], prefix: Prefix, needs: str = "") -> Lease | None:
         """As `lease`, without waiting; None: `lease` will wait, or say why there is nothing to wait for."""
-        candidates = () if self._queue.length else self._candidates(exclude)
-        return self._assign(candidates, prefix) if candidates else None
+        if self._plain.length or (needs and self._waiting.of(needs)):
+            return None
+        candidates = self._candidates(exclude, needs)
+        return self._assign(candidates, prefix, needs) if candidates else None
 
     async def lease(
         self,
@@ -161,66 +142,80 @@ class Pool:
         limit: float | None = None,
         prefix: Prefix = NO_PREFIX,
         patience: float | None = None,
+        needs: str = "",
     ) -> Lease:
         """Hold a ready worker that is not in `exclude`; wait for one at most `limit` seconds if all are full.
 
         `prefix` may draw the request to a worker; whether it is looked at is the policy's affair. `patience` is how
-        long the client waits for a model that has to be loaded first; None: as long as the model allows.
+        long the client waits for what has to be loaded first; None: as long as the model allows. `needs` is the
+        adapter that the worker must hold, as engines call it; one that nobody holds is asked for.
 
-        Raises `ModelLoading` or `NoWorker` if none is ready, `QueueFull`, `QueueTimeout`.
+        Raises `ModelLoading`, `AdapterLoading` or `NoWorker` if none can serve, `QueueFull`, `QueueTimeout`.
         """
-        lease = self.at_once(exclude, prefix)
+        lease = self.at_once(exclude, prefix, needs)
         if lease is not None:
             return lease
-        longest = self.model.queue.wait if self._candidates(exclude) else self._ask(exclude, patience)
-        waiting = self._queue.length
+        longest = self.model.queue.wait if self._candidates(exclude, needs) else self._ask(exclude, patience, needs)
+        waiting = self._waiting.length
         if waiting >= self.model.queue.limit and not exclude:  # who was admitted once is not shed on the way
             raise QueueFull(
                 f"{waiting} requests already wait for '{self.model.name}'.", retry_after=self._pace.wait_for(waiting)
             )
-        return await self._wait(Wish(exclude, prefix), priority, longest if limit is None else min(limit, longest))
+        wish = Wish(exclude, prefix, needs)
+        return await self._wait(wish, priority, longest if limit is None else min(limit, longest))
 
-    def _ask(self, exclude: frozenset[str], patience: float | None) -> float:
-        """Has a worker started; the seconds for which it may be waited for. Raises what is to be said instead."""
+    def _ask(self, exclude: frozenset[str], patience: float | None, needs: str) -> float:
+        """Has a worker started, or the adapter loaded; the seconds for which it may be waited for. Raises what is to be
+        said instead.
+        """
         on_demand = self.model.on_demand
-        if exclude or on_demand is None or not self.comes:
+        if needs and self._candidates(exclude):
+            if exclude or not self._waiting.of(needs):  # else somebody has said it who still waits
+                self._residence.want(needs, exclude)
+            longest = self.model.queue.wait
+        elif exclude or on_demand is None or not self.comes:
             raise nobody(self.model)
-        self._asked(self.model.name)
-        longest = on_demand.wait if patience is None else min(patience, on_demand.wait)
+        else:
+            self._asked(self.model.name)
+            longest = on_demand.wait
+        if patience is not None:
+            longest = min(patience, longest)
         if longest <= 0:
-            raise nobody(self.model)
+            raise self._nobody(needs)
         return longest
 
     async def _wait(self, wish: Wish, priority: Priority, wait: float) -> Lease:
-        place = self._queue.join(priority, wish)
-        self._serve_queue()
+        place = self._waiting.join(priority, wish)
+        self._serve_queue(self._waiting.adapters)
         lease = None
         try:
             async with asyncio.timeout(wait):
                 lease = await place.turn
         except TimeoutError:
-            if not self._ready:
-                raise nobody(self.model) from None
+            if not self.holds(wish.needs):
+                raise self._nobody(wish.needs) from None
             raise QueueTimeout(
                 f"No worker of '{self.model.name}' became free in {wait:g} s.",
-                retry_after=self._pace.wait_for(self._queue.length),
+                retry_after=self._pace.wait_for(self._waiting.length),
             ) from None
         finally:
-            self._queue.leave(place)
+            self._waiting.leave(place)
             if lease is None:
-                _hand_back(place.turn)
+                hand_back(place.turn)
         return lease
 
-    def _candidates(self, exclude: frozenset[str]) -> tuple[Worker, ...]:
-        if not exclude:
-            return self._ready
-        return tuple(worker for worker in self._ready if worker.id not in exclude)
+    def _nobody(self, needs: str) -> GatewayError:
+        return absent(needs) if needs and self._ready else nobody(self.model)
 
-    def _assign(self, candidates: tuple[Worker, ...], prefix: Prefix) -> Lease | None:
+    def _candidates(self, exclude: frozenset[str], needs: str = "") -> tuple[Worker, ...]:
+        able = self._residence.of(needs) if needs else self._ready
+        return tuple(worker for worker in able if worker.id not in exclude) if exclude else able
+
+    def _assign(self, candidates: tuple[Worker, ...], prefix: Prefix, needs: str) -> Lease | None:
         """A lease now, on a worker that has room and whose breaker admits it; None where there is none."""
         if self._sole is not None:  # whatever its breaker says: the last one is never left alone
             only = candidates[0]
-            return self._hold(only, self._sole, _NO_LOADS) if only.free() else None
+            return self._hold(only, self._sole, NO_LOADS, needs) if only.free() else None
         now = self._clock()
         admitted = [worker for worker in candidates if worker.breaker.admits(now)]
         free = [worker for worker in admitted or candidates if worker.free()]
@@ -228,17 +223,21 @@ class Pool:
             return None
         loads = {worker.id: (worker.inflight + 1) / worker.breaker.weight(now) for worker in free}
         choice = self._policy.choose(loads, prefix, now)
-        return self._hold(self._workers[choice.worker], choice, loads)
+        return self._hold(self._workers[choice.worker], choice, loads, needs)
 
-    def _hold(self, worker: Worker, choice: Choice, loads: Mapping[str, float]) -> Lease:
+    def _hold(self, worker: Worker, choice: Choice, loads: Mapping[str, float], needs: str) -> Lease:
         worker.inflight += 1
         self._active += 1
-        return Lease(worker, self._released, worker.breaker.sent(), choice, loads)
+        if needs:
+            self._residence.begin(worker.id, needs)
+        return Lease(worker, self._released, worker.breaker.sent(), choice, loads, needs)
 
     def _released(self, lease: Lease, outcome: Outcome) -> None:
         self.used = now = self._clock()
         lease.worker.inflight -= 1
         self._active -= 1
+        if lease.needs:
+            self._residence.end(lease.worker.id, lease.needs)
         if lease.worker.gone and not lease.worker.inflight:
             self._departures.empty(lease.worker)
         breaker = lease.worker.breaker
@@ -248,10 +247,16 @@ class Pool:
             breaker.failed(now, self._chance(), trial=lease.trial)
         else:
             breaker.unknown(trial=lease.trial)
-        busy = self._queue.length > 0
-        self._pace.served(now, busy=busy)
-        if busy:
-            self._serve_queue()
+        if outcome is Outcome.MISSING:
+            self._residence.missed(lease.worker.id, lease.needs)
+            asyncio.get_running_loop().call_later(BELIEVED_AGAIN, self._believe)
+        self._pace.served(now, busy=self._plain.length > 0)
+        if self._waiting.length:
+            self._serve_queue(lease.worker.view.resident)
+
+    def _believe(self) -> None:
+        if self._residence.believe():
+            self._serve_queue(self._waiting.adapters)
 
     def _return_of(self, candidates: tuple[Worker, ...]) -> None:
         """Look at the queue again when the first of the workers that are out may be tried."""
@@ -264,28 +269,31 @@ class Pool:
 
     def _ring(self) -> None:
         self._alarm = None
-        self._serve_queue()
+        self._serve_queue(self._waiting.adapters)
 
-    def _serve_queue(self) -> None:
-        """Give every waiting request that can have one its worker, in the order of the queue."""
-        for place in self._queue:
+    def _serve_queue(self, adapters: Iterable[str]) -> None:
+        """Give every waiting request that can have one its worker, in the order of the queue: those who need one of
+        `adapters`, and those who need none.
+        """
+        for place in self._waiting.in_order(adapters):
             if place.turn.done():
                 continue  # cancelled in this very instant
-            candidates = self._candidates(place.wish.exclude)
+            wish = place.wish
+            candidates = self._candidates(wish.exclude, wish.needs)
             if not candidates:
-                if place.wish.exclude or not awaited(self.model):
-                    self._queue.call(place, nobody(self.model))
+                if not self._comes_for(wish):
+                    self._waiting.call(place, nobody(self.model))
                 continue
-            lease = self._assign(candidates, place.wish.prefix)
+            lease = self._assign(candidates, wish.prefix, wish.needs)
             if lease is not None:
-                self._queue.call(place, lease)
+                self._waiting.call(place, lease)
                 continue
             self._return_of(candidates)
-            if not place.wish.exclude:
+            if not wish.exclude and not wish.needs:
                 return  # who may use any worker finds none: nobody behind it will
 
-
-def _hand_back(turn: asyncio.Future[Lease]) -> None:
-    """The request left in the same instant in which its turn came: a lease that it never saw goes back at once."""
-    if turn.done() and not turn.cancelled() and turn.exception() is None:
-        turn.result().release()
+    def _comes_for(self, wish: Wish) -> bool:
+        """Whether who waits and finds no worker goes on waiting."""
+        if wish.needs and self._candidates(wish.exclude):
+            return True  # its adapter is being loaded there
+        return not wish.exclude and awaited(self.model)

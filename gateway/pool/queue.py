@@ -6,6 +6,7 @@ Owned by `pool.pool`. Nothing here knows what is waited for.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ class Place(Generic[T, W]):
     priority: Priority
     wish: W
     turn: asyncio.Future[T]
+    number: int = 0
+    """Grows with every place, over all queues that share their `numbers`."""
     queued: bool = True
     """Whether it is still in the queue."""
 
@@ -38,7 +41,8 @@ class Place(Generic[T, W]):
 class Queue(Generic[T, W]):
     """Invariant: a place is in it from `join` until its turn comes or it leaves; `length` is how many are."""
 
-    def __init__(self) -> None:
+    def __init__(self, numbers: Iterator[int] | None = None) -> None:
+        self._numbers: Final = numbers or itertools.count()
         self._classes: Final[tuple[deque[Place[T, W]], ...]] = tuple(deque() for _ in Priority)
         self.length = 0
         """An attribute: every request asks for it twice."""
@@ -50,7 +54,7 @@ class Queue(Generic[T, W]):
 
     def join(self, priority: Priority, wish: W) -> Place[T, W]:
         """A place at the end of its class."""
-        place = Place[T, W](priority, wish, asyncio.get_running_loop().create_future())
+        place = Place[T, W](priority, wish, asyncio.get_running_loop().create_future(), next(self._numbers))
         self._classes[priority].append(place)
         self.length += 1
         return place

@@ -9,7 +9,7 @@ import pytest
 from gateway.answers import Failure, StreamAnswer, WholeAnswer
 from gateway.client import AsgiClient
 from gateway.errors import FirstTokenTimeout, IdleTimeout, NoWorker, WorkerFailed
-from gateway.pool.pool import Lease, Outcome
+from gateway.pool.lease import Lease, Outcome
 from gateway.reading import StreamReader
 from gateway.upstream.response import Response
 from gateway.wire import WireClient

@@ -55,7 +55,7 @@ class House:
     clock: object = None
     """The relay's own; None: the loop's."""
 
-    async def begin(self, *, stream=True, usage_asked=True, requested="m", **limits):
+    async def begin(self, *, stream=True, usage_asked=True, requested="m", needs="", **limits):
         clock = asyncio.get_running_loop().time
         relay = Relay(
             clock=self.clock or clock,
@@ -64,10 +64,11 @@ class House:
             resumed=lambda model, outcome: self.resumed.append((model, outcome)),
         )
         self.record = exchange(stream=stream, started=clock())
-        target = Target(requested, self.pool.model, self.pool.model.served_name)
+        target = Target(requested, self.pool.model, needs or self.pool.model.served_name)
         patience = Patience(Timeouts(**limits), clock, stream=stream)
+        normal = Priority.NORMAL
         return await relay.begin(
-            Call(CHAT, target, self.pool, self.engine, b"{}", usage_asked, Priority.NORMAL, patience, self.record)
+            Call(CHAT, target, self.pool, self.engine, b"{}", usage_asked, normal, patience, self.record, needs=needs)
         )
 
     async def ask(self, **asked):

@@ -56,7 +56,7 @@ class House:
     clock: object = None
     """The relay's own; None: the loop's."""
 
-    async def ask(self, **limits):
+    async def ask(self, needs="", **limits):
         clock = asyncio.get_running_loop().time
         relay = Relay(
             clock=self.clock or clock,
@@ -68,7 +68,7 @@ class House:
         target = Target("m", self.pool.model, "m")
         patience = Patience(Timeouts(**limits), clock, stream=True)
         body = msgspec.json.encode(ASKED)
-        call = Call(CHAT, target, self.pool, VLLM, body, False, Priority.NORMAL, patience, self.record)
+        call = Call(CHAT, target, self.pool, VLLM, body, False, Priority.NORMAL, patience, self.record, needs=needs)
         outbox = Outbox()
         await (await relay.begin(call))(AsgiClient(Inbox(), outbox))
         return outbox.body
@@ -140,6 +140,18 @@ async def test_a_worker_of_other_weights_is_not_asked():
 
 
 @jumping
+async def test_only_a_worker_that_holds_the_revision_goes_on():
+    """Never the base, and not another revision, although the weights are the same."""
+    async with house_of([BROKEN], [], [GOES_ON]) as house:
+        views = [
+            msgspec.structs.replace(view, resident=(f"m:cat@{digest}",))
+            for view, digest in zip(house.pool.model.workers, ("0" * 16, "1" * 16, "0" * 16), strict=True)
+        ]
+        house.pool.update(msgspec.structs.replace(house.pool.model, workers=tuple(views)))
+        assert await house.ask(needs="m:cat@" + "0" * 16) == WHOLE
+        assert (house.asked, house.outcomes) == ([1, 0, 1], ["resumed"])
+
+
 async def test_a_frozen_worker_is_left_before_another_one_is_asked():
     """At the idle limit; whatever it says later reaches nobody."""
     frozen = hangs(chunked(b"".join(TOY.stream(CHAT.path, IDS)[:CUT]), end=False))

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.pool.house import House
 from gateway.usage import EVERY, Reporter
+from registry.adapter_orders import AdapterUse, Demand
 from registry.orders import Usage, Use
 from registry.snapshot import OnDemand
 from tests.unit.gateway.builders import cancelled, jumping, model_view, snapshot, turns, worker_view
@@ -53,5 +54,18 @@ async def test_use_is_reported_now_and_then():
 @jumping
 async def test_a_house_without_such_models_says_nothing():
     async with reporting(model_view(worker_view())) as (_, told):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(told.get(), 5 * EVERY)
+
+
+@jumping
+async def test_adapters_are_reported_while_they_are_used_and_once_more():
+    """What is told replaces what was told: the end is told too, and then nothing."""
+    cat = "m:cat@0123456789abcdef"
+    async with reporting(model_view(worker_view(resident=(cat,)))) as (house, told):
+        lease = await house.resolve("m")[1].lease(needs=cat)
+        assert await told.get() == AdapterUse({"m": {cat: Demand(active=1, served=1)}})
+        lease.release()
+        assert await told.get() == AdapterUse({})
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(told.get(), 5 * EVERY)

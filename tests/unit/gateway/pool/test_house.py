@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
+from gateway.api.models import models
 from gateway.errors import ModelNotFound, NoWorker, Unavailable
 from gateway.pool.gauges import gauges
 from gateway.pool.house import House
+from registry.adapters import AdapterView, encode
 from registry.snapshot import WorkerState
 from tests.unit.gateway.builders import Clock, model_view, snapshot, turns, worker_view
 
@@ -43,6 +48,30 @@ def test_ten_thousand_models_make_a_short_error():
     house = house_of(*(model_view(name=f"m{number}") for number in range(10_000)))
     with pytest.raises(ModelNotFound, match="and 9980 more"):
         house.resolve("x")
+
+
+def adapter(name, current="0" * 64):
+    return AdapterView("m", name, current, (current,))
+
+
+def test_an_unknown_adapter_is_told_the_adapters_of_its_model():
+    """Ten thousand of them make a short error."""
+    adapters = msgspec.Raw(encode(adapter(f"a{number}") for number in range(10_000)))
+    house = house_of(model_view(name="m", aliases=("default",)), adapters=adapters)
+    with pytest.raises(ModelNotFound, match=r"Available: m:a0, m:a1, .* and 9980 more"):
+        house.resolve("default:x")
+    with pytest.raises(ModelNotFound, match=r"Available: m, default\.$"):
+        house.resolve("x")
+
+
+def test_models_are_listed_with_their_adapters():
+    """`root` is the revision, `parent` the model below, as in vLLM; one revision can be asked for by its digest."""
+    house = house_of(model_view(name="m"), adapters=msgspec.Raw(encode([adapter("cat")])))
+    api = FastAPI()
+    api.include_router(models(house))
+    listed = [(each["id"], each["root"], each["parent"]) for each in TestClient(api).get("/v1/models").json()["data"]]
+    assert listed == [("m", "m", None), ("m:cat", "m:cat@" + "0" * 16, "m")]
+    assert TestClient(api).get("/v1/models/m:cat@00000000").json()["root"] == "m:cat@" + "0" * 16
 
 
 def test_an_empty_house_says_so():

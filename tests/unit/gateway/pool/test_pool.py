@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from gateway.errors import ModelLoading, NoWorker, QueueFull, QueueTimeout
-from gateway.pool.pool import Outcome, Pool
+from gateway.pool.lease import Outcome
+from gateway.pool.pool import Pool
 from gateway.pool.queue import Priority
 from registry.snapshot import Loading, QueueLimits, WorkerState
 from tests.unit.gateway.builders import Clock, cancelled, jumping, model_view, turns, worker_view

@@ -9,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from gateway.balance.policies import POLICIES
 from gateway.balance.prefix import Prefix
 from gateway.errors import GatewayError
-from gateway.pool.pool import Outcome, Pool
+from gateway.pool.lease import Outcome
+from gateway.pool.pool import Pool
 from registry.snapshot import QueueLimits, WorkerState
 from tests.unit.gateway.builders import Clock, JumpingLoop, model_view, turns, worker_view
 
