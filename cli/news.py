@@ -19,6 +19,7 @@ from engines.supervisor.events import (
     Reloaded,
     ReloadRefused,
     RolledBack,
+    Scaled,
     Stopped,
     Swapped,
     Swapping,
@@ -69,6 +70,8 @@ def sentence(event: Announcement) -> str:  # noqa: C901, PLR0911, PLR0912 - one 
             return f"{model}: {reason}"
         case WorkerLost():
             return _lost(event)
+        case Scaled(model, before, size):
+            return f"{model}: {before} → {size} workers, as its requests need"
         case Reloaded(steps):
             return f"registry reloaded: {', '.join(map(str, steps)) or 'nothing has changed'}"
         case ReloadRefused(faults):

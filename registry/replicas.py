@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter, model_validator
+from pydantic import Field, PlainValidator, TypeAdapter, model_validator
 
 from registry.strict import Duration, Strict
-
-
-def _one(most: int) -> int:
-    if most > 1:
-        raise ValueError("must be 1: more workers on demand are not supported yet")
-    return most
 
 
 class ReplicasSpec(Strict):
@@ -20,10 +14,14 @@ class ReplicasSpec(Strict):
 
     min: int = Field(default=0, ge=0, le=1024)
     """How many run always. 0: none; the first request for the model starts one."""
-    max: Annotated[int, AfterValidator(_one)] = Field(default=1, ge=1, le=1024)
-    """How many run at most. More than 1 is not supported yet."""
+    max: int = Field(default=1, ge=1, le=1024)
+    """How many run at most; fewer where memory holds no more."""
+    target: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Requests, at work and waiting, for each worker: more, for some seconds, and there will be more workers.
+    Left out: three quarters of what a worker runs at once."""
     idle_after: Duration = 900.0
-    """Workers beyond min are stopped once the model has had no request for so long. Cannot be off."""
+    """Workers beyond min are stopped once fewer would have done for so long, the last one once the model has had no
+    request for so long. Cannot be off."""
     wait: Duration = 600.0
     """Longest wait of a request for the model to be loaded; a client may ask for less. Cannot be off."""
 

@@ -212,7 +212,7 @@ class ModelSpec(Strict):
     ) = None
     """launcher: external only: the workers' addresses, each http://host:port."""
     replicas: Replicas = 1
-    """How many workers run: a number, or {min, max, idle_after} for a model that is loaded on demand."""
+    """How many workers run: a number, or {min, max, target, idle_after} where they come and go with the requests."""
     strategy: Strategy = "auto"
     """How changed workers take over: beside the old ones (surge), after their end, with 503 meanwhile (replace), or
     beside them where memory holds both (auto)."""

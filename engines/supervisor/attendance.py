@@ -12,9 +12,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
+from engines.supervisor import scaling
 from engines.supervisor.demand import Act, Holder, Standing, decide, make_room
 from engines.supervisor.memory import Memory, NotAdmitted
 from engines.supervisor.pacing import Pacing
+from engines.supervisor.scaling import Strength, Trend, observe
 from engines.supervisor.starts import StartTimes
 from engines.supervisor.uses import Uses
 from registry.orders import Use
@@ -35,6 +37,12 @@ class Present:
     dormant: bool
     admitted: bool
     ready_since: float | None
+    size: int = 1
+    """How many workers there shall be."""
+    ready: int = 0
+    """How many of them serve."""
+    capacity: int = 1
+    """Requests that each of them runs at once."""
 
 
 class Loadable(Protocol):
@@ -50,6 +58,9 @@ class Loadable(Protocol):
     def unload(self) -> None:
         """Has the pool leave, and a dormant one take its place."""
 
+    def scale(self, size: int) -> None:
+        """Has it go on with so many workers."""
+
 
 class Attendance:
     """Invariant: memory is taken by one pool at a time, in the order in which they asked for it."""
@@ -61,6 +72,8 @@ class Attendance:
         self._pacing: Final = pacing
         self._uses: Final = Uses(clock)
         self._models: Final[dict[str, Loadable]] = {}
+        self._trends: Final[dict[str, Trend]] = {}
+        """By model, of those whose number of workers follows their requests."""
         self._leaving: Final[set[str]] = set()
         """Claims of pools that were asked to leave for others."""
         self._turn: Final = asyncio.Lock()
@@ -75,6 +88,7 @@ class Attendance:
         finally:
             if self._models.get(name) is model:
                 del self._models[name]
+                self._trends.pop(name, None)
 
     def report(self, gateway: object, models: Mapping[str, Use]) -> None:
         """What a gateway says of all models on demand."""
@@ -122,6 +136,28 @@ class Attendance:
             model.load()
         elif act is Act.UNLOAD:
             model.unload()
+        elif model.present is not None:
+            self._scale(name, model, model.present)
+
+    def _scale(self, name: str, model: Loadable, present: Present) -> None:
+        """Has a model that is loaded go on with as many workers as its requests need."""
+        terms = present.spec.on_demand
+        if terms is None or present.spec.most == 1 or not present.admitted:
+            self._trends.pop(name, None)
+            return
+        strength = Strength(
+            least=present.spec.within(0),
+            most=present.spec.most,
+            size=present.size,
+            ready=present.ready,
+            target=min(terms.target or max(1, present.capacity * 3 // 4), present.capacity),
+            idle_after=terms.idle_after,
+            load_time=self.starts.expected(name),
+        )
+        thrift, requests = self._pacing.thrift, self._uses.of(name).requests
+        trend = self._trends[name] = observe(self._trends.get(name), strength, requests, self._clock(), thrift)
+        if (size := scaling.decide(trend, strength, thrift)) != present.size:
+            model.scale(size)
 
     def _standing(self, name: str, present: Present | None) -> Standing | None:
         """None where the model is not one that comes and goes."""

@@ -33,6 +33,10 @@ class Thrift:
     """Where it has not come up at all, and nobody waits for it any more."""
     forgets: float = 60.0
     """Seconds after which a model that waits for memory, and that nobody waits for, is not loaded after all."""
+    pressed: float = 5.0
+    """Seconds for which a model has more requests than its workers are to have, before there are more of them."""
+    smooth: float = 2.0
+    """Seconds over which its requests are averaged."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,15 @@ class WorkerLost:
 
 
 @dataclass(frozen=True, slots=True)
+class Scaled:
+    """A model whose number of workers follows its requests is to have another one."""
+
+    model: str
+    before: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reloaded:
     """The registry file was read again and is obeyed."""
 
@@ -125,6 +134,7 @@ Announcement = (
     | ModelReady
     | ModelFailed
     | WorkerLost
+    | Scaled
     | Reloaded
     | ReloadRefused
     | Swapping

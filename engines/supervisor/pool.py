@@ -15,7 +15,7 @@ from engines.progress import Progress
 from engines.supervisor.board import Row
 from engines.supervisor.crew import Crew, Desk, Opening
 from engines.supervisor.entry import Entry, Wanting
-from engines.supervisor.events import CutShort, ModelFailed, ModelReady, WorkerLost
+from engines.supervisor.events import CutShort, ModelFailed, ModelReady, Scaled, WorkerLost
 from engines.supervisor.ordeal import Ordeal
 from engines.supervisor.shared import Shared
 from engines.supervisor.worker import Outlets, Worker
@@ -93,6 +93,21 @@ class Pool:
     def size(self) -> int:
         """How many workers there shall be."""
         return self._crew.wanted
+
+    @property
+    def ready(self) -> int:
+        """How many of them serve."""
+        return self._crew.ready
+
+    @property
+    def capacity(self) -> int:
+        """Requests that each of them runs at once."""
+        return self.engine.capacity(self._spec.engine_options)
+
+    def scale(self, count: int) -> None:
+        """There shall be so many workers, because of its requests."""
+        self._shared.announce(Scaled(self._name, self.size, count))
+        self.resize(count)
 
     def resize(self, count: int) -> None:
         """There shall be so many workers, as far as the registry allows; where they are looked up, that decides."""

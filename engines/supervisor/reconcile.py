@@ -16,8 +16,9 @@ from engines.launchers.launcher import Launcher
 from engines.supervisor.board import Row
 from engines.supervisor.firstview import view
 from engines.supervisor.pool import Pool
+from engines.supervisor.running import Running
 from engines.supervisor.shared import Shared
-from engines.supervisor.succession import Running, Succession
+from engines.supervisor.succession import Succession
 from registry.changes import EMPTY, Change, RetirePool, changes
 from registry.snapshot import ModelView
 from registry.spec import ModelSpec, Registry

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from engines.parity import Answer
@@ -17,30 +16,13 @@ from engines.supervisor.attendance import Present
 from engines.supervisor.board import Row
 from engines.supervisor.events import CutShort, ModelFailed, RolledBack, Swapped, Swapping
 from engines.supervisor.ordeal import Outcome, Trial
-from engines.supervisor.pool import Pool
+from engines.supervisor.running import Build, Running
 from engines.supervisor.shared import Shared
 from registry.changes import same_workers
 from registry.snapshot import Loading, Swap, SwapState
 from registry.spec import ModelSpec
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True, eq=False)
-class Running:
-    """A pool, its row on the board, and the task that keeps it."""
-
-    spec: ModelSpec
-    row: Row
-    pool: Pool
-    since: float
-    """When it was made, by the clock for durations."""
-    task: asyncio.Task[None] = field(init=False)
-
-
-Build = Callable[[ModelSpec, str | None], Running]
-"""Makes a pool of a spec, with a row that nobody sees; its task is not started yet. The second argument is the claim
-of the pool that it takes the place of."""
 
 
 class Succession:
@@ -80,7 +62,10 @@ class Succession:
         if serving is None or self._swapping:
             return None
         pool = serving.pool
-        return Present(serving.spec, pool.claim, serving.since, pool.dormant, pool.admitted, pool.ready_since)
+        return Present(
+            serving.spec, pool.claim, serving.since, pool.dormant, pool.admitted, pool.ready_since,
+            pool.size, pool.ready, pool.capacity,
+        )  # fmt: skip
 
     def load(self) -> None:
         """Has a dormant pool come up."""
@@ -91,6 +76,11 @@ class Succession:
         """Has the pool leave, and a dormant one take its place; not while its successor comes up."""
         self._idle = True
         self._news.set()
+
+    def scale(self, size: int) -> None:
+        """Has the pool that serves go on with so many workers."""
+        if self._serving is not None:
+            self._serving.pool.scale(size)
 
     def suspect(self, worker_id: str) -> None:
         """Passed on to all pools."""

@@ -15,6 +15,8 @@ class Used:
 
     busy: bool = False
     """Whether a request is on its workers, or waits for one."""
+    requests: int = 0
+    """How many are, or do."""
     waiting: int = 0
     last: float | None = None
     """When there last was a request."""
@@ -52,5 +54,5 @@ class Uses:
         """What is known of one model."""
         uses = [models[model] for models in self._said.values() if model in models]
         waiting = sum(use.waiting for use in uses)
-        busy = waiting > 0 or any(use.active for use in uses)
-        return Used(busy, waiting, self._last.get(model), self._asked.get(model))
+        requests = waiting + sum(use.active for use in uses)
+        return Used(requests > 0, requests, waiting, self._last.get(model), self._asked.get(model))

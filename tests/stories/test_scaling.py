@@ -31,21 +31,37 @@ async def test_a_pool_grows_and_shrinks_under_load_without_a_restart(tmp_path: P
         first = await running.ready(within=LONG)
         await answered(running, "m")
         async with loaded(running) as load:
-            registry(tmp_path, m=turns | {"replicas": 3})
-            await serving(running, 3)
+            registry(tmp_path, m=turns | {"replicas": 2})
+            await serving(running, 2)
             await load.more()
-        last = running.model().workers[2]
-        opened = [await streams.enter_async_context(calling(running.port, post(CHAT, body))) for _ in range(3)]
+        last = running.model().workers[1]
+        opened = [await streams.enter_async_context(calling(running.port, post(CHAT, body))) for _ in range(2)]
         for stream in opened:
             await stream.hear(events=2)
         async with loaded(running) as later:
             registry(tmp_path, m=turns)
             running.process.send_signal(signal.SIGHUP)
-            await eventually(lambda: len(running.snapshot.leaving) == 2, within=LONG)
+            await eventually(lambda: len(running.snapshot.leaving) == 1, within=LONG)
             assert alive(last.pid)
-            assert [whole(await stream.hear(), 80, seed=1) for stream in opened] == [True] * 3
+            assert [whole(await stream.hear(), 80, seed=1) for stream in opened] == [True] * 2
             await serving(running, 1)
             await later.more()
         assert not alive(last.pid)
     assert ([str(each.body[-500:]) for each in load.bad + later.bad], running.worker().id) == ([], first.id)
     assert [len(running.said(event)) for event in ("Swapping", "WorkerLost", "CutShort", "ModelFailed")] == [0, 0, 0, 0]
+
+
+async def test_the_number_of_workers_follows_the_requests(tmp_path: Path) -> None:
+    """From none to as many as there may be, and back to none when the clients are gone; nobody was turned away."""
+    fields = {"replicas": {"min": 0, "max": 2, "target": 2, "idle_after": "1s"}, "balance": "least_loaded"}
+    body = {"model": "m", "messages": [], "stream": True, "x_fake": {"tokens": 2000, "itl": 0.1}}
+    async with house(registry(tmp_path, m=fields)) as running:
+        await eventually(running.model, within=LONG)
+        async with AsyncExitStack() as streams:
+            opened = [await streams.enter_async_context(calling(running.port, post(CHAT, body))) for _ in range(6)]
+            await serving(running, 2)
+            heard = [await stream.hear(events=2) for stream in opened]
+        assert [each.status for each in heard] == [200] * 6
+        await eventually(lambda: running.model().workers == (), within=LONG)
+    assert next((each["before"], each["size"]) for each in running.said("Scaled")) == (1, 2)
+    assert running.said("ModelFailed") == []

@@ -20,6 +20,7 @@ from engines.launchers.launcher import Prepared
 from engines.memory.habits import GIB
 from engines.memory.machine import Machine, look
 from engines.progress import Report
+from engines.supervisor.demand import Thrift
 from engines.supervisor.events import Announcement
 from engines.supervisor.lifecycle import Limits
 from engines.supervisor.main import Parts, serve
@@ -40,6 +41,7 @@ PACING = Pacing(
     mute_within=0.2,
     attend_every=0.1,
     parity_within=1.0,
+    thrift=Thrift(pressed=0.3, smooth=0.1),
     limits=Limits(first_backoff=0.1),
 )
 

@@ -31,6 +31,10 @@ class Model:
         self.told.append("load")
         self.present = replace(self.present, dormant=False)
 
+    def scale(self, size):
+        self.told.append(size)
+        self.present = replace(self.present, size=size, ready=size)
+
     def unload(self):
         self.told.append("unload")
         self.present = replace(self.present, claim="another", dormant=True, admitted=False, ready_since=None)
@@ -99,6 +103,37 @@ async def test_what_is_used_stays():
     world.attendance.report("g", {"m": Use(active=1)})
     await world.over(300.0)
     assert world.models["m"].told == []
+
+
+@jumping
+async def test_a_model_grows_with_its_requests_and_shrinks_without_them():
+    """No further than its range, and down by as many as nobody needed for long."""
+    spec = replace_replicas(ReplicasSpec(min=0, max=3, target=2, idle_after=100.0))
+    world = World(m=Model("m", loaded=True, spec=spec))
+    world.models["m"].present = replace(world.models["m"].present, ready=1, capacity=8)
+    world.attendance.report("g", {"m": Use(active=5, waiting=15)})
+    await world.over(20.0)
+    assert world.models["m"].told == [3]
+    world.attendance.report("g", {"m": Use(active=1)})
+    await world.over(90.0)
+    assert world.models["m"].told == [3]
+    await world.over(160.0)
+    assert world.models["m"].told == [3, 2, 1]
+
+
+@jumping
+async def test_without_a_target_a_worker_has_three_quarters_of_what_it_runs_at_once():
+    """And never more than that where the target is larger: those that queue are too many."""
+    left_out, large = (
+        Model(name, loaded=True, spec=replace_replicas(ReplicasSpec(min=1, max=9, target=target)))
+        for name, target in (("left_out", None), ("large", 100))
+    )
+    world = World(left_out=left_out, large=large)
+    for model in (left_out, large):
+        model.present = replace(model.present, ready=1, capacity=8)
+    world.attendance.report("g", {"left_out": Use(active=7), "large": Use(active=8, waiting=1)})
+    await world.over(20.0)
+    assert (left_out.told, large.told) == ([2], [2])
 
 
 @jumping

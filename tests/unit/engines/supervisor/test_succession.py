@@ -14,7 +14,8 @@ from engines.supervisor.board import Board
 from engines.supervisor.holds import Holds
 from engines.supervisor.ordeal import Ordeal
 from engines.supervisor.pacing import Pacing
-from engines.supervisor.succession import Running, Succession
+from engines.supervisor.running import Running
+from engines.supervisor.succession import Succession
 from engines.supervisor.worker import Clock
 from registry.replicas import ReplicasSpec
 from registry.snapshot import ModelView, WorkerState, WorkerView
@@ -30,7 +31,7 @@ TURNS = 50
 class ScriptedPool:
     """A pool without workers; the test says how its ordeal goes."""
 
-    admitted, ready_since, size = True, 0.0, 1
+    admitted, ready_since, size, ready, capacity = True, 0.0, 1, 1, 8
 
     def __init__(self, number: int, after: str | None, *, dormant: bool = False) -> None:
         self.dormant = dormant
@@ -54,6 +55,8 @@ class ScriptedPool:
 
     def resize(self, count: int) -> None:
         self.size = count
+
+    scale = resize
 
     def amend(self, spec: ModelSpec) -> None:
         self.resize(spec.within(self.size))
@@ -275,8 +278,8 @@ async def test_another_number_of_workers_is_no_swap() -> None:
 
 
 async def test_a_pool_that_has_grown_is_followed_by_one_of_its_size() -> None:
-    async with stage(A.model_copy(update={"replicas": ReplicasSpec.model_construct(min=1, max=4)})) as made:
-        made.pools[0].resize(3)
+    async with stage(A.model_copy(update={"replicas": ReplicasSpec(min=1, max=4)})) as made:
+        made.succession.scale(3)
         await made.want(B)
         assert made.pools[1].size == 3
 
