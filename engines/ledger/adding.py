@@ -12,12 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from engines.adapters.against import Against
 from engines.adapters.below import against_model
 from engines.ledger.refusing import Declined
 from engines.ledger.steward import Steward
 from engines.ledger.stock import Stock, name_of
 from engines.store.adapters import Arrival
-from engines.store.failures import StoreFailed
+from engines.store.failures import AdapterRefused, StoreFailed, StoreRefused
 from engines.store.records import Revision
 from registry import sources
 from registry.adapter_orders import AddAdapter, Told
@@ -26,6 +27,8 @@ from registry.spec import ModelSpec
 Tell = Callable[[Told], None]
 Fetch = Callable[[str, Callable[[str, float], None]], Awaitable[Path]]
 """From a hub's address to a folder; how far it is is told. Raises `StoreRefused`, `WeightsFailed`."""
+_AT_ONCE: Final = 8
+"""Adapters that are proved side by side, by whomever they were added: more would only fight for slots."""
 
 
 class Adding:
@@ -38,7 +41,8 @@ class Adding:
         self._folder: Final = folder
         """The registry file's."""
         self._patience: Final = patience
-        """Seconds to wait for a worker that serves."""
+        """Seconds to wait for a worker that serves, and then for a slot."""
+        self._proving: Final = asyncio.Semaphore(_AT_ONCE)
 
     async def add(
         self, order: AddAdapter, model: str, spec: ModelSpec, tell: Tell
@@ -61,7 +65,7 @@ class Adding:
         why = "its weights are not here yet"
         against = await asyncio.to_thread(against_model, model, spec, self._folder, weights, why)
         known = {each.digest for each in stock.of(model, order.adapter)}
-        revision = await stock.store.add(Arrival(model, order.adapter, path, order.who, order.source), against)
+        revision = await self._stored(Arrival(model, order.adapter, path, order.who, order.source), against)
         stock.expect(revision)
         try:
             faults = await self.proved(revision, tell)
@@ -73,6 +77,14 @@ class Adding:
             raise
         await stock.refresh(model, order.adapter)
         return revision, faults
+
+    async def _stored(self, arrival: Arrival, against: Against) -> Revision:
+        try:
+            return await self._stock.store.add(arrival, against)
+        except AdapterRefused:
+            raise
+        except StoreRefused as refused:
+            raise Declined(422, "adapter_refused", str(refused)) from None
 
     def _check(self, order: AddAdapter, current: Revision | None, spec: ModelSpec) -> None:
         if not spec.adapters.slots:
@@ -95,8 +107,10 @@ class Adding:
         if not await self._steward.serves(revision.model, self._patience):
             said = f"no worker of {revision.model} serves now, so that it cannot be proved: try again"
             raise Declined(503, "no_worker", said)
-        tell(Told("loading it"))
-        found = await self._steward.spread(revision.model, name_of(revision))
+        tell(Told("waiting for its turn"))
+        async with self._proving:
+            tell(Told("loading it"))
+            found = await self._steward.spread(revision.model, name_of(revision), self._patience)
         faults = {worker: reason for worker, reason in found.items() if reason}
         if len(faults) == len(found):
             said = f"no worker of {revision.model} took it: " + "; ".join(dict.fromkeys(faults.values()))
@@ -106,7 +120,6 @@ class Adding:
     async def _undo(self, revision: Revision) -> None:
         name = name_of(revision)
         self._steward.evict(name)
-        self._steward.forgive(name)
         self._stock.withdraw(revision)
         with suppress(StoreFailed):
             await self._stock.store.discard(revision)

@@ -5,6 +5,7 @@ Orders about one adapter wait for each other; those about different ones do not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -15,6 +16,7 @@ from engines.ledger.stock import Stock, name_of
 from engines.ledger.turns import Turns
 from engines.store.keeping import before
 from engines.store.records import Revision
+from registry import names
 from registry.adapter_orders import (
     Adapted,
     AdapterAnswer,
@@ -35,6 +37,8 @@ from registry.spec import ModelSpec, Registry
 Administration = (
     AddAdapter | PromoteAdapter | RollbackAdapter | RemoveAdapter | PinAdapter | SplitAdapter | ListAdapters
 )
+
+_NAME: Final = re.compile(names.ADAPTER_PATTERN)
 
 
 class Desk:
@@ -58,6 +62,7 @@ class Desk:
             if isinstance(order, ListAdapters):
                 return await self._list(order)
             model, spec = self._model(order.model)
+            _check(order.adapter)
             async with self._turns.of((model, order.adapter)):
                 return await self._change(order, model, spec, tell)
         except FAILURES as failed:
@@ -114,7 +119,6 @@ class Desk:
         await self._stock.refresh(model, order.adapter)
         for each in revisions:
             self._steward.evict(name_of(each))
-            self._steward.forgive(name_of(each))
         return Adapted()
 
     async def _pin(self, order: PinAdapter, model: str, tell: Tell) -> AdapterAnswer:
@@ -163,3 +167,9 @@ class Desk:
             pinned=revision.pinned,
             workers=self._steward.ledger.holders(name_of(revision)),
         )
+
+
+def _check(adapter: str) -> None:
+    if not _NAME.fullmatch(adapter):
+        said = "an adapter's name is 1 to 64 of a-z, 0-9, '.', '_', '-', and starts with a letter or a digit"
+        raise Declined(422, "adapter_name", said)

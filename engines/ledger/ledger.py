@@ -87,6 +87,11 @@ class Ledger:
         """The workers on which an adapter is resident."""
         return tuple(worker for worker in self._lodgers if self.state(worker, name) is Residency.RESIDENT)
 
+    def known(self, name: str) -> bool:
+        """Whether any worker holds it, or is about to."""
+        staying = {Residency.LOADING, Residency.RESIDENT}
+        return any(self.state(worker, name) in staying for worker in self._lodgers)
+
     def free(self, worker: str) -> int:
         """Slots that nothing takes."""
         site = self._sites.get(worker)
@@ -98,8 +103,11 @@ class Ledger:
             lodger.used = self._clock()
 
     def begin(self, worker: str, name: str) -> None:
-        """Nothing → LOADING."""
+        """Nothing → LOADING; or it is to be loaded anew."""
+        before = self._lodgers[worker].get(name)
         self._lodgers[worker][name] = Lodger(Residency.LOADING, self._clock(), self._clock())
+        if before is not None:
+            self._show(worker)
         self.tell()
 
     def settle(self, worker: str, name: str) -> None:

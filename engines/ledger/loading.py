@@ -32,7 +32,7 @@ class Loading:
         if call is None:
             return f"{site.engine.name} loads no adapters while it runs"
         verdict = await self._prober.order(site.url, site.key, call, within=self._pacing.adapter_within)
-        if not verdict.good and name not in await self.listed(site):
+        if not verdict.good and name not in (await self.listed(site) or ()):
             return verdict.reason
         return await self.prove(site, name)
 
@@ -51,11 +51,13 @@ class Loading:
         if call is None:
             return f"{site.engine.name} unloads no adapters while it runs"
         verdict = await self._prober.order(site.url, site.key, call, within=self._pacing.adapter_within)
-        return "" if verdict.good or name not in await self.listed(site) else verdict.reason
+        return "" if verdict.good or name not in (await self.listed(site) or ()) else verdict.reason
 
-    async def listed(self, site: Site) -> frozenset[str]:
-        """The adapters that the worker says it has, as engines are asked for them."""
+    async def listed(self, site: Site) -> frozenset[str] | None:
+        """The adapters that the worker says it has, as engines are asked for them; None: it does not say."""
         listed = await self._prober.listed(site.url, site.key, within=self._pacing.probe_within)
+        if not listed.names:
+            return None
         # SGLang leaves the model's name out.
-        named = (name if ":" in name else f"{site.model}:{name}" for name in listed.names)
-        return frozenset(name for name in named if "@" in name)
+        whole = (f"{site.model}:{name}" if "@" in name and ":" not in name else name for name in listed.adapters)
+        return frozenset(whole)

@@ -27,6 +27,8 @@ class Site:
     """Whether it serves now."""
     show: Callable[[], None]
     """What it holds has changed: publish it."""
+    ours: bool = True
+    """Whether we started it."""
     weights: Path | None = None
     """What it loaded, where that is known."""
 

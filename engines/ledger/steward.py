@@ -1,63 +1,58 @@
-"""Sees to it that workers hold what they shall: at their start, when somebody adds or removes, at every probe.
+"""Sees to it that workers hold what they shall: at their start, at every probe, when somebody adds or removes.
 
-Run by `supervisor.main`; workers lodge with it, `desk` asks for what administrators want. A load is a task of its own,
-so that whoever asked for it first can go away without taking it along.
+Run by `supervisor.main`; workers lodge with it, `desk` and `adding` ask it for what administrators want.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from engines.ledger.demands import Demands
+from engines.ledger.drift import drift
+from engines.ledger.flights import Flights
 from engines.ledger.ledger import Ledger
 from engines.ledger.loading import Loading
 from engines.ledger.picture import Residency
+from engines.ledger.recency import Recency
+from engines.ledger.rounds import Rounds
 from engines.ledger.site import Site
-from engines.ledger.spreading import Place, spread
 from engines.ledger.stock import Stock
 from engines.supervisor.holds import Holds
-from engines.supervisor.pacing import Pacing
-
-
-@dataclass(slots=True)
-class Debt:
-    """A load that failed and is tried again."""
-
-    reason: str
-    failures: int
-    due: float
+from registry.adapter_orders import AdapterUse, Missing, Want
 
 
 class Steward:
-    """Invariant: at most one load or unload of an adapter on a worker is under way; only it writes the ledger."""
+    """Invariant: a worker that lodges with it was given what it shall hold before it was called ready."""
 
     def __init__(
         self,
         ledger: Ledger,
         stock: Stock,
+        demands: Demands,
+        recency: Recency,
         loading: Loading,
+        flights: Flights,
+        rounds: Rounds,
         holds: Holds,
-        clock: Callable[[], float],
-        pacing: Pacing,
     ) -> None:
         self.ledger: Final = ledger
         self._stock: Final = stock
+        self._demands: Final = demands
+        self._recency: Final = recency
         self._loading: Final = loading
+        self._flights: Final = flights
+        self._rounds: Final = rounds
         self._holds: Final = holds
-        self._clock: Final = clock
-        self._pacing: Final = pacing
-        self._flights: Final[dict[tuple[str, str], asyncio.Task[str]]] = {}
-        self._debts: Final[dict[tuple[str, str], Debt]] = {}
-        self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
         """Until cancelled; then nothing more is loaded."""
-        async with asyncio.TaskGroup() as self._group:
-            await asyncio.Event().wait()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._flights.run())
+            group.create_task(self._rounds.run())
 
     @asynccontextmanager
     async def lodging(self, site: Site) -> AsyncIterator[None]:
@@ -67,67 +62,68 @@ class Steward:
             return
         self.ledger.enter(site)
         try:
-            await self._adopt(site)
-            for name in self._stock.due(site.model):
-                if self.ledger.free(site.id) and self.ledger.state(site.id, name) is None:
-                    await self.load(site, name)
+            await self._furnish(site)
             yield
         finally:
             self._holds.forget(self.ledger.leave(site.id))
-            for key in [key for key in self._debts if key[0] == site.id]:
-                del self._debts[key]
+            self._flights.forgive(worker=site.id)
 
     def resident(self, worker: str) -> tuple[str, ...]:
         """What requests may be sent to a worker for."""
         return self.ledger.resident(worker)
 
     async def look(self, worker: str) -> None:
-        """At every good probe: what is owed is tried again, without anybody waiting for it."""
+        """At every good probe: what has drifted is put right, what is missing is loaded; nobody waits for it."""
         site = self.ledger.site(worker)
-        if site is None:
+        if site is None or self._flights.busy(worker):
             return
-        now = self._clock()
-        for name in self._stock.due(site.model):
-            debt = self._debts.get((worker, name))
-            if self.ledger.state(worker, name) is None and (debt is None or debt.due <= now):
-                if not self.ledger.free(worker):
-                    return
-                self._begin(site, name)
+        held = await self._loading.listed(site)
+        if held is not None and not self._flights.busy(worker):
+            found = drift(self.ledger.resident(worker), held, ours=site.ours)
+            for name in found.lost:
+                self._flights.begin(site, name)
+            for name in found.foreign:
+                self._flights.drop(site, name)
+        if not self._demands.wishes(site.model):
+            self._fill(site)
 
-    async def load(self, site: Site, name: str) -> str:
-        """Has it resident there; empty, or why not. One load serves all who ask for it."""
-        if self.ledger.state(site.id, name) is Residency.RESIDENT:
-            return ""
-        flight = self._begin(site, name)
-        await asyncio.wait({flight})
-        return "the supervisor stops" if flight.cancelled() else flight.result()
+    def heard(self, gateway: object, said: Want | Missing | AdapterUse) -> None:
+        """What a gateway says of adapters."""
+        match said:
+            case Want(model, name):
+                self._demands.want(model, name)
+            case AdapterUse(models):
+                self._demands.report(gateway, models)
+            case Missing(worker, name):
+                site = self.ledger.site(worker)
+                if site and self.ledger.state(worker, name) is Residency.RESIDENT:
+                    self._flights.begin(site, name)
 
-    async def spread(self, model: str, name: str) -> Mapping[str, str]:
+    def ended(self, gateway: object) -> None:
+        """A gateway is gone."""
+        self._demands.ended(gateway)
+
+    async def spread(self, model: str, name: str, within: float) -> Mapping[str, str]:
         """Has it resident wherever there is room, and on one worker at least; by worker, why it is not (empty: it is).
 
-        Nothing where no worker of the model serves.
+        Where there is no room, something else has to leave, for which it waits so many seconds.
         """
-        sites = {site.id: site for site in self.ledger.sites(model)}
-        places = {worker: Place(site.slots, self.ledger.lodgers(worker)) for worker, site in sites.items()}
-        chosen = spread(places, name, self._stock.pinned(model))
-        for worker, victim in chosen.evict:
-            self.evict(victim, (worker,))
-        loads = {worker: self._within(sites[worker], name) for worker in chosen.workers}
-        found = await asyncio.gather(*loads.values())
-        return dict(zip(loads, found, strict=True))
+        sites = [site for site in self.ledger.sites(model) if self._has_room(site, name)]
+        if sites:
+            found = await asyncio.gather(*(self._flights.load(site, name) for site in sites))
+            return {site.id: reason for site, reason in zip(sites, found, strict=True)}
+        self._flights.forgive(name=name)
+        try:
+            async with asyncio.timeout(within):
+                with self._demands.wishing(model, name):
+                    return await self._placed(model, name)
+        except TimeoutError:
+            return {site.id: f"no slot came free within {within:g} s" for site in self.ledger.sites(model)}
 
-    def evict(self, name: str, workers: Iterable[str] | None = None) -> None:
-        """Has it leave these workers, or all, once nobody uses it there."""
-        for worker in workers if workers is not None else self.ledger.holders(name):
-            site = self.ledger.site(worker)
-            if site and self._group and self.ledger.state(worker, name) is Residency.RESIDENT:
-                hold = self.ledger.depart(worker, name)
-                self._flights[worker, name] = self._group.create_task(self._see_off(site, name, hold))
-
-    def forgive(self, name: str) -> None:
-        """It is not to be loaded any more, wherever that failed."""
-        for key in [key for key in self._debts if key[1] == name]:
-            del self._debts[key]
+    def evict(self, name: str) -> None:
+        """Has it leave all workers, and nobody load it again."""
+        self._flights.forgive(name=name)
+        self._flights.evict(name, self.ledger.holders(name))
 
     async def serves(self, model: str, within: float) -> bool:
         """Whether a worker of the model serves; waits so many seconds for one."""
@@ -143,70 +139,38 @@ class Steward:
         """What the model's workers loaded, as far as known."""
         return next((site.weights for site in self.ledger.workers() if site.model == model and site.weights), None)
 
-    def fault(self, worker: str, name: str) -> str:
-        """Why a worker does not hold what it shall; empty: nothing is known against it."""
-        debt = self._debts.get((worker, name))
-        return debt.reason if debt else ""
+    def _has_room(self, site: Site, name: str) -> bool:
+        held = self.ledger.state(site.id, name)
+        return held in {Residency.LOADING, Residency.RESIDENT} or (held is None and self.ledger.free(site.id) > 0)
 
-    async def _within(self, site: Site, name: str) -> str:
-        """A load that may have to wait for a slot."""
-        try:
-            async with asyncio.timeout(self._pacing.adapter_room):
-                while not self.ledger.free(site.id) and self.ledger.state(site.id, name) is None:
-                    await self.ledger.change()
-                    if self.ledger.site(site.id) is None:
-                        return "the worker is gone"
-        except TimeoutError:
-            return f"no slot was free within {self._pacing.adapter_room:g} s: requests still use what it holds"
-        return await self.load(site, name)
+    async def _placed(self, model: str, name: str) -> Mapping[str, str]:
+        """Once some worker holds it, or every one has failed to."""
+        while True:
+            if holders := self.ledger.holders(name):
+                return dict.fromkeys(holders, "")
+            failed = {site.id: self._flights.failed(site.id, name) for site in self.ledger.sites(model)}
+            if failed and all(failed.values()):
+                return failed
+            await self.ledger.change()
 
-    async def _adopt(self, site: Site) -> None:
-        """What somebody else's worker has held since before: ours is proved again, the rest is not ours to judge."""
-        for name in sorted(await self._loading.listed(site)):
+    async def _furnish(self, site: Site) -> None:
+        """What somebody else's worker has held since before is proved again; then what it shall hold is loaded."""
+        for name in sorted(await self._loading.listed(site) or ()):
             if self._stock.named(name) and self.ledger.free(site.id):
-                self.ledger.begin(site.id, name)
-                self._settle(site.id, name, await self._loading.prove(site, name))
+                await self._flights.prove(site, name)
+        while (due := self._next(site)) is not None:
+            await self._flights.load(site, due)
 
-    def _begin(self, site: Site, name: str) -> asyncio.Task[str]:
-        flight = self._flights.get((site.id, name))
-        if flight is not None and not flight.done():
-            return flight
-        if self._group is None:
-            raise RuntimeError("the steward does not run")
-        self.ledger.begin(site.id, name)
-        flight = self._flights[site.id, name] = self._group.create_task(self._load(site, name))
-        flight.add_done_callback(lambda done: self._landed((site.id, name), done))
-        return flight
+    def _fill(self, site: Site) -> None:
+        while (name := self._next(site)) is not None:
+            self._flights.begin(site, name)
 
-    def _landed(self, key: tuple[str, str], flight: asyncio.Task[str]) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
-
-    async def _load(self, site: Site, name: str) -> str:
-        reason = await self._loading.load(site, name)
-        self._settle(site.id, name, reason)
-        return reason or ("" if self.ledger.site(site.id) else "the worker is gone")
-
-    def _settle(self, worker: str, name: str, reason: str) -> None:
-        if not reason:
-            self._debts.pop((worker, name), None)
-            self.ledger.settle(worker, name)
-            return
-        before = self._debts.get((worker, name))
-        failures = before.failures + 1 if before else 1
-        if self.ledger.site(worker):
-            due = self._clock() + self._pacing.load_again(failures)
-            self._debts[worker, name] = Debt(reason, failures, due)
-        self.ledger.forget(worker, name)
-
-    async def _see_off(self, site: Site, name: str, hold: str) -> str:
-        """Until its requests have ended, or have had their time; then its slot is free."""
-        try:
-            async with asyncio.timeout(self._pacing.swap_drain):
-                await self._holds.until_free([hold])
-        except TimeoutError:
-            pass  # an engine lets requests that run end on what they have
-        reason = await self._loading.unload(site, name)
-        self.ledger.forget(site.id, name)
-        self._holds.forget([hold])
-        return reason
+    def _next(self, site: Site) -> str | None:
+        """What to put into a free slot: what is pinned, what no other worker has, and what was used last."""
+        if not self.ledger.free(site.id):
+            return None
+        tried = self._flights.refused(site.id)
+        due = self._stock.due(site.model, self._recency.latest())
+        able = [name for name in due if name not in tried and self.ledger.state(site.id, name) is None]
+        first = self._stock.pinned(site.model).union(name for name in able if not self.ledger.known(name))
+        return next((name for name in able if name in first), next((n for n in able if n in due[: site.slots]), None))

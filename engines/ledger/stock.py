@@ -13,6 +13,9 @@ from engines.store.failures import StoreFailed
 from engines.store.records import Revision
 from registry.adapters import AdapterView, encode, served_as
 
+_MOST: Final = 256
+"""Of one model, that are thought of when slots are to be filled: no worker has as many, hardly any house."""
+
 
 class Stock:
     """Invariant: `publish` has been told of what the store had when it was last read."""
@@ -22,6 +25,9 @@ class Stock:
         self._publish: Final = publish
         self._revisions: Final[dict[tuple[str, str], tuple[Revision, ...]]] = {}
         self._named: Final[dict[str, Revision]] = {}
+        self._due: Final[dict[str, tuple[str, ...]]] = {}
+        self._pinned: Final[dict[str, frozenset[str]]] = {}
+        """Both by model, worked out anew when something of it has changed."""
         self.fault = ""
         """Why the store cannot be used; empty: it can."""
 
@@ -54,6 +60,8 @@ class Stock:
             self._named.pop(name_of(revision), None)
 
     def _put(self, model: str, adapter: str, revisions: tuple[Revision, ...]) -> None:
+        self._due.pop(model, None)
+        self._pinned.pop(model, None)
         for each in (*self.of(model, adapter), *revisions):
             self._named.pop(name_of(each), None)
         self._revisions[model, adapter] = revisions
@@ -76,15 +84,22 @@ class Stock:
 
     def pinned(self, model: str) -> frozenset[str]:
         """What stays on the model's workers."""
-        mine = (each for (base, _), known in self._revisions.items() if base == model for each in known)
-        return frozenset(name_of(each) for each in mine if each.pinned)
+        if model not in self._pinned:
+            mine = (each for (base, _), known in self._revisions.items() if base == model for each in known)
+            self._pinned[model] = frozenset(name_of(each) for each in mine if each.pinned)
+        return self._pinned[model]
 
-    def due(self, model: str) -> tuple[str, ...]:
-        """What the model's workers shall hold, as far as there is room: what is pinned, then what was added last."""
-        mine = [each for (base, _), known in self._revisions.items() if base == model for each in known]
-        wanted = [each for each in mine if each.pinned or each.current]
-        wanted.sort(key=lambda each: (not each.pinned, -each.added))
-        return tuple(name_of(each) for each in wanted)
+    def due(self, model: str, latest: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """What the model's workers shall hold, as far as there is room: what is pinned, then what was used last, then
+        what was added last. `latest` are names, the last used first.
+        """
+        if model not in self._due:
+            mine = [each for (base, _), known in self._revisions.items() if base == model for each in known]
+            wanted = sorted((each for each in mine if each.pinned or each.current), key=lambda each: -each.added)
+            self._due[model] = tuple(map(name_of, wanted[:_MOST]))
+        pinned = self.pinned(model)
+        used = [name for name in latest if (found := self.named(name)) and found.model == model]
+        return tuple(dict.fromkeys((*sorted(pinned), *used, *self._due[model])))
 
     def _tell(self) -> None:
         self._publish(encode(self._view(known) for known in self._revisions.values() if any(r.current for r in known)))

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -32,8 +32,17 @@ _LONGEST: Final = 100
 """Bytes of a Unix socket's path; the kernel takes 107."""
 
 
-Administer = Callable[[Administration, Tell], Awaitable[AdapterAnswer]]
-"""Carries an administrator's order out; on the way, it tells how far it is."""
+class Adapters(Protocol):
+    """Who hears what is said of adapters."""
+
+    async def obey(self, order: Administration, tell: Tell) -> AdapterAnswer:
+        """Carries an administrator's order out; on the way, it tells how far it is."""
+
+    def heard(self, gateway: object, said: Want | Missing | AdapterUse) -> None:
+        """A gateway's word, which nobody answers."""
+
+    def ended(self, gateway: object) -> None:
+        """A connection is gone."""
 
 
 class Control:
@@ -45,14 +54,14 @@ class Control:
         reload: Callable[[str | None], Awaitable[Steps]],
         holds: Holds,
         attendance: Attendance,
-        administer: Administer,
+        adapters: Adapters,
     ) -> None:
         self._suspect: Final = suspect
         self._reload: Final = reload
         """Given a path, it only says what the file there would change."""
         self._holds: Final = holds
         self._attendance: Final = attendance
-        self._administer: Final = administer
+        self._adapters: Final = adapters
         self._group: asyncio.TaskGroup | None = None
         self._orders: Final[set[asyncio.Task[None]]] = set()
         """Administrators' orders, which outlive who gave them."""
@@ -110,6 +119,7 @@ class Control:
             self._news.discard(news)
             self._holds.ended(news)
             self._attendance.ended(news)
+            self._adapters.ended(news)
             writer.close()
 
     async def _send(self, news: asyncio.Event, writer: asyncio.StreamWriter) -> None:
@@ -140,7 +150,7 @@ class Control:
             case Usage(models):
                 self._attendance.report(client, models)
             case Want() | Missing() | AdapterUse():
-                pass
+                self._adapters.heard(client, order)
             case _:
                 self._order(order, writer)
 
@@ -150,7 +160,7 @@ class Control:
                 writer.write(orders.encode(answer))
 
         async def carry_out() -> None:
-            say(await self._administer(order, say))
+            say(await self._adapters.obey(order, say))
 
         if self._group is not None:
             task = self._group.create_task(carry_out())

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from engines.ledger.adding import Adding
-from engines.ledger.desk import Desk
+from engines.ledger.adding import Adding, Tell
+from engines.ledger.demands import Demands
+from engines.ledger.desk import Administration, Desk
+from engines.ledger.flights import Flights
 from engines.ledger.ledger import Ledger
 from engines.ledger.loading import Loading
+from engines.ledger.placement import moves
+from engines.ledger.recency import Recency
+from engines.ledger.rounds import Rounds
 from engines.ledger.steward import Steward
 from engines.ledger.stock import Stock
 from engines.progress import silent
@@ -25,6 +30,7 @@ from engines.supervisor.worker import Clock
 from engines.weights.cache import Cache
 from engines.weights.hubs.catalogue import hubs
 from engines.weights.remote import Fetching
+from registry.adapter_orders import AdapterAnswer, AdapterUse, Missing, Want
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +41,35 @@ class Lodgings:
     steward: Steward
     desk: Desk
 
+    async def obey(self, order: Administration, tell: Tell) -> AdapterAnswer:
+        """Carries an administrator's order out."""
+        return await self.desk.obey(order, tell)
+
+    def heard(self, gateway: object, said: Want | Missing | AdapterUse) -> None:
+        """A gateway's word."""
+        self.steward.heard(gateway, said)
+
+    def ended(self, gateway: object) -> None:
+        """A connection is gone."""
+        self.steward.ended(gateway)
+
 
 def lodgings(
-    settings: ServeSettings, board: Board, holds: Holds, prober: Prober, clock: Clock, pacing: Pacing
+    settings: ServeSettings, board: Callable[[], Board], holds: Holds, prober: Prober, clock: Clock, pacing: Pacing
 ) -> Lodgings:
-    """Nothing of it runs yet; the store is not opened yet."""
-    stock = Stock(AdapterStore(settings.state / "adapters", clock.wall), board.adapters)
-    ledger = Ledger(clock.now, board.evicted)
-    steward = Steward(ledger, stock, Loading(prober, stock, pacing), holds, clock.now, pacing)
-    folder = settings.registry_path.absolute().parent
-    adding = Adding(stock, steward, partial(_fetched, settings), folder, pacing.adapter_room)
+    """Nothing of it runs yet, and the store is not opened yet. The board may come later."""
+    root, now = settings.state / "adapters", clock.now
+    stock = Stock(AdapterStore(root, clock.wall), lambda catalogue: board().adapters(catalogue))
+    ledger = Ledger(now, lambda leaving: board().evicted(leaving))
+    recency = Recency(root / "recent.json")
+    demands, loading = Demands(now, recency.used), Loading(prober, stock, pacing)
+    flights = Flights(ledger, loading, holds, now, pacing)
+    placement = partial(moves, bounds=pacing.adapters)
+    rounds = Rounds(ledger, stock, demands, recency, flights, placement, now, pacing.attend_every)
+    steward = Steward(ledger, stock, demands, recency, loading, flights, rounds, holds)
+    adding = Adding(
+        stock, steward, partial(_fetched, settings), settings.registry_path.absolute().parent, pacing.adapter_room
+    )
     return Lodgings(stock, steward, Desk(stock, steward, adding))
 
 

@@ -161,15 +161,16 @@ class Supervisor:
         self._left.clear()
         async with probe.client() as client:
             holds, attendance = Holds(), self._attendance()
+            prober = probe.Prober(client)
+            adapters = lodgings(settings, lambda: board, holds, prober, self._clock, self._parts.pacing)
             control = Control(
                 lambda worker, reason: reconciler.suspect(worker, reason),  # noqa: PLW0108 (bound late)
                 lambda path: reload.ask(path),  # noqa: PLW0108 (bound late)
                 holds,
                 attendance,
-                lambda order, tell: adapters.desk.obey(order, tell),  # noqa: PLW0108 (bound late)
+                adapters,
             )
-            board, prober = Board(control.publish, gateways=settings.gateways), probe.Prober(client)
-            adapters = lodgings(settings, board, holds, prober, self._clock, self._parts.pacing)
+            board = Board(control.publish, gateways=settings.gateways)
             shared = self._shared(board, holds, attendance, prober, adapters)
             reconciler = Reconciler(self._parts.engines, self._launchers(), shared, int(self._clock.wall()))
             reload = Reload(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from engines.ledger.placement import Bounds
 from engines.supervisor.demand import Thrift
 from engines.supervisor.lifecycle import Limits
 
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
-    """Seconds, but for `limits`, `thrift` and `swap_tries`. The defaults are the product's (FAULTS)."""
+    """Seconds, but for `limits`, `thrift`, `adapters` and `swap_tries`. The defaults are the product's (FAULTS)."""
 
     ready_every: float = 0.25
     """Between two looks at a worker that starts."""
@@ -49,6 +50,7 @@ class Pacing:
     load_longest: float = 20.0
     attend_every: float = 0.5
     """Between two looks at the models on demand; one that is asked for is looked at at once."""
+    adapters: Bounds = field(default_factory=Bounds)
     thrift: Thrift = field(default_factory=Thrift)
     limits: Limits = field(default_factory=Limits)
 

@@ -38,6 +38,8 @@ class Listed:
     names: tuple[str, ...] = ()
     context: int | None = None
     """Tokens that it takes, prompt and answer together, as vLLM tells them (`max_model_len`)."""
+    adapters: tuple[str, ...] = ()
+    """Those of the names that have a model below them."""
 
 
 class Prober:
@@ -102,7 +104,8 @@ class Prober:
         try:
             cards: list[dict[str, Any]] = answer.json()["data"]
             lengths = [card["max_model_len"] for card in cards if isinstance(card.get("max_model_len"), int)]
-            return Listed(tuple(str(card["id"]) for card in cards), min(lengths, default=None))
+            adapters = tuple(str(card["id"]) for card in cards if card.get("parent"))
+            return Listed(tuple(str(card["id"]) for card in cards), min(lengths, default=None), adapters)
         except (ValueError, KeyError, TypeError, AttributeError):
             return Listed()
 

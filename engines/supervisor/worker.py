@@ -164,6 +164,7 @@ class Worker:
             self.id, seat.model, placed.url, placed.key, seat.engine, seat.spec.adapters.slots,
             open=lambda: self._life.state is WorkerState.READY,
             show=self._show,
+            ours=placed.pid is not None,
             weights=seat.prepared.weights if seat.prepared else None,
         )  # fmt: skip
 

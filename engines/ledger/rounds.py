@@ -1,0 +1,123 @@
+"""Has placements decided and carried out: as soon as somebody waits or a slot comes free, and now and then.
+
+Run by `steward`. `placement` decides, purely; `flights` acts; what it decides from is put together here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Final
+
+from engines.ledger.demands import Demands
+from engines.ledger.flights import Flights
+from engines.ledger.ledger import Ledger
+from engines.ledger.picture import Evict, Held, Holder, Load, Picture, Placement
+from engines.ledger.recency import Recency
+from engines.ledger.site import Site
+from engines.ledger.stock import Stock
+
+_SAVED: Final = 10
+"""Rounds between two savings of what was used last."""
+
+
+class Rounds:
+    """Invariant: carries out what was decided from the present; nothing is decided while it is carried out."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        stock: Stock,
+        demands: Demands,
+        recency: Recency,
+        flights: Flights,
+        placement: Placement,
+        clock: Callable[[], float],
+        every: float,
+    ) -> None:
+        self._ledger: Final = ledger
+        self._stock: Final = stock
+        self._demands: Final = demands
+        self._recency: Final = recency
+        self._flights: Final = flights
+        self._placement: Final = placement
+        self._clock: Final = clock
+        self._every: Final = every
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        rounds = 0
+        while True:
+            self._demands.news.clear()
+            for model, sites in self._models().items():
+                self._once(model, sites)
+            rounds += 1
+            if rounds % _SAVED == 0:
+                await asyncio.to_thread(self._recency.save)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Until there is news, or it is time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._every), asyncio.TaskGroup() as group:
+                waits = {group.create_task(self._demands.news.wait()), group.create_task(self._ledger.change())}
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                for each in waits:
+                    each.cancel()
+
+    def _models(self) -> Mapping[str, list[Site]]:
+        found: dict[str, list[Site]] = {}
+        for site in self._ledger.workers():
+            if site.open():
+                found.setdefault(site.model, []).append(site)
+        return found
+
+    def _once(self, model: str, sites: list[Site]) -> None:
+        by_id = {site.id: site for site in sites}
+        for name in {name for site in sites for name in self._ledger.resident(site.id)}:
+            if self._stock.named(name) is None:
+                self._flights.evict(name, by_id)
+        picture = self.picture(model, sites)
+        for move in self._placement(picture):
+            match move:
+                case Load(worker, name):
+                    self._flights.begin(by_id[worker], name)
+                case Evict(worker, name):
+                    self._flights.evict(name, (worker,))
+
+    def picture(self, model: str, sites: list[Site]) -> Picture:
+        """The model's workers that serve, and what is wanted of them."""
+        counts = self._demands.counts(model)
+        copies = {name: self._ledger.holders(name) for name, (active, _) in counts.items() if active}
+        holders = []
+        for site in sites:
+            held = tuple(
+                Held(name, each.state, each.since, each.used, _part(counts, copies, name, site.id))
+                for name, each in self._ledger.lodgers(site.id).items()
+            )
+            busy = sum(each.active for each in held)
+            refuses = self._flights.refused(site.id)
+            holders.append(Holder(site.id, site.slots, held, busy, site.id.rpartition(".")[0], refuses))
+        wishes = self._demands.wishes(model)
+        for wish in wishes:
+            if self._ledger.holders(wish.adapter):
+                self._demands.served(model, wish.adapter)
+        wishes = tuple(wish for wish in wishes if self._stock.named(wish.adapter))
+        expected = self._stock.due(model, self._recency.latest())[: min(site.slots for site in sites)]
+        return Picture(
+            now=self._clock(),
+            holders=tuple(holders),
+            wishes=wishes,
+            rates=self._demands.rates(model),
+            pinned=self._stock.pinned(model),
+            expected=expected,
+        )
+
+
+def _part(counts: Mapping[str, tuple[int, int]], copies: Mapping[str, tuple[str, ...]], name: str, worker: str) -> int:
+    """A worker's share of an adapter's requests: gateways say only how many there are, and spread them evenly."""
+    active, holders = counts.get(name, (0, 0))[0], copies.get(name, ())
+    if not active or worker not in holders:
+        return 0
+    return active // len(holders) + (holders.index(worker) < active % len(holders))

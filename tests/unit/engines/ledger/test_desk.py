@@ -1,0 +1,163 @@
+"""Orders about adapters when things go wrong: one answer each, and what was refused has changed nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from engines.store.adapters import AdapterStore
+from engines.store.failures import StoreFull
+from registry.adapter_orders import (
+    Adapted,
+    AdapterRefusal,
+    ListAdapters,
+    PromoteAdapter,
+    RemoveAdapter,
+    RollbackAdapter,
+)
+from tests.unit.engines.ledger.rig import Host, Rig, rig
+from tests.waiting import eventually
+
+
+async def order(made: Rig, what: object) -> object:
+    return await made.desk.obey(what, lambda _: None)
+
+
+async def test_two_adds_of_one_name_at_once_are_two_revisions_and_one_meaning(tmp_path: Path) -> None:
+    """One after the other, both proved; the one that was told what the name stood for is the one refused."""
+    async with rig(tmp_path, "a") as made:
+        both = await asyncio.gather(made.add("one", 8, base=""), made.add("one", 16, base=""))
+        assert sorted(type(each).__name__ for each in both) == ["Adapted", "AdapterRefusal"]
+        assert [each.status for each in both if isinstance(each, AdapterRefusal)] == [409]
+        assert list(made.meanings()) == ["m:one"]
+
+
+async def test_the_same_content_again_is_no_new_revision(tmp_path: Path) -> None:
+    async with rig(tmp_path, "a") as made:
+        both = [await made.add("one"), await made.add("one")]
+        assert both[0].revision.digest == both[1].revision.digest
+        assert len((await order(made, ListAdapters("m"))).revisions) == 1
+
+
+async def test_what_no_worker_takes_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Neither a name, a revision nor a load; every worker's reason is told."""
+    async with rig(tmp_path, "a", "b") as made:
+        made.hosts["a"].refuses = made.hosts["b"].refuses = 9
+        answer = await made.add("one")
+        assert (answer.status, set(answer.faults)) == (502, {"a.1", "b.1"})
+        assert (made.meanings(), (await order(made, ListAdapters())).revisions) == ({}, ())
+        assert list((tmp_path / "state/adapters/revisions").iterdir()) == []
+
+
+async def test_a_worker_that_dies_between_load_and_proof_proves_nothing(tmp_path: Path) -> None:
+    async with rig(tmp_path, "a") as made:
+        made.hosts["a"].dies_after_loading = True
+        answer = await made.add("one")
+        assert (answer.status, made.meanings(), made.resident("a")) == (502, {}, ())
+
+
+async def test_an_add_while_the_worker_restarts_waits_for_it(tmp_path: Path) -> None:
+    async with rig(tmp_path) as made, asyncio.TaskGroup() as group:
+        adding = group.create_task(made.add("one"))
+        await eventually(lambda: made.steward.weights("m") is None and not adding.done())
+        async with made.worker("a"):
+            answer = await adding
+            assert isinstance(answer, Adapted)
+            assert answer.revision.workers == ("a.1",)
+
+
+async def test_without_any_worker_an_add_is_refused_in_the_end(tmp_path: Path) -> None:
+    async with rig(tmp_path, adapter_room=0.0) as made:
+        assert ((await made.add("one")).status, made.meanings()) == (503, {})
+
+
+class FullStore(AdapterStore):
+    """A store on a disk without space."""
+
+    async def add(self, *_: object) -> None:
+        raise StoreFull("the disk is full")
+
+
+async def test_a_full_disk_is_told_and_an_upload_does_not_stay(tmp_path: Path) -> None:
+    """FAULTS 22, here: 507, and the previous revision serves."""
+    async with rig(tmp_path, "a") as made:
+        before = await made.added("one")
+        made.all.stock.store.__class__ = FullStore
+        answer = await made.add("one", 16, consumed=True)
+        assert (answer.status, answer.code, made.resident("a")) == (507, "disk_full", (before,))
+        assert not (tmp_path / "adapter-16").exists()
+
+
+async def test_the_source_may_disappear_once_it_is_stored(tmp_path: Path) -> None:
+    async with rig(tmp_path, "a") as made:
+        name = await made.added("one")
+        shutil.rmtree(tmp_path / "adapter-8")
+        async with made.worker("b"):
+            assert made.resident("b") == (name,)
+
+
+async def test_a_burst_of_adds_each_make_a_token(tmp_path: Path) -> None:
+    """On two slots: all are published, none is loaded beside its slots."""
+    async with rig(tmp_path, "a") as made:
+        answers = await asyncio.gather(*(made.add(f"n{number}") for number in range(30)))
+        assert Counter(type(each) for each in answers) == {Adapted: 30}
+        assert (len(made.meanings()), len(made.hosts["a"].held)) == (30, 2)
+
+
+async def test_the_same_name_on_another_model_is_another_adapter(tmp_path: Path) -> None:
+    async with rig(tmp_path, "a") as made, made.worker("b", model="n"):
+        await made.added("one")
+        other = await made.add("one", 16, model="n")
+        assert (set(made.meanings()), other.revision.workers) == ({"m:one", "n:one"}, ("b.1",))
+        await order(made, RemoveAdapter("n", "one", "ann"))
+        assert set(made.meanings()) == {"m:one"}
+
+
+async def test_a_name_that_is_moved_is_proved_first_and_can_go_back(tmp_path: Path) -> None:
+    """FAULTS 27: from one digest to the other in one step; the old one stays for those who use it."""
+    async with rig(tmp_path, "a") as made:
+        first = await made.added("one")
+        second = (await made.add("one", 16)).revision.digest
+        assert made.meanings()["m:one"] in first or first.endswith(made.meanings()["m:one"][:16])
+        moved = await order(made, PromoteAdapter("m", "one", second[:8], "bob"))
+        assert (moved.revision.current, made.meanings()["m:one"], first in made.resident("a")) == (True, second, True)
+        back = await order(made, RollbackAdapter("m", "one", "bob"))
+        assert first.endswith(back.revision.digest[:16])
+
+
+async def test_a_name_can_go_back_although_no_worker_serves(tmp_path: Path) -> None:
+    """It was proved once; who repairs a house must not have to wait for it."""
+    async with rig(tmp_path) as made:
+        async with made.worker("a"):
+            await made.added("one")
+            await made.added("one", 16, promote=True)
+        assert isinstance(await order(made, RollbackAdapter("m", "one", "bob")), Adapted)
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "a:b", "a\0b", "x" * 10_000, "UPPER", "", "pi\u0440ate"])
+async def test_no_other_name_reaches_a_worker(tmp_path: Path, name: str) -> None:
+    """Slashes, dots, control characters, 10 kB, a Cyrillic look-alike."""
+    async with rig(tmp_path, "a") as made:
+        answer = await made.add(name)
+        assert (answer.status, made.hosts["a"].loads) == (422, Counter())
+        assert len(answer.message) < 500
+
+
+async def test_what_was_removed_while_it_was_loaded_does_not_stay(tmp_path: Path) -> None:
+    async with rig(tmp_path, "a") as made:
+        await made.added("one")
+        made.hosts["b"] = Host("b")
+        made.hosts["b"].gate.clear()
+        async with asyncio.TaskGroup() as group:
+            entering = made.worker("b", host=made.hosts["b"])
+            coming = group.create_task(entering.__aenter__())
+            await eventually(lambda: made.hosts["b"].loads)
+            await order(made, RemoveAdapter("m", "one", "ann"))
+            made.hosts["b"].gate.set()
+            await coming
+            await eventually(lambda: not made.hosts["b"].held and not made.hosts["a"].held)
+            await entering.__aexit__(None, None, None)

@@ -1,0 +1,111 @@
+"""Adapters come to workers when they are wanted, leave when others are, and what went wrong is put right."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from registry.adapter_orders import AdapterUse, Demand, Missing, PinAdapter, Want
+from tests.unit.engines.ledger.rig import Rig, rig
+from tests.waiting import eventually
+
+
+def names(made: Rig) -> set[str]:
+    return {each.adapter for each in made.board.snapshot.evicted}
+
+
+async def look(made: Rig, worker: str = "a") -> None:
+    await made.steward.look(f"{worker}.1")
+
+
+async def test_500_requests_for_a_cold_adapter_load_it_once(tmp_path: Path) -> None:
+    """FAULTS 23: who wanted it first, and left, takes nothing along."""
+    async with rig(tmp_path, "a") as made:
+        cold = await made.added("one")
+        made.steward.evict(cold)
+        await eventually(lambda: made.resident("a") == ())
+        loads = made.hosts["a"].loads[cold]
+        made.hosts["a"].gate.clear()
+        for gateway in range(500):
+            made.all.heard(gateway, Want("m", cold))
+        await eventually(lambda: made.hosts["a"].loads[cold] > loads)
+        for gateway in range(500):
+            made.all.ended(gateway)
+        made.hosts["a"].gate.set()
+        await eventually(lambda: made.resident("a") == (cold,))
+        assert made.hosts["a"].loads[cold] == loads + 1
+
+
+async def test_what_leaves_is_unloaded_only_when_every_gateway_has_let_go(tmp_path: Path) -> None:
+    """FAULTS 27: streams end on what they began with."""
+    async with rig(tmp_path, "a", slots=1) as made, asyncio.TaskGroup() as group:
+        made.holds.joined("gateway")
+        old = await made.added("one")
+        adding = group.create_task(made.add("two", 16))
+        await eventually(lambda: names(made) == {old})
+        assert (made.resident("a"), set(made.hosts["a"].held)) == ((), {old})
+        (leaving,) = made.board.snapshot.evicted
+        made.holds.freed("gateway", leaving.hold)
+        answer = await adding
+        assert (answer.faults, set(made.hosts["a"].held)) == ({}, set(made.resident("a")))
+        assert (len(made.resident("a")), made.board.snapshot.evicted) == (1, ())
+
+
+async def test_what_is_pinned_never_leaves(tmp_path: Path) -> None:
+    async with rig(tmp_path, "a", slots=2) as made:
+        kept = await made.added("one")
+        await made.desk.obey(PinAdapter("m", "one", "", "ann"), lambda _: None)
+        for number in range(5):
+            await made.added(f"other-{number}", 16 + number)
+            assert kept in made.resident("a")
+        assert made.hosts["a"].loads[kept] == 1
+
+
+async def test_waiting_requests_bring_back_what_had_to_leave(tmp_path: Path) -> None:
+    async with rig(tmp_path, "a", slots=1) as made:
+        first, second = await made.added("one"), await made.added("two", 16)
+        assert made.resident("a") == (second,)
+        made.all.heard("gateway", AdapterUse({"m": {first: Demand(waiting=3)}}))
+        await eventually(lambda: made.resident("a") == (first,))
+
+
+async def test_what_an_engine_has_dropped_is_loaded_again_at_the_next_probe(tmp_path: Path) -> None:
+    """FAULTS 26; and what somebody has loaded by hand is taken away."""
+    async with rig(tmp_path, "a") as made:
+        name = await made.added("one")
+        made.hosts["a"].held = {"by-hand": "/tmp/x"}
+        await look(made)
+        await eventually(lambda: made.resident("a") == (name,) and set(made.hosts["a"].held) == {name})
+
+
+async def test_what_a_gateway_misses_is_loaded_again_at_once(tmp_path: Path) -> None:
+    async with rig(tmp_path, "a") as made:
+        name = await made.added("one")
+        made.hosts["a"].held.clear()
+        made.all.heard("gateway", Missing("a.1", name))
+        assert made.resident("a") == ()
+        await eventually(lambda: made.resident("a") == (name,))
+        assert made.hosts["a"].loads[name] == 2
+
+
+async def test_a_worker_that_refuses_while_others_take_it_is_told_and_mended(tmp_path: Path) -> None:
+    """FAULTS 25."""
+    async with rig(tmp_path, "a", "b", "c") as made:
+        made.hosts["b"].refuses = 1
+        answer = await made.add("one")
+        assert "out of memory" in answer.faults["b.1"]
+        assert [len(made.resident(each)) for each in "abc"] == [1, 0, 1]
+
+        async def mended() -> bool:
+            await look(made, "b")
+            return len(made.resident("b")) == 1
+
+        await eventually(mended)
+
+
+async def test_a_new_worker_has_what_names_stand_for_before_it_is_ready(tmp_path: Path) -> None:
+    async with rig(tmp_path, "a") as made:
+        name = await made.added("one")
+        async with made.worker("b"):
+            assert made.resident("b") == (name,)
+        assert made.resident("b") == ()
