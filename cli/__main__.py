@@ -9,6 +9,15 @@ from typing import Annotated
 
 import typer
 
+from cli.adapter_verbs import (
+    adapters_add,
+    adapters_history,
+    adapters_list,
+    adapters_pin,
+    adapters_promote,
+    adapters_remove,
+    adapters_rollback,
+)
 from cli.adapters import doctor
 from cli.check import check
 from cli.engines import engines_install, engines_list
@@ -51,15 +60,20 @@ def build() -> typer.Typer:
     engines.command("list")(engines_list)
     engines.command("install")(engines_install)
     app.add_typer(engines, name="engines")
-    adapters = typer.Typer(no_args_is_help=True, help="LoRA adapters: examine them.")
-    adapters.callback()(_adapters)
-    adapters.command("doctor")(doctor)
+    adapters = typer.Typer(no_args_is_help=True, help="LoRA adapters: examine, add, promote, remove them.")
+    for name, does in (
+        ("doctor", doctor),
+        ("list", adapters_list),
+        ("add", adapters_add),
+        ("promote", adapters_promote),
+        ("rollback", adapters_rollback),
+        ("remove", adapters_remove),
+        ("pin", adapters_pin),
+        ("history", adapters_history),
+    ):
+        adapters.command(name)(does)
     app.add_typer(adapters, name="adapters")
     return app
-
-
-def _adapters() -> None:
-    """LoRA adapters. (With a callback, typer keeps a group that has one verb so far.)"""
 
 
 def _tell_version(asked: bool) -> None:
