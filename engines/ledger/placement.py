@@ -31,20 +31,21 @@ from engines.ledger.picture import Evict, Held, Holder, Load, Move, Picture, Rea
 class Bounds:
     """Seconds and requests. The defaults are what the simulation found good (docs/adapters.md)."""
 
-    settle: float = 1.0
+    settle: float = 0.25
     """An adapter that was loaded so short a while ago stays in any case: those who waited for it are on their way."""
-    residence: float = 4.0
+    residence: float = 0.5
     """It stays so long unless another one is overdue: else two that are wanted by turns would chase each other."""
-    age: float = 2.0
-    """Who has waited so long is overdue: what is active has to leave, idle or not, its streams ending first."""
+    age: float = 5.0
+    """Who has waited so long is overdue: what is active has to leave, its streams ending first. Shorter than the usual
+    wait of an overloaded house it only makes everybody overdue."""
     stuck: float = 10.0
     """What has been leaving for so long is not waited for any more: another has to leave too."""
     hot: float = 4.0
     """Requests for it on each worker that holds it, and requests that another worker has less, for a copy there."""
     cold: float = 30.0
     """Seconds unused, after which an adapter gives way to what is merely useful."""
-    slack: int = 4
-    """Requests more than the least loaded that a worker may have to be given an adapter by its hash."""
+    slack: int = 1
+    """Requests more than the least loaded that a worker may have to count as no busier."""
 
 
 class Right(IntEnum):
@@ -79,6 +80,7 @@ class _Plan:
         self.moves: Final[list[Move]] = []
         self._picture: Final = picture
         self._bounds: Final = bounds
+        self._least: Final = min((each.open for each in picture.holders), default=0)
         self._moved: Final[set[tuple[str, str]]] = set()
         self._placed: Final[set[str]] = set()
         self._wishes: Final = {each.adapter: each for each in picture.wishes}
@@ -194,14 +196,15 @@ class _Plan:
         cold = picture.now - held.used >= bounds.cold and held.adapter not in picture.expected
         return idle and (right is Right.WANTED or cold)
 
-    def _use(self, place: tuple[Holder, Held], adapter: str) -> tuple[bool, bool, float, float, int]:
-        """What is lost with it: what is active, and the only copy, counts most; then how often, how lately it was used.
-
-        Of equal ones the one on the seat where `adapter` belongs.
+    def _use(self, place: tuple[Holder, Held], adapter: str) -> tuple[bool, int, bool, float, float, int]:
+        """What speaks for it to stay, the weightiest first: its requests; that its worker is busy without another new
+        one; that there is no copy; how often, how lately it was used; that `adapter` does not belong there.
         """
         holder, held = place
+        busier = (holder.open - self._least) // (self._bounds.slack + 1)
         alone = len(self._resident(held.adapter)) < 2
-        return (held.active > 0, alone, self._picture.rates.get(held.adapter, 0.0), held.used, -_lot(holder, adapter))
+        rate = self._picture.rates.get(held.adapter, 0.0)
+        return (held.active > 0, busier, alone, rate, held.used, -_lot(holder, adapter))
 
     def _resident(self, adapter: str) -> list[tuple[Holder, Held]]:
         """Its copies that serve, and will after this round."""

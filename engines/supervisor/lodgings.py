@@ -13,7 +13,7 @@ from engines.ledger.desk import Administration, Desk
 from engines.ledger.flights import Flights
 from engines.ledger.ledger import Ledger
 from engines.ledger.loading import Loading
-from engines.ledger.placement import moves
+from engines.ledger.picture import Placement
 from engines.ledger.recency import Recency
 from engines.ledger.rounds import Rounds
 from engines.ledger.steward import Steward
@@ -55,7 +55,13 @@ class Lodgings:
 
 
 def lodgings(
-    settings: ServeSettings, board: Callable[[], Board], holds: Holds, prober: Prober, clock: Clock, pacing: Pacing
+    settings: ServeSettings,
+    board: Callable[[], Board],
+    holds: Holds,
+    prober: Prober,
+    clock: Clock,
+    pacing: Pacing,
+    placement: Placement,
 ) -> Lodgings:
     """Nothing of it runs yet, and the store is not opened yet. The board may come later."""
     root, now = settings.state / "adapters", clock.now
@@ -64,7 +70,6 @@ def lodgings(
     recency = Recency(root / "recent.json")
     demands, loading = Demands(now, recency.used), Loading(prober, stock, pacing)
     flights = Flights(ledger, loading, holds, now, pacing)
-    placement = partial(moves, bounds=pacing.adapters)
     rounds = Rounds(ledger, stock, demands, recency, flights, placement, now, pacing.attend_every)
     steward = Steward(ledger, stock, demands, recency, loading, flights, rounds, holds)
     adding = Adding(

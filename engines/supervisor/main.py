@@ -25,6 +25,8 @@ from engines.launchers.external import External
 from engines.launchers.launcher import Launcher
 from engines.launchers.local import Local
 from engines.launchers.ray import Ray, interpreter
+from engines.ledger.picture import Placement
+from engines.ledger.placement import moves
 from engines.ledger.steward import Steward
 from engines.memory import machine
 from engines.memory.machine import Machine
@@ -74,6 +76,8 @@ class Parts:
     prepare: Callable[[ServeSettings], Prepare] = preparing
     gateway: Sequence[str] = GATEWAY
     pacing: Pacing = field(default_factory=Pacing)
+    placement: Placement | None = None
+    """Of adapters; None: ours."""
     machine: Callable[[], Machine] = machine.look
     judge: Judge = lenient
     """Asked of every file but the first, which whoever starts the supervisor has looked at."""
@@ -162,7 +166,9 @@ class Supervisor:
         async with probe.client() as client:
             holds, attendance = Holds(), self._attendance()
             prober = probe.Prober(client)
-            adapters = lodgings(settings, lambda: board, holds, prober, self._clock, self._parts.pacing)
+            pacing = self._parts.pacing
+            placement = self._parts.placement or partial(moves, bounds=pacing.adapters)
+            adapters = lodgings(settings, lambda: board, holds, prober, self._clock, pacing, placement)
             control = Control(
                 lambda worker, reason: reconciler.suspect(worker, reason),  # noqa: PLW0108 (bound late)
                 lambda path: reload.ask(path),  # noqa: PLW0108 (bound late)

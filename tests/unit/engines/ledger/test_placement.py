@@ -76,7 +76,7 @@ def test_what_others_wait_for_stays():
 
 def test_what_has_just_been_loaded_stays():
     """Hysteresis: two that are wanted by turns do not chase each other."""
-    assert decided(holder("v", held("a", there=3), held("b", there=3)), wishes=(wish("e"),)) == ()
+    assert decided(holder("v", held("a", there=0.4), held("b", there=0.4)), wishes=(wish("e"),)) == ()
 
 
 def test_where_all_are_active_the_first_to_become_idle_is_waited_for():
@@ -87,7 +87,7 @@ def test_where_all_are_active_the_first_to_become_idle_is_waited_for():
 def test_who_is_overdue_has_an_active_one_leave():
     """Nothing starves behind hot adapters that never become idle."""
     there = holder("v", held("a", active=9), held("b", active=1))
-    found = decided(there, wishes=(wish("e", 2),), rates={"a": 9.0, "b": 1.0})
+    found = decided(there, wishes=(wish("e", 5),), rates={"a": 9.0, "b": 1.0})
     assert found == (Evict("v", "b", Reason.OVERDUE),)
 
 
