@@ -67,6 +67,8 @@ async def read_body(receive: Receive, limit: int) -> bytes:
 
 def decode(body: bytes) -> Wanted:
     """What the gateway must know of an inference request. Raises `InvalidRequest`, naming the parameter."""
+    if shape.crowded(body):
+        raise _too_many()
     fields = _parsed(body)
     if len(fields) > shape.WIDEST:
         raise InvalidRequest(f"The request's body has more than {shape.WIDEST} fields.")
@@ -111,6 +113,13 @@ def _twice(name: str | None) -> InvalidRequest:
     if name is None:
         return InvalidRequest("The request's body has a field twice, or one with a quotation mark in its name.")
     return InvalidRequest(f"The request's body has '{name}' twice.", param=name)
+
+
+def _too_many() -> InvalidRequest:
+    return InvalidRequest(
+        f"The request's body holds too much at once: more than {shape.VALUES} values, {shape.CONTAINERS} of them arrays"
+        f" and objects, or {shape.STRINGS} strings."
+    )
 
 
 def _too_deep() -> InvalidRequest:

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.api.shape import LARGEST, Fields, too_large
+from gateway.api.shape import LARGEST, WIDEST, Fields, too_large
 from gateway.errors import InvalidRequest
 
 MESSAGES: Final = 4096
@@ -110,7 +110,10 @@ def _each(bounds: Mapping[str, Bound], otherwise: Bound, name: str, raw: msgspec
     if not bytes(raw).startswith(b"{"):
         otherwise(name, raw)
         return
-    for inner, value in _OBJECT.decode(raw).items():
+    fields = _OBJECT.decode(raw)
+    if len(fields) > WIDEST:
+        raise InvalidRequest(f"'{name}' must have at most {WIDEST} fields.", param=name)
+    for inner, value in fields.items():
         bounds.get(inner, otherwise)(f"{name}.{inner}", value)
 
 

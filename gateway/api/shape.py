@@ -19,6 +19,13 @@ WIDEST: Final = 256
 LARGEST: Final = 2**53
 """Beyond it not every integer is a double any more, and engines' own counters begin to overflow."""
 
+ROOMY: Final = 256 * 1024
+"""Bytes of a body in which nothing can be crowded enough to take long."""
+VALUES: Final = 256 * 1024
+CONTAINERS: Final = 64 * 1024
+STRINGS: Final = 64 * 1024
+"""What a body may hold of each, names included: far more than any chat or any set of tools has, few enough to walk."""
+
 Fields = Mapping[str, msgspec.Raw]
 
 _ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
@@ -33,9 +40,28 @@ _SPLITTABLE: Final = 16 * 1024
 _WALKABLE: Final = 16
 """One peak in so many brackets: fewer are walked in Python, more are folded away in C."""
 
+_NUMBERS: Final = frozenset({int, float})
+_NESTED: Final = frozenset({list, dict})
 _DIGITS: Final = bytes.maketrans(b"123456789E", b"000000000e")
 _LONG: Final = b"0" * 16
 """2^53 has sixteen digits."""
+
+
+def crowded(body: bytes) -> bool:
+    """Whether the JSON text `body` holds more values than may be looked at one by one.
+
+    Asked before it is parsed, since making an object for each of a million would take most of a second.
+    """
+    if len(body) <= ROOMY or not _crowded(body, body.count(b'"')):
+        return False
+    text = _unescaped(body)  # it may all have been in strings
+    quotes = text.count(b'"')
+    return quotes > 2 * STRINGS or _crowded(b"".join(text.split(b'"')[::2]), quotes)
+
+
+def _crowded(text: bytes, quotes: int) -> bool:
+    containers = text.count(b"{") + text.count(b"[")
+    return quotes > 2 * STRINGS or containers > CONTAINERS or text.count(b",") >= VALUES
 
 
 def doubled(body: bytes, fields: Fields, values: bytes) -> bool:
@@ -111,11 +137,17 @@ def _deeper(value: bytes, allowed: int) -> bool:
 
 def _brackets(body: bytes) -> bytes:
     """The brackets of a JSON text, all of one kind, without those in strings."""
-    if b"\\" in body:  # a run of backslashes begins with an escape: whatever is escaped in it, then the quotes
-        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
-    outline = body.translate(_BRACKETS, _DROPPED)
+    outline = _unescaped(body).translate(_BRACKETS, _DROPPED)
     # Two quotes side by side go away without changing what is inside a string and what is not.
     return b"".join(outline.replace(b'""', b"").split(b'"')[::2])
+
+
+def _unescaped(text: bytes) -> bytes:
+    """A JSON text in which every quotation mark begins or ends a string."""
+    if b"\\" not in text:
+        return text
+    # A run of backslashes begins with an escape: whatever is escaped in it, then the quotes.
+    return text.replace(b"\\\\", b"").replace(b'\\"', b"")
 
 
 def too_large(value: bytes) -> bool:
@@ -132,9 +164,11 @@ def too_large(value: bytes) -> bool:
 def _beyond(values: list[Any]) -> bool:
     """Level by level: a call for every value would take a second for what fits into a body."""
     while values:
-        if any(abs(value) > LARGEST for value in values if isinstance(value, int | float)):
+        numbers = [value for value in values if type(value) in _NUMBERS]
+        if numbers and (max(numbers) > LARGEST or min(numbers) < -LARGEST):
             return True
-        lists = [value for value in values if isinstance(value, list)]
-        objects = [value.values() for value in values if isinstance(value, dict)]
-        values = list(chain.from_iterable((*lists, *objects)))
+        if len(numbers) == len(values):
+            return False
+        nested = [value for value in values if type(value) in _NESTED]
+        values = list(chain.from_iterable(value.values() if type(value) is dict else value for value in nested))
     return False

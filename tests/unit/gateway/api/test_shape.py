@@ -128,6 +128,30 @@ def test_the_number_of_fields_is_bounded():
         decode(json.dumps({"model": "m", "last": 1} | fields).encode())
 
 
+CROWDS = {
+    "numbers": (b"1,", shape.VALUES),
+    "arrays": (b"[],", shape.CONTAINERS),
+    "objects": (b"{},", shape.CONTAINERS),
+    "strings": (b'"",', shape.STRINGS),
+    "strings like arrays": (b'"[",', shape.STRINGS),
+}
+
+
+@pytest.mark.parametrize(("one", "most"), CROWDS.values(), ids=CROWDS.keys())
+def test_a_body_may_not_hold_a_multitude(one, most):
+    """What has to be looked at value by value is refused before that takes long."""
+    body = b'{"model":"m","messages":"' + b" " * shape.ROOMY + b'","metadata":[%b0]}'
+    decode(body % (one * (most - 16)))
+    with pytest.raises(InvalidRequest, match="too much at once"):
+        decode(body % (one * (most + 1)))
+
+
+@pytest.mark.parametrize("text", ["1,2\n", '{"a": ["\\\\", 1]}, '])
+def test_what_a_string_says_is_no_multitude(text):
+    """Tables, programs and JSON are sent as texts."""
+    decode(json.dumps({"model": "m", "messages": [{"role": "user", "content": text * 150_000}]}).encode())
+
+
 @given(objects() | st.binary(max_size=60).map(lambda noise: b'{"model":"m",' + noise + b"}"))
 def test_what_passes_is_json_without_doubled_names(body):
     """And whatever does not pass is refused, not a fault of ours."""
