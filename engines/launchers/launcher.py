@@ -28,6 +28,11 @@ class Prepared:
     gpus: tuple[tuple[int, ...], ...] = ()
     """By seat: the GPUs of this machine that its worker gets, as `nvidia-smi` counts them. Empty: any."""
 
+    @property
+    def weighs(self) -> int:
+        """Bytes that each worker reads before it can answer."""
+        return sum(file.stat().st_size for file in self.weights.glob("*.safetensors"))
+
 
 @dataclass(frozen=True, slots=True)
 class Seat:

@@ -138,12 +138,16 @@ class Entry:
     async def _until_alone(self, reason: str) -> None:
         if not self._alone.is_set():
             self._ordeal.no_room(reason)
-            expected = self._shared.starts.expected(self._name)
-            self._row.loading(Loading("waiting for the old workers to end what they have", eta=expected))
+            self._row.loading(Loading("waiting for the old workers to end what they have", eta=self._start))
             await self._alone.wait()
 
+    @property
+    def _start(self) -> float:
+        """Seconds that a worker needs, once it is let in, to its first token."""
+        return self._shared.starts.expected(self._name)
+
     def _wait_for_room(self) -> None:
-        self._row.loading(Loading("waiting for the memory that other models have"))
+        self._row.loading(Loading("waiting for the memory that other models have", eta=self._start))
 
     async def _put_off(self, step: str, reason: str, wait: float) -> None:
         self._row.loading(Loading(step, eta=wait, reason=reason))
@@ -152,6 +156,6 @@ class Entry:
 
     def _preparing(self, progress: Progress) -> None:
         fraction = None if progress.fraction is None else round(progress.fraction, 2)
-        eta = None if progress.eta is None else round(progress.eta)
+        eta = round((progress.eta or 0.0) + self._start)
         self._row.loading(Loading(f"{progress.task}: {progress.step}", fraction, eta))
         self._shared.report(progress)

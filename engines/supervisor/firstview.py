@@ -7,7 +7,7 @@ from registry.spec import ModelSpec
 
 
 def view(name: str, spec: ModelSpec, created: int, loads_in: float) -> ModelView:
-    """No worker yet. A model on demand takes `loads_in` seconds once it is asked for; `created` is Unix time."""
+    """No worker yet. It takes `loads_in` seconds to load, once it is to be loaded; `created` is Unix time."""
     return ModelView(
         name=name,
         engine=spec.engine,
@@ -20,6 +20,6 @@ def view(name: str, spec: ModelSpec, created: int, loads_in: float) -> ModelView
         balance=spec.balance,
         allow=spec.allow,
         adapter_slots=spec.adapters.slots,
-        loading=Loading("waiting to be prepared") if spec.least else None,
+        loading=Loading("waiting to be prepared", eta=loads_in) if spec.least else None,
         on_demand=OnDemand(0.0 if spec.least else terms.wait, loads_in) if (terms := spec.on_demand) else None,
     )

@@ -126,7 +126,8 @@ class Pool:
         """Somebody asks for the model: come up."""
         if self.dormant:
             self._begun = self._shared.clock.now()
-            self._row.loading(Loading("waiting to be prepared"))
+            eta = self._shared.starts.expected(self._name)
+            self._row.loading(Loading("waiting to be prepared", eta=eta))
             self._awake.set()
 
     async def run(self) -> None:
@@ -190,7 +191,7 @@ class Pool:
             settled=lambda pid: shared.memory.settled(self.claim, seat.number, pid),
             announce=self._heard,
         )
-        expected = shared.starts.expected(self._name)
+        expected = shared.starts.expected(self._name, opening.prepared.weighs if opening.prepared else 0)
         self.ordeal.expects(seat.number)
         return Worker(seat, self._launcher, shared.prober, shared.pacing, outlets, shared.clock, expected, shared.lodge)
 

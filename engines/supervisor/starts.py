@@ -10,6 +10,9 @@ import msgspec
 
 from engines.supervisor.milestones import USUAL_START
 
+_READING: Final = 200e6
+"""Bytes a second: a plain disk."""
+
 
 class StartTimes:
     """Seconds from start to first token, by model. Losing the file loses nothing but a guess."""
@@ -21,9 +24,12 @@ class StartTimes:
         except (FileNotFoundError, msgspec.DecodeError):
             self._seconds = {}
 
-    def expected(self, model: str) -> float:
-        """The last time's seconds; the usual ones where there was none."""
-        return self._seconds.get(model, USUAL_START)
+    def expected(self, model: str, weights: int = 0) -> float:
+        """The last time's seconds. Where there was none: the longest of another model, or the usual ones, and what it
+        takes to read so many bytes of `weights`.
+        """
+        others = max(self._seconds.values(), default=USUAL_START)
+        return self._seconds.get(model, max(others, USUAL_START) + weights / _READING)
 
     def record(self, model: str, seconds: float) -> None:
         """A worker of `model` has just become ready."""
