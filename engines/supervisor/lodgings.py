@@ -14,6 +14,7 @@ from engines.ledger.flights import Flights
 from engines.ledger.ledger import Ledger
 from engines.ledger.loading import Loading
 from engines.ledger.picture import Placement
+from engines.ledger.placement import moves
 from engines.ledger.recency import Recency
 from engines.ledger.rounds import Rounds
 from engines.ledger.steward import Steward
@@ -61,16 +62,17 @@ def lodgings(
     prober: Prober,
     clock: Clock,
     pacing: Pacing,
-    placement: Placement,
+    placement: Placement | None = None,
 ) -> Lodgings:
-    """Nothing of it runs yet, and the store is not opened yet. The board may come later."""
+    """Nothing of it runs yet, and the store is not opened yet. The board may come later; without a placement: ours."""
     root, now = settings.state / "adapters", clock.now
     stock = Stock(AdapterStore(root, clock.wall), lambda catalogue: board().adapters(catalogue))
     ledger = Ledger(now, lambda leaving: board().evicted(leaving))
     recency = Recency(root / "recent.json")
     demands, loading = Demands(now, recency.used), Loading(prober, stock, pacing)
     flights = Flights(ledger, loading, holds, now, pacing)
-    rounds = Rounds(ledger, stock, demands, recency, flights, placement, now, pacing.attend_every)
+    ours = partial(moves, bounds=pacing.adapters)
+    rounds = Rounds(ledger, stock, demands, recency, flights, placement or ours, now, pacing.attend_every)
     steward = Steward(ledger, stock, demands, recency, loading, flights, rounds, holds)
     adding = Adding(
         stock, steward, partial(_fetched, settings), settings.registry_path.absolute().parent, pacing.adapter_room

@@ -26,7 +26,6 @@ from engines.launchers.launcher import Launcher
 from engines.launchers.local import Local
 from engines.launchers.ray import Ray, interpreter
 from engines.ledger.picture import Placement
-from engines.ledger.placement import moves
 from engines.ledger.steward import Steward
 from engines.memory import machine
 from engines.memory.machine import Machine
@@ -166,8 +165,7 @@ class Supervisor:
         async with probe.client() as client:
             holds, attendance = Holds(), self._attendance()
             prober = probe.Prober(client)
-            pacing = self._parts.pacing
-            placement = self._parts.placement or partial(moves, bounds=pacing.adapters)
+            pacing, placement = self._parts.pacing, self._parts.placement
             adapters = lodgings(settings, lambda: board, holds, prober, self._clock, pacing, placement)
             control = Control(
                 lambda worker, reason: reconciler.suspect(worker, reason),  # noqa: PLW0108 (bound late)
