@@ -6,7 +6,7 @@ Run by `supervisor.main`; workers lodge with it, `desk` and `adding` ask it for 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -90,8 +90,9 @@ class Steward:
     def heard(self, gateway: object, said: Want | Missing | AdapterUse) -> None:
         """What a gateway says of adapters."""
         match said:
-            case Want(model, name):
+            case Want(model, name, besides):
                 self._demands.want(model, name)
+                self._elsewhere(model, name, besides)
             case AdapterUse(models):
                 self._demands.report(gateway, models)
             case Missing(worker, name):
@@ -138,6 +139,13 @@ class Steward:
     def weights(self, model: str) -> Path | None:
         """What the model's workers loaded, as far as known."""
         return next((site.weights for site in self.ledger.workers() if site.model == model and site.weights), None)
+
+    def _elsewhere(self, model: str, name: str, besides: Collection[str]) -> None:
+        """Those that hold it have failed somebody: a copy where there is room."""
+        if self._stock.named(name) and besides and set(self.ledger.holders(name)).issubset(besides):
+            able = [site for site in self.ledger.sites(model) if site.id not in besides and self._has_room(site, name)]
+            for site in able[:1]:
+                self._flights.begin(site, name)
 
     def _has_room(self, site: Site, name: str) -> bool:
         held = self.ledger.state(site.id, name)

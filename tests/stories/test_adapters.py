@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from engines.fake.words import verify
 from engines.supervisor import control
 from registry import orders
 from registry.adapter_orders import (
@@ -25,6 +26,9 @@ from registry.adapter_orders import (
 from registry.adapters import decode, served_as
 from registry.orders import Order
 from tests import lora
+from tests.faults.client import ask, calling, post
+from tests.faults.stage import CHAT
+from tests.faults.verify import text_of
 from tests.stories.house import House, house, registry
 from tests.waiting import eventually
 
@@ -122,3 +126,22 @@ async def test_what_cannot_be_served_is_refused_and_changes_nothing(tmp_path: Pa
         assert [each.status for each in said] == [422, 404, 422, 409, 404, 404, 404]
         assert said[0].reasons == ("weights_damaged",)
         assert (msgspec.json.encode(running.snapshot.adapters), running.worker().resident) == (before, ())
+
+
+async def test_more_adapters_than_slots_are_all_answered_and_no_stream_is_cut(tmp_path: Path) -> None:
+    """One slot: what is asked for comes, what is used stays until its streams have ended (FAULTS 27)."""
+    async with house(registry(tmp_path, m={"adapters": {"slots": 1}})) as running:
+        await running.ready(within=PATIENT)
+        first = served_as("m", "one", (await add(running, crafted(tmp_path), "one")).revision.digest)
+        await eventually(lambda: stands_for(running, "one"), within=PATIENT)
+        slow = {"model": "m:one", "messages": [], "stream": True, "seed": 1, "x_fake": {"tokens": 60, "itl": 0.05}}
+        async with calling(running.port, post(CHAT, slow)) as stream:
+            await stream.hear(events=3)
+            await add(running, crafted(tmp_path, 16), "two")
+            heard = await stream.hear()
+            assert (heard.done, heard.errors) == (1, [])
+            assert verify(text_of(heard.events), key=1, voice=first) == 60
+        for name in ("m:one", "m:two", "m:one", "two"):
+            said = await ask(running.port, post(CHAT, {"model": name, "messages": []}))
+            assert (said.status, len(running.worker().resident)) == (200, 1), said.body
+    assert running.said("WorkerLost") == []
