@@ -85,6 +85,8 @@ class WorkerView(msgspec.Struct, frozen=True):
     """Tokens that it takes, prompt and answer together; None: it does not say."""
     resident: tuple[str, ...] = ()
     """Adapters that requests may be sent there for, as the engine calls them."""
+    remarks: tuple[str, ...] = ()
+    """What is not, or lately was not, as it should be with its adapters: lines for people."""
     pid: int | None = None
     restarts: int = 0
     since: float = 0.0
@@ -124,6 +126,21 @@ class ModelView(msgspec.Struct, frozen=True):
     """What is amiss with the pool although it may serve, for whoever runs the house; never shown to clients."""
 
 
+class AdapterFigures(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was done with adapters on the workers of one model since the supervisor started."""
+
+    loads: int = 0
+    """That ended with a token."""
+    failures: int = 0
+    evictions: int = 0
+    returns: int = 0
+    """Loads of what had left the model's workers within the last minute."""
+    drifts: int = 0
+    """How often an engine did not hold what it had been given, or held what it had not."""
+    seconds: float = 0.0
+    """That `loads` took, proof included."""
+
+
 class SwapState(StrEnum):
     """How far one pool is in taking another's place. Owned by `engines.supervisor.succession`."""
 
@@ -160,6 +177,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """Workers that get no new request: each is stopped once every gateway has said that it holds none there."""
     adapters: msgspec.Raw = msgspec.Raw(b"[]")
     """A `registry.adapters.Catalogue`, encoded."""
+    adapter_figures: dict[str, AdapterFigures] = {}
+    """By model; only the supervisor sees these."""
     evicted: tuple[Resident, ...] = ()
     """Adapters that are about to be unloaded from a worker."""
     swaps: tuple[Swap, ...] = ()

@@ -71,6 +71,7 @@ class Adding:
             faults = await self.proved(revision, tell)
             if order.promote or current is None:
                 await stock.store.promote(model, order.adapter, revision.digest, order.who)
+                await asyncio.to_thread(stock.splits.put, model, order.adapter, None)
         except BaseException:
             if revision.digest not in known:
                 await self._undo(revision)
@@ -116,6 +117,13 @@ class Adding:
             said = f"no worker of {revision.model} took it: " + "; ".join(dict.fromkeys(faults.values()))
             raise Declined(502, "adapter_not_loaded", said, faults)
         return faults
+
+    async def proved_again(self, revision: Revision, tell: Tell) -> Mapping[str, str]:
+        """A stored revision was proved once: where no worker serves now, one that comes up will load it."""
+        if not self._steward.ledger.sites(revision.model):
+            return {}
+        self._stock.expect(revision)
+        return await self.proved(revision, tell)
 
     async def _undo(self, revision: Revision) -> None:
         name = name_of(revision)

@@ -11,6 +11,7 @@ from typing import Final
 
 from engines.ledger.adding import Adding, Tell
 from engines.ledger.refusing import FAILURES, Declined, refusal
+from engines.ledger.splitting import Splitting
 from engines.ledger.steward import Steward
 from engines.ledger.stock import Stock, name_of
 from engines.ledger.turns import Turns
@@ -38,6 +39,8 @@ Administration = (
     AddAdapter | PromoteAdapter | RollbackAdapter | RemoveAdapter | PinAdapter | SplitAdapter | ListAdapters
 )
 
+Done = tuple[Revision, Mapping[str, str]]
+"""What it was about, and by worker why that is not there yet."""
 _NAME: Final = re.compile(names.ADAPTER_PATTERN)
 
 
@@ -48,6 +51,7 @@ class Desk:
         self._stock: Final = stock
         self._steward: Final = steward
         self._adding: Final = adding
+        self._splitting: Final = Splitting(stock, adding)
         self._turns: Final = Turns()
         self._models: Mapping[str, ModelSpec] = {}
 
@@ -72,19 +76,22 @@ class Desk:
 
     async def _change(self, order: Administration, model: str, spec: ModelSpec, tell: Tell) -> AdapterAnswer:
         match order:
-            case AddAdapter():
-                revision, faults = await self._adding.add(order, model, spec, tell)
-                return self._done(model, order.adapter, revision.digest, faults)
-            case PromoteAdapter():
-                return await self._promote(order, model, tell)
-            case RollbackAdapter():
-                return await self._roll_back(order, model, tell)
             case RemoveAdapter():
                 return await self._remove(order, model)
+            case AddAdapter():
+                revision, faults = await self._adding.add(order, model, spec, tell)
+            case PromoteAdapter():
+                revision, faults = await self._promote(order, model, tell)
+            case RollbackAdapter():
+                revision, faults = await self._roll_back(order, model, tell)
             case PinAdapter():
-                return await self._pin(order, model, tell)
-            case _:
-                raise Declined(501, "not_supported", "splitting is not there yet")
+                revision, faults = await self._pin(order, model, tell)
+            case SplitAdapter():
+                revision, faults = await self._splitting.split(order, model, tell)
+            case ListAdapters():
+                return await self._list(order)
+        known = self._stock.of(model, order.adapter)
+        return Adapted(next((self._state(each) for each in known if each.digest == revision.digest), None), faults)
 
     def _usable(self) -> None:
         if self._stock.fault:
@@ -96,49 +103,41 @@ class Desk:
                 return model, spec
         raise Declined(404, "model_not_found", f"there is no model {name[:100]!r}")
 
-    async def _promote(self, order: PromoteAdapter, model: str, tell: Tell) -> AdapterAnswer:
+    async def _promote(self, order: PromoteAdapter, model: str, tell: Tell) -> Done:
         store, adapter = self._stock.store, order.adapter
         revision = await store.find(model, adapter, order.digest)
-        faults = await self._ready_to_serve(revision, tell)
+        faults = await self._adding.proved_again(revision, tell)
         revision = await store.promote(model, adapter, revision.digest, order.who, order.base)
+        await self._splitting.end(model, adapter)
         await self._stock.refresh(model, adapter)
-        return self._done(model, adapter, revision.digest, faults)
+        return revision, faults
 
-    async def _roll_back(self, order: RollbackAdapter, model: str, tell: Tell) -> AdapterAnswer:
+    async def _roll_back(self, order: RollbackAdapter, model: str, tell: Tell) -> Done:
         store, adapter = self._stock.store, order.adapter
         faults: Mapping[str, str] = {}
         if back := before(await store.history(model, adapter)):
-            faults = await self._ready_to_serve(await store.find(model, adapter, back), tell)
+            faults = await self._adding.proved_again(await store.find(model, adapter, back), tell)
         revision = await store.rollback(model, adapter, order.who)
+        await self._splitting.end(model, adapter)
         await self._stock.refresh(model, adapter)
-        return self._done(model, adapter, revision.digest, faults)
+        return revision, faults
 
     async def _remove(self, order: RemoveAdapter, model: str) -> AdapterAnswer:
         revisions = self._stock.of(model, order.adapter)
         await self._stock.store.remove(model, order.adapter, order.who)
+        await self._splitting.end(model, order.adapter)
         await self._stock.refresh(model, order.adapter)
         for each in revisions:
             self._steward.evict(name_of(each))
         return Adapted()
 
-    async def _pin(self, order: PinAdapter, model: str, tell: Tell) -> AdapterAnswer:
+    async def _pin(self, order: PinAdapter, model: str, tell: Tell) -> Done:
         store, adapter = self._stock.store, order.adapter
         revision = await store.find(model, adapter, order.digest)
-        faults = await self._ready_to_serve(revision, tell) if order.pinned else {}
+        faults = await self._adding.proved_again(revision, tell) if order.pinned else {}
         await store.pin(model, adapter, revision.digest, pinned=order.pinned)
         await self._stock.refresh(model, adapter)
-        return self._done(model, adapter, revision.digest, faults)
-
-    async def _ready_to_serve(self, revision: Revision, tell: Tell) -> Mapping[str, str]:
-        """A stored revision was proved once: where no worker serves now, one that comes up will load it."""
-        if not self._steward.ledger.sites(revision.model):
-            return {}
-        self._stock.expect(revision)
-        return await self._adding.proved(revision, tell)
-
-    def _done(self, model: str, adapter: str, digest: str, faults: Mapping[str, str]) -> Adapted:
-        revision = next((each for each in self._stock.of(model, adapter) if each.digest == digest), None)
-        return Adapted(self._state(revision) if revision else None, faults)
+        return revision, faults
 
     async def _list(self, order: ListAdapters) -> Listed:
         store = self._stock.store

@@ -6,11 +6,12 @@ Whoever asked for a load first can go away without taking it along.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from engines.ledger.figures import Figures
 from engines.ledger.ledger import Ledger
 from engines.ledger.loading import Loading
 from engines.ledger.picture import Residency
@@ -32,8 +33,15 @@ class Flights:
     """Invariant: at most one load or unload of an adapter on a worker is under way; only it writes the ledger."""
 
     def __init__(
-        self, ledger: Ledger, loading: Loading, holds: Holds, clock: Callable[[], float], pacing: Pacing
+        self,
+        ledger: Ledger,
+        loading: Loading,
+        holds: Holds,
+        figures: Figures,
+        clock: Callable[[], float],
+        pacing: Pacing,
     ) -> None:
+        self._figures: Final = figures
         self._ledger: Final = ledger
         self._loading: Final = loading
         self._holds: Final = holds
@@ -43,10 +51,11 @@ class Flights:
         self._debts: Final[dict[tuple[str, str], Debt]] = {}
         self._group: asyncio.TaskGroup | None = None
 
-    async def run(self) -> None:
-        """Until cancelled; then nothing more is loaded."""
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """For as long as it is entered, something can be loaded; loads under way end with it."""
         async with asyncio.TaskGroup() as self._group:
-            await asyncio.Event().wait()
+            yield
 
     async def load(self, site: Site, name: str) -> str:
         """Has it resident there; empty, or why not. One load serves all who ask for it."""
@@ -72,6 +81,7 @@ class Flights:
         for worker in workers:
             site = self._ledger.site(worker)
             if site and self._group and self._ledger.state(worker, name) is Residency.RESIDENT:
+                self._figures.evicted(site.model, name)
                 hold = self._ledger.depart(worker, name)
                 self._take_off((worker, name), self._group.create_task(self._see_off(site, name, hold)))
 
@@ -123,7 +133,12 @@ class Flights:
             if self._ledger.site(site.id) is None:
                 return "the worker is gone"
             self._ledger.begin(site.id, name)
+        begun = self._clock()
         reason = await self._loading.load(site, name)
+        if reason:
+            self._figures.failed(site.model)
+        else:
+            self._figures.loaded(site.model, name, self._clock() - begun)
         self._settle(site.id, name, reason)
         return reason or ("" if self._ledger.site(site.id) else "the worker is gone")
 

@@ -42,5 +42,8 @@ class Lodge(Protocol):
     def resident(self, worker: str) -> tuple[str, ...]:
         """What requests may be sent to the worker for."""
 
+    def remarks(self, worker: str) -> tuple[str, ...]:
+        """What is not as it should be with the worker's adapters, or lately was not; for people."""
+
     async def look(self, worker: str) -> None:
         """The worker has just been probed, and is well."""

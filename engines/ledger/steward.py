@@ -13,6 +13,7 @@ from typing import Final
 
 from engines.ledger.demands import Demands
 from engines.ledger.drift import drift
+from engines.ledger.figures import Figures
 from engines.ledger.flights import Flights
 from engines.ledger.ledger import Ledger
 from engines.ledger.loading import Loading
@@ -23,6 +24,9 @@ from engines.ledger.site import Site
 from engines.ledger.stock import Stock
 from engines.supervisor.holds import Holds
 from registry.adapter_orders import AdapterUse, Missing, Want
+
+_REMARKS: Final = 4
+"""Of each worker, that are kept."""
 
 
 class Steward:
@@ -38,6 +42,7 @@ class Steward:
         flights: Flights,
         rounds: Rounds,
         holds: Holds,
+        figures: Figures,
     ) -> None:
         self.ledger: Final = ledger
         self._stock: Final = stock
@@ -47,12 +52,14 @@ class Steward:
         self._flights: Final = flights
         self._rounds: Final = rounds
         self._holds: Final = holds
+        self._figures: Final = figures
+        self._remarks: Final[dict[str, tuple[str, ...]]] = {}
+        """By worker: what was put right there."""
 
     async def run(self) -> None:
         """Until cancelled; then nothing more is loaded."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._flights.run())
-            group.create_task(self._rounds.run())
+        async with self._flights.running():
+            await self._rounds.run()
 
     @asynccontextmanager
     async def lodging(self, site: Site) -> AsyncIterator[None]:
@@ -67,6 +74,7 @@ class Steward:
         finally:
             self._holds.forget(self.ledger.leave(site.id))
             self._flights.forgive(worker=site.id)
+            self._remarks.pop(site.id, None)
 
     def resident(self, worker: str) -> tuple[str, ...]:
         """What requests may be sent to a worker for."""
@@ -81,8 +89,10 @@ class Steward:
         if held is not None and not self._flights.busy(worker):
             found = drift(self.ledger.resident(worker), held, ours=site.ours)
             for name in found.lost:
+                self._remark(site, f"the engine had lost {name}: it is loaded again")
                 self._flights.begin(site, name)
             for name in found.foreign:
+                self._remark(site, f"{name} was loaded by somebody else: it is unloaded")
                 self._flights.drop(site, name)
         if not self._demands.wishes(site.model):
             self._fill(site)
@@ -98,6 +108,7 @@ class Steward:
             case Missing(worker, name):
                 site = self.ledger.site(worker)
                 if site and self.ledger.state(worker, name) is Residency.RESIDENT:
+                    self._remark(site, f"a gateway missed {name}: it is loaded again")
                     self._flights.begin(site, name)
 
     def ended(self, gateway: object) -> None:
@@ -146,6 +157,14 @@ class Steward:
             able = [site for site in self.ledger.sites(model) if site.id not in besides and self._has_room(site, name)]
             for site in able[:1]:
                 self._flights.begin(site, name)
+
+    def remarks(self, worker: str) -> tuple[str, ...]:
+        """What is not as it should be there, and what was not lately."""
+        return (*self._flights.owed(worker), *self._remarks.get(worker, ()))
+
+    def _remark(self, site: Site, what: str) -> None:
+        self._figures.drifted(site.model)
+        self._remarks[site.id] = (*self._remarks.get(site.id, ()), what)[-_REMARKS:]
 
     def _has_room(self, site: Site, name: str) -> bool:
         held = self.ledger.state(site.id, name)

@@ -5,9 +5,11 @@ Read by `steward` for what shall be loaded. The store's own reads cost a thread 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from engines.ledger.splits import Splits
 from engines.store.adapters import AdapterStore
 from engines.store.failures import StoreFailed
 from engines.store.records import Revision
@@ -20,8 +22,9 @@ _MOST: Final = 256
 class Stock:
     """Invariant: `publish` has been told of what the store had when it was last read."""
 
-    def __init__(self, store: AdapterStore, publish: Callable[[bytes], None]) -> None:
+    def __init__(self, store: AdapterStore, splits: Splits, publish: Callable[[bytes], None]) -> None:
         self.store: Final = store
+        self.splits: Final = splits
         self._publish: Final = publish
         self._revisions: Final[dict[tuple[str, str], tuple[Revision, ...]]] = {}
         self._named: Final[dict[str, Revision]] = {}
@@ -35,6 +38,7 @@ class Stock:
         """Reads all of it. One that cannot be used is said so, and costs no model its workers."""
         try:
             await self.store.open()
+            await asyncio.to_thread(self.splits.open)
             known: dict[tuple[str, str], list[Revision]] = {}
             for each in await self.store.revisions():
                 known.setdefault((each.model, each.adapter), []).append(each)
@@ -95,11 +99,16 @@ class Stock:
         """
         if model not in self._due:
             mine = [each for (base, _), known in self._revisions.items() if base == model for each in known]
-            wanted = sorted((each for each in mine if each.pinned or each.current), key=lambda each: -each.added)
+            wanted = sorted((each for each in mine if self._wanted(each)), key=lambda each: -each.added)
             self._due[model] = tuple(map(name_of, wanted[:_MOST]))
         pinned = self.pinned(model)
         used = [name for name in latest if (found := self.named(name)) and found.model == model]
         return tuple(dict.fromkeys((*sorted(pinned), *used, *self._due[model])))
+
+    def _wanted(self, revision: Revision) -> bool:
+        canary = self.splits.of(revision.model, revision.adapter)
+        shared = canary is not None and any(share.digest == revision.digest for share in canary.split)
+        return revision.pinned or revision.current or shared
 
     def _tell(self) -> None:
         self._publish(encode(self._view(known) for known in self._revisions.values() if any(r.current for r in known)))
@@ -112,6 +121,7 @@ class Stock:
             current.digest,
             tuple(each.digest for each in known),
             created=int(current.added),
+            canary=self.splits.of(current.model, current.adapter),
         )
 
 

@@ -94,6 +94,10 @@ class AdapterStore:
         """As if it had never been added, unless a name stands for it or it is pinned. Raises `StoreFailed`."""
         await asyncio.to_thread(self._discard, revision)
 
+    async def note_split(self, model: str, adapter: str, who: str) -> None:
+        """For the history: from now on several revisions stand behind the name, or no longer. Raises `StoreFailed`."""
+        await asyncio.to_thread(self._note_split, model, adapter, who)
+
     async def pin(self, model: str, adapter: str, digest: str, *, pinned: bool = True) -> Revision:
         """A pinned revision is never collected. Raises `StoreFailed`."""
         return await asyncio.to_thread(self._pin, model, adapter, digest, pinned)
@@ -211,6 +215,11 @@ class AdapterStore:
                 known = records.find(connection, revision.model, revision.adapter, revision.digest)
                 free = records.forget(connection, () if known.current or known.pinned else (known,))
             self._files.remove(free)
+
+    def _note_split(self, model: str, adapter: str, who: str) -> None:
+        with self._database.transaction() as connection:
+            at = records.at(connection, model, adapter)
+            records.note(connection, model, adapter, Move(self._clock(), who, Why.SPLIT, at, at))
 
     def _pin(self, model: str, adapter: str, digest: str, pinned: bool) -> Revision:  # noqa: FBT001 (of `to_thread`)
         with self._database.transaction() as connection:

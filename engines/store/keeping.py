@@ -53,7 +53,7 @@ def before(moves: Sequence[Move]) -> str | None:
     Going back twice goes back two steps: a way back is not itself a step to go back to.
     """
     stood: list[str | None] = []
-    for move in moves:
+    for move in (each for each in moves if each.why is not Why.SPLIT):
         stood = _back(stood) if move.why is Why.ROLLBACK else [*stood, move.now]
     stood = _back(stood)
     return stood[-1] if stood else None

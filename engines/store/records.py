@@ -21,6 +21,8 @@ class Why(StrEnum):
     PROMOTE = "promote"
     ROLLBACK = "rollback"
     REMOVE = "remove"
+    SPLIT = "split"
+    """It did not move: several revisions stand behind it from then on, or no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,11 @@ def refusals(connection: sqlite3.Connection) -> tuple[Refusal, ...]:
     return tuple(
         Refusal(**{**row, "findings": msgspec.json.decode(row["findings"], type=tuple[str, ...])}) for row in found
     )
+
+
+def note(connection: sqlite3.Connection, model: str, adapter: str, move: Move) -> None:
+    """A line of the history for something that moves no name."""
+    _note(connection, model, adapter, move)
 
 
 def _note(connection: sqlite3.Connection, model: str, adapter: str, move: Move) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from registry.adapters import Resident
-from registry.snapshot import Loading, ModelView, Snapshot, Swap, WorkerState, WorkerView
+from registry.snapshot import AdapterFigures, Loading, ModelView, Snapshot, Swap, WorkerState, WorkerView
 
 
 class Row:
@@ -149,6 +149,11 @@ class Board:
         """Adapters that are to be unloaded once gateways let go of them."""
         self.snapshot = msgspec.structs.replace(self.snapshot, evicted=leaving)
         self._change()
+
+    def figures(self, model: str, figures: AdapterFigures) -> None:
+        """What was done with a model's adapters. Gateways learn it with the next change that concerns them."""
+        known = self.snapshot.adapter_figures | {model: figures}
+        self.snapshot = msgspec.structs.replace(self.snapshot, adapter_figures=known)
 
     def _place(self, row: Row) -> int:
         return self._order.get(row.view.name, -1)

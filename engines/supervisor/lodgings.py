@@ -10,6 +10,7 @@ from pathlib import Path
 from engines.ledger.adding import Adding, Tell
 from engines.ledger.demands import Demands
 from engines.ledger.desk import Administration, Desk
+from engines.ledger.figures import Figures
 from engines.ledger.flights import Flights
 from engines.ledger.ledger import Ledger
 from engines.ledger.loading import Loading
@@ -17,6 +18,7 @@ from engines.ledger.picture import Placement
 from engines.ledger.placement import moves
 from engines.ledger.recency import Recency
 from engines.ledger.rounds import Rounds
+from engines.ledger.splits import Splits
 from engines.ledger.steward import Steward
 from engines.ledger.stock import Stock
 from engines.progress import silent
@@ -66,14 +68,17 @@ def lodgings(
 ) -> Lodgings:
     """Nothing of it runs yet, and the store is not opened yet. The board may come later; without a placement: ours."""
     root, now = settings.state / "adapters", clock.now
-    stock = Stock(AdapterStore(root, clock.wall), lambda catalogue: board().adapters(catalogue))
+    stock = Stock(
+        AdapterStore(root, clock.wall), Splits(root / "splits.json"), lambda catalogue: board().adapters(catalogue)
+    )
     ledger = Ledger(now, lambda leaving: board().evicted(leaving))
     recency = Recency(root / "recent.json")
     demands, loading = Demands(now, recency.used), Loading(prober, stock, pacing)
-    flights = Flights(ledger, loading, holds, now, pacing)
+    figures = Figures(now, lambda model, counted: board().figures(model, counted))
+    flights = Flights(ledger, loading, holds, figures, now, pacing)
     ours = partial(moves, bounds=pacing.adapters)
     rounds = Rounds(ledger, stock, demands, recency, flights, placement or ours, now, pacing.attend_every)
-    steward = Steward(ledger, stock, demands, recency, loading, flights, rounds, holds)
+    steward = Steward(ledger, stock, demands, recency, loading, flights, rounds, holds, figures)
     adding = Adding(
         stock, steward, partial(_fetched, settings), settings.registry_path.absolute().parent, pacing.adapter_room
     )

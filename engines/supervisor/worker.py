@@ -290,6 +290,7 @@ class Worker:
             fingerprint=self._fingerprint,
             context=self._context,
             resident=self._lodge.resident(self.id),
+            remarks=self._lodge.remarks(self.id),
             pid=placed.pid if placed else None,
             restarts=life.restarts,
             since=self._since,

@@ -18,7 +18,9 @@ from registry.adapter_orders import (
     PromoteAdapter,
     RemoveAdapter,
     RollbackAdapter,
+    SplitAdapter,
 )
+from registry.adapters import Canary, Share, decode
 from tests.unit.engines.ledger.rig import Host, Rig, rig
 from tests.waiting import eventually
 
@@ -161,3 +163,33 @@ async def test_what_was_removed_while_it_was_loaded_does_not_stay(tmp_path: Path
             await coming
             await eventually(lambda: not made.hosts["b"].held and not made.hosts["a"].held)
             await entering.__aexit__(None, None, None)
+
+
+async def test_a_split_survives_the_supervisor_and_ends_with_a_promotion(tmp_path: Path) -> None:
+    """Its digests are published whole; what it names is loaded, proved, and on record."""
+    async with rig(tmp_path, "a") as made:
+        await made.added("one")
+        second = (await made.add("one", 16)).revision.digest
+        first = made.meanings()["m:one"]
+        canary = Canary((Share(first[:8], 95), Share(second[:8], 5)), min_requests=7)
+        answer = await order(made, SplitAdapter("m", "one", "ann", canary))
+        assert (answer.revision.digest, len(made.resident("a"))) == (first, 2)
+    async with rig(tmp_path, "a") as again:
+        (view,) = decode(bytes(again.board.snapshot.adapters))
+        assert view.canary == Canary((Share(first, 95), Share(second, 5)), min_requests=7)
+        assert len(again.resident("a")) == 2
+        await order(again, PromoteAdapter("m", "one", second, "ann"))
+        (view,) = decode(bytes(again.board.snapshot.adapters))
+        assert (view.canary, view.current) == (None, second)
+        moves = (await order(again, ListAdapters("m", "one"))).history
+        assert [each.why for each in moves] == ["promote", "split", "promote"]
+        assert (await order(again, RollbackAdapter("m", "one", "ann"))).revision.digest == first
+
+
+@pytest.mark.parametrize("parts", [(), ((0, 0),), ((0, -1),), ((0, 1), (0, 2))])
+async def test_a_split_that_means_nothing_is_refused(tmp_path: Path, parts: tuple[tuple[int, int], ...]) -> None:
+    """No part, none above 0, one below 0, the same revision twice."""
+    async with rig(tmp_path, "a") as made:
+        digests = [(await made.add("one")).revision.digest]
+        canary = Canary(tuple(Share(digests[which], weight) for which, weight in parts))
+        assert (await order(made, SplitAdapter("m", "one", "ann", canary))).status == 422

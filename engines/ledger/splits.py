@@ -1,0 +1,45 @@
+"""Which names stand for several revisions now, kept over restarts. Read by `stock`, written by `splitting`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from registry.adapters import Canary
+
+
+class Splits:
+    """Invariant: what `of` says is on the disk."""
+
+    def __init__(self, place: Path) -> None:
+        self._place: Final = place
+        self._known: dict[str, Canary] = {}
+
+    def open(self) -> None:
+        """Reads them. A file that is damaged ends all splits: names then mean what they are promoted to."""
+        try:
+            self._known = msgspec.json.decode(self._place.read_bytes(), type=dict[str, Canary])
+        except (OSError, msgspec.DecodeError):
+            self._known = {}
+
+    def of(self, model: str, adapter: str) -> Canary | None:
+        """None: the name stands for one revision."""
+        return self._known.get(f"{model}:{adapter}")
+
+    def put(self, model: str, adapter: str, canary: Canary | None) -> None:
+        """From now on. Raises `OSError`, and nothing has changed."""
+        known: Mapping[str, Canary] = {k: v for k, v in self._known.items() if k != f"{model}:{adapter}"}
+        known = known if canary is None else {**known, f"{model}:{adapter}": canary}
+        if known == self._known:
+            return
+        fresh = self._place.with_suffix(".new")
+        with fresh.open("wb") as file:
+            file.write(msgspec.json.encode(known))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._place)
+        self._known = dict(known)
