@@ -105,6 +105,7 @@ def _entangled(document: Document) -> Iterator[Flaw]:
                 yield _flaw(document, ("models", name, field), f" {rule}")
         yield from _optional(document, ("models", name, "options"), fields.get("options"))
         yield from _secret(document, ("models", name, "token"), fields)
+        yield from _worker_key(document, ("models", name, "external", "key"), fields.get("external"))
     for clash in names.clashes({name: _texts(name, fields.get("aliases")) for name, fields in models.items()}):
         yield _flaw(document, ("models", clash.model, "aliases", clash.position), f": {clash.message}")
 
@@ -115,6 +116,12 @@ def _secret(document: Document, place: Place, fields: Mapping[str, object]) -> I
         yield _flaw(document, place, " must be ${env:NAME}: a secret does not belong in a file")
     elif token is not None and isinstance(source, str) and scheme(source) not in TOKEN_SCHEMES:
         yield _flaw(document, place, f" is only for {', '.join(f'{each}://' for each in sorted(TOKEN_SCHEMES))}")
+
+
+def _worker_key(document: Document, place: Place, external: object) -> Iterator[Flaw]:
+    key = external.get("key") if isinstance(external, dict) else None
+    if isinstance(key, str) and not _FROM_ENVIRONMENT.fullmatch(document.originals.get(place, "")):
+        yield _flaw(document, place, " must be ${env:NAME}: a secret does not belong in a file")
 
 
 def _optional(document: Document, place: Place, chosen: object) -> Iterator[Flaw]:

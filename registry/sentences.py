@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from registry import later
 from registry.cluster import RaySpec
 from registry.document import Document, dotted
+from registry.external import ExternalSpec
 from registry.faults import Flaw, Place, quoted
 from registry.replicas import ReplicasSpec
 from registry.spec import AdaptersSpec, ModelSpec, QueueSpec, Registry, TimeoutsSpec
@@ -27,6 +28,7 @@ _SHAPES: Final[Mapping[str, type[BaseModel]]] = {
     "models.*.timeouts": TimeoutsSpec,
     "models.*.queue": QueueSpec,
     "models.*.ray": RaySpec,
+    "models.*.external": ExternalSpec,
     "models.*.replicas": ReplicasSpec,
 }
 _EXPECTED: Final[Mapping[str, str]] = {
@@ -46,7 +48,9 @@ _BY_LIMIT: Final[Mapping[str, str]] = {
 _OPTION: Final = "models.*.options.*.*"
 _CHECKED_WHOLE: Final = frozenset({"", "models.*", "models.*.options"})
 """Places whose rules `registry.load` applies itself, line by line, because they concern several fields at once."""
-_SECRETIVE: Final = frozenset({"models.*.urls", "models.*.urls.*", "models.*.token", "models.*.source"})
+_SECRETIVE: Final = frozenset(
+    {"models.*.urls", "models.*.urls.*", "models.*.token", "models.*.source", "models.*.external.key"}
+)
 """Places that may hold a password or a token, by mistake."""
 _KEY: Final = "[key]"
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from registry import names, options, sources
 from registry.cluster import RaySpec
+from registry.external import ExternalSpec, Urls
 from registry.replicas import Replicas, ReplicasSpec
 from registry.snapshot import QueueLimits, Timeouts
 from registry.steering import SteeringField
@@ -40,8 +41,6 @@ LOCAL_ONLY: Final = (
 )
 """Fields that say how to start a worker: meaningless where workers are started by somebody else."""
 
-_URL: Final = re.compile(r"https?://(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
-_LARGEST_PORT: Final = 65535
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
 _ENVIRONMENT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -52,7 +51,7 @@ def misplaced(launcher: str, fields: frozenset[str]) -> tuple[tuple[str, str], .
         given = [(name, "is for workers that Enginehouse starts, not for launcher: external") for name in LOCAL_ONLY]
         needed = ("urls", "is missing: launcher: external needs the addresses of its workers")
     else:
-        given = [("urls", "is for launcher: external only")]
+        given = [(name, "is for launcher: external only") for name in ("urls", "external")]
         given += [("ray", "is for launcher: ray only")] if launcher != "ray" else []
         needed = ("source", "is missing: say where the weights come from")
     return (*(pair for pair in given if pair[0] in fields), *([] if needed[0] in fields else [needed]))
@@ -82,24 +81,6 @@ def _sha256(digest: str) -> str:
     return digest.lower()
 
 
-def _url(url: str) -> str:
-    rule = "must be http://host:port or https://host:port"
-    if "@" in url:
-        raise ValueError(f"{rule}, without a user or password")
-    match = _URL.fullmatch(url)
-    if not match or not 0 < int(match[1] or 1) <= _LARGEST_PORT:
-        raise ValueError(rule)
-    return url.rstrip("/")
-
-
-def _distinct(urls: tuple[str, ...]) -> tuple[str, ...]:
-    if not urls:
-        raise ValueError("must not be empty")
-    if len(set(urls)) != len(urls):
-        raise ValueError("must not list an address twice")
-    return urls
-
-
 def _environment(name: str) -> str:
     if not _ENVIRONMENT.fullmatch(name):
         raise ValueError("must be the name of an environment, such as vllm-cpu")
@@ -126,7 +107,6 @@ Sha256 = Annotated[str, AfterValidator(_sha256), Field(json_schema_extra={"patte
 Token = Annotated[
     str, AfterValidator(_token), Field(json_schema_extra={"pattern": r"^\$\{env:[A-Za-z_][A-Za-z0-9_]*\}$"})
 ]
-Url = Annotated[str, AfterValidator(_url), Field(json_schema_extra={"pattern": "^https?://"})]
 EnvironmentName = Annotated[str, AfterValidator(_environment)]
 Scalar = bool | int | float | str
 OptionValue = Scalar | Annotated[tuple[Scalar, ...], Field(strict=False)]
@@ -206,11 +186,11 @@ class ModelSpec(Strict):
     (external)."""
     ray: RaySpec | None = None
     """launcher: ray only: which cluster, and what each worker needs of it."""
-    urls: (
-        Annotated[tuple[Url, ...], Field(strict=False, json_schema_extra={"minItems": 1}), AfterValidator(_distinct)]
-        | None
-    ) = None
-    """launcher: external only: the workers' addresses, each http://host:port."""
+    urls: Urls | None = None
+    """launcher: external only: the workers' addresses, each http://host:port, or dns://name:port for all that the name
+    stands for."""
+    external: ExternalSpec | None = None
+    """launcher: external only: how the workers are spoken to, and how often their addresses are looked up."""
     replicas: Replicas = 1
     """How many workers run: a number, or {min, max, target, idle_after} where they come and go with the requests."""
     strategy: Strategy = "auto"

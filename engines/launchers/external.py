@@ -8,8 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from engines.launchers import resolve
 from engines.launchers.launcher import Found, Placed, Seat
+from engines.launchers.resolve import Addresses, Resolve
+from registry.external import ExternalSpec
 from registry.spec import ModelSpec
+
+_SOON: Final = 5.0
+"""Seconds until names that could not be resolved are tried again, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +42,36 @@ class External:
     prepares: Final = False
     here: Final = False
 
+    def __init__(self, resolve: Resolve = resolve.system) -> None:
+        self._resolve: Final = resolve
+
     @asynccontextmanager
     async def place(self, seat: Seat) -> AsyncIterator[Placed]:
-        yield ExternalWorker(seat.address)
+        yield ExternalWorker(seat.address, _terms(seat.spec).key or "")
 
     async def discover(self, spec: ModelSpec, found: Found) -> None:
-        found(spec.urls or ())
+        """As often as the registry says where there are names to be looked up; else once."""
+        addresses = Addresses(spec.urls or (), self._resolve)
+        if addresses.fixed:
+            found(addresses.known)
+            return
+        every = _terms(spec).resolve_every
+        while True:
+            trouble = await addresses.look()
+            found(addresses.known or None, trouble)
+            await asyncio.sleep(min(every, _SOON) if trouble else every)
 
     def served_name(self, seat: Seat, listed: Sequence[str]) -> str:
-        """Our own name if the worker knows it; else the one name that it has; else ours, and it will say 404."""
+        """The registry's; else our own if the worker knows it; else the one name that it has; else ours, and it will
+        say 404.
+        """
+        told = _terms(seat.spec).served_name
+        if told is not None:
+            return told
         if seat.model not in listed and len(listed) == 1:
             return listed[0]
         return seat.model
+
+
+def _terms(spec: ModelSpec) -> ExternalSpec:
+    return spec.external or ExternalSpec()

@@ -25,6 +25,7 @@ from engines.launchers.external import External
 from engines.launchers.launcher import Launcher
 from engines.launchers.local import Local
 from engines.launchers.ray import Ray, interpreter
+from engines.launchers.resolve import Resolve, system
 from engines.ledger.picture import Placement
 from engines.ledger.steward import Steward
 from engines.memory import machine
@@ -78,6 +79,7 @@ class Parts:
     placement: Placement | None = None
     """Of adapters; None: ours."""
     machine: Callable[[], Machine] = machine.look
+    resolve: Resolve = system
     judge: Judge = lenient
     """Asked of every file but the first, which whoever starts the supervisor has looked at."""
     attended: Callable[[], bool] = sys.stdin.isatty
@@ -255,4 +257,8 @@ class Supervisor:
             left=self._left,
         )
         rays = partial(interpreter, self._settings.cache, self._report, self._settings.env)
-        return {"local": Local(keeping, threads()), "ray": Ray(keeping, rays), "external": External()}
+        return {
+            "local": Local(keeping, threads()),
+            "ray": Ray(keeping, rays),
+            "external": External(self._parts.resolve),
+        }

@@ -173,9 +173,10 @@ class Pool:
         if addresses is not None:
             self._crew.want(addresses)
         self._amiss("addresses", trouble)
-        if trouble and not self.size:
+        if not self._was_ready:
+            self._row.loading(Loading("looking for the workers", reason="" if self.size else trouble))
+        if not self.size:
             self.ordeal.failed(trouble)
-            self._row.loading(Loading("looking for the workers", reason=trouble))
 
     def _hire(self, opening: Opening) -> Worker:
         shared = self._shared

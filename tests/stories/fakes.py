@@ -13,12 +13,11 @@ from tests.waiting import eventually
 
 
 @asynccontextmanager
-async def fake_worker(port: int, *options: str) -> AsyncIterator[httpx.AsyncClient]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "engines.fake", "--port", str(port), *options, stdout=asyncio.subprocess.DEVNULL
-    )
+async def fake_worker(port: int, *options: str, host: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
+    argv = ("-m", "engines.fake", "--host", host, "--port", str(port), *options)
+    process = await asyncio.create_subprocess_exec(sys.executable, *argv, stdout=asyncio.subprocess.DEVNULL)
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=10, trust_env=False) as client:
             await listening(client)
             yield client
     finally:

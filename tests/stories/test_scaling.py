@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from tests.faults.client import calling, post
 from tests.faults.stage import CHAT, whole
+from tests.processes import free_port
+from tests.stories.fakes import fake_worker
 from tests.stories.house import House, alive, answered, house, registry
 from tests.stories.load import LONG, loaded
 from tests.waiting import eventually
@@ -49,6 +52,34 @@ async def test_a_pool_grows_and_shrinks_under_load_without_a_restart(tmp_path: P
         assert not alive(last.pid)
     assert ([str(each.body[-500:]) for each in load.bad + later.bad], running.worker().id) == ([], first.id)
     assert [len(running.said(event)) for event in ("Swapping", "WorkerLost", "CutShort", "ModelFailed")] == [0, 0, 0, 0]
+
+
+async def test_addresses_come_and_go_with_their_name(tmp_path: Path) -> None:
+    """No request fails or is cut; without an answer from the resolver what it said last is kept, and told."""
+
+    def resolved(*addresses: str, name: str = "w.test") -> None:
+        (tmp_path / "hosts.new").write_text(json.dumps({name: addresses}))
+        (tmp_path / "hosts.new").replace(tmp_path / "hosts.json")
+
+    port = free_port()
+    fields = {"launcher": "external", "urls": [f"dns://w.test:{port}"], "external": {"resolve_every": "200ms"}}
+    one, two = f"http://127.0.0.1:{port}", f"http://127.0.0.2:{port}"
+    resolved("127.0.0.1")
+    async with fake_worker(port), fake_worker(port, host="127.0.0.2"), house(registry(tmp_path, m=fields)) as running:
+        await running.ready(within=LONG)
+        await answered(running, "m")
+        async with loaded(running) as load:
+            for addresses, urls in ((("127.0.0.2", "127.0.0.1"), [one, two]), (("127.0.0.2",), [two])):
+                resolved(*addresses)
+                await eventually(lambda urls=urls: [each.url for each in running.model().workers] == urls, within=LONG)
+                await serving(running, len(urls))
+                await load.more()
+            resolved("127.0.0.1", name="another.test")
+            said = await eventually(lambda: running.model().trouble, within=LONG)
+            await load.more()
+        assert [each.url for each in running.model().workers] == [two]
+    assert said == "w.test cannot be resolved: no such host; its last known addresses are used"
+    assert [str(each.body[-500:]) for each in load.bad] == []
 
 
 async def test_the_number_of_workers_follows_the_requests(tmp_path: Path) -> None:

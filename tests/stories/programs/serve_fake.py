@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -60,6 +61,14 @@ def preparing(_: ServeSettings) -> Prepare:
     return prepare
 
 
+async def resolve(hosts: Path, host: str) -> Sequence[str]:
+    """The addresses of a host by a file that the test rewrites: {"name": ["127.0.0.1"]}."""
+    try:
+        return msgspec.json.decode(await asyncio.to_thread(hosts.read_bytes), type=dict[str, list[str]])[host]
+    except KeyError:
+        raise OSError("no such host") from None
+
+
 def crowded(state: Path) -> Machine:
     """A machine with memory for one worker: while one runs, nothing is left."""
     running = len(msgspec.json.decode((state / "workers.json").read_bytes()))
@@ -75,7 +84,13 @@ def main(registry: str, state: str, port: str, drain: str, patient: str = "") ->
     cache = cache_folder(None, os.environ)
     settings = ServeSettings(Path(registry), port=int(port), state=Path(state), cache=cache, drain_s=float(drain))
     machine = partial(crowded, settings.state) if (settings.state.parent / "crowded").exists() else look
-    parts = Parts(engines=ENGINES, prepare=preparing, pacing=Pacing() if patient else PACING, machine=machine)
+    parts = Parts(
+        engines=ENGINES,
+        prepare=preparing,
+        pacing=Pacing() if patient else PACING,
+        machine=machine,
+        resolve=partial(resolve, settings.state.parent / "hosts.json"),
+    )
     try:
         return asyncio.run(serve(settings, announce=announce, parts=parts))
     except ServeRefused as refused:

@@ -172,13 +172,13 @@ def test_what_comes_later_is_not_supported_yet(fields):
     assert "not supported yet" in _one(fields)
 
 
-@pytest.mark.parametrize(
-    "fields",
-    ["engine: vllm, launcher: external, urls: dns://x", "engine: vllm, launcher: external, urls: ['dns://x']"],
-)  # fmt: skip
-def test_addresses_that_come_later_are_not_supported_yet(fields):
-    [(_, message)] = _faults(f"models: {{a: {{{fields}}}}}")
-    assert "not supported yet" in message
+def test_a_worker_of_somebody_else_has_a_key_from_the_environment_only():
+    """It is never shown, and neither is what was given instead."""
+    model = "models: {{a: {{engine: vllm, launcher: external, urls: ['dns://w:1'], external: {{key: {}}}}}}}"
+    registry = _parse(model.format("'${env:KEY}'"), {"KEY": "s3cret"})
+    assert (registry.models["a"].external.key, "s3cret" in repr(registry)) == ("s3cret", False)
+    [(_, message)] = _faults(model.format("s3cret"))
+    assert message == "models.a.external.key must be ${env:NAME}: a secret does not belong in a file"
 
 
 SOURCES = [
@@ -258,7 +258,10 @@ def test_a_message_never_shows_what_a_variable_holds(fields):
 def test_a_message_never_shows_an_address():
     """It may hold a password, by mistake."""
     [(_, message)] = _faults("models: {a: {engine: vllm, launcher: external, urls: ['http://u:s3cret@h:1']}}")
-    assert message == "models.a.urls[0] must be http://host:port or https://host:port, without a user or password"
+    assert (
+        message
+        == "models.a.urls[0] must be http://host:port, https://host:port or dns://name:port, without a user or password"
+    )
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,10 @@ def test_fields_that_do_not_fit_the_launcher_are_refused(fields):
         ModelSpec(**{"engine": "vllm", **fields})
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8001", "https://h", "http://[::1]:8000", "http://a.b-c.d:65535/"])
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:8001", "dns://workers.example:8000", "https://h", "http://[::1]:8000", "http://a.b-c.d:65535/"],
+)
 def test_an_address_of_a_worker_is_scheme_host_and_port(url):
     assert ModelSpec(**{**EXTERNAL, "urls": [url]}).urls == (url.rstrip("/"),)
 
@@ -55,6 +58,7 @@ def test_an_address_of_a_worker_is_scheme_host_and_port(url):
 @pytest.mark.parametrize(
     "url",
     ["h:1", "ftp://h:1", "http://", "http://h:0", "http://h:65536", "http://h:x", "http://h/v1", "http://h?x", "http://h#x",
+     "dns://h", "dns://h:0", "dns://[::1]:1", f"dns://{'h' * 254}:1",
      "http://u@h", "http://-h", "http://h\n", "http://h h", "http://ü"],
 )  # fmt: skip
 def test_other_addresses_are_refused(url):
