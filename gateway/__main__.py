@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(
         level=options.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    settings = Settings.of(os.environ, drain=options.drain)
+    settings = Settings.of(os.environ, drain=options.drain, uploads=options.uploads)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(options, settings))
     return 0
@@ -43,6 +43,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--fd", type=int, required=True, help="the listening socket, inherited")
     parser.add_argument("--control", type=Path, required=True, help="the supervisor's Unix socket")
     parser.add_argument("--drain", type=float, default=30.0, help="seconds for open requests at the end")
+    parser.add_argument("--uploads", type=Path, help="a folder for adapters that are uploaded")
     parser.add_argument("--portable", action="store_true", help="answer over ASGI alone: slower, for any uvicorn")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     return parser.parse_args(argv)

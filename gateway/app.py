@@ -16,17 +16,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
 from engines.engine import Engine
+from gateway.api.adapters import adapters
 from gateway.api.admin import admin
 from gateway.api.documentation import document
 from gateway.api.health import health
 from gateway.api.inference import Inference
+from gateway.api.lora import lora
 from gateway.api.models import models
 from gateway.api.refusals import install
 from gateway.api.requests import requests
+from gateway.api.uploads import Spool
 from gateway.asgi import App, Receive, Scope, Send
 from gateway.control import Control
 from gateway.errors import MethodNotAllowed
@@ -92,8 +95,7 @@ def build(
     """
     reporter = Reporter(clock)
     house = House(clock, lambda it: control.free(it), reporter.asked, lambda it: control.lack(it))  # noqa: PLW0108 - late
-    telemetry = Telemetry()
-    passages = Passages()
+    telemetry, passages = Telemetry(), Passages()
     control = Control(control_path, house.publish)
     relay = Relay(clock=clock, suspect=control.suspect, retried=telemetry.retried, resumed=telemetry.resumed)
     inference = Inference(house, relay, telemetry, engines, settings.max_body, clock)
@@ -107,14 +109,21 @@ def build(
         models(house),
         health(house, metrics, version("enginehouse"), stopping),
         admin(house, control.reload),
+        *_administering(house, control, settings),
         requests(passages, clock),
     ):
         api.include_router(router)
     document(api)
 
-    checks = (Auth(settings).check, Limits(settings.max_body).check)
+    checks = (Auth(settings).check, Limits(settings.max_body, settings.max_upload).check)
     door = Door(RequestIds(clock), checks, AccessLog(telemetry, clock, log), passages)
     return Gateway(AsgiDoor(Front(inference, api), door), Shortcut(door, inference))
+
+
+def _administering(house: House, control: Control, settings: Settings) -> tuple[APIRouter, ...]:
+    """Adapters, in our words and in vLLM's."""
+    spool = Spool(settings.uploads, settings.max_upload)
+    return adapters(control.administer, spool), lora(house, control.administer)
 
 
 def _lifespan(

@@ -15,8 +15,8 @@ from typing import Final
 import msgspec
 
 from gateway.errors import Unavailable
-from registry.adapter_orders import AdapterUse, Missing, Want
-from registry.orders import Free, Gateway, Order, Reload, Steps, Suspect, Usage, answer, encode
+from registry.adapter_orders import Adapted, AdapterOrder, AdapterRefusal, AdapterUse, Listed, Missing, Told, Want
+from registry.orders import Answer, Free, Gateway, Order, Reload, Steps, Suspect, Usage, answer, encode
 from registry.snapshot import Snapshot, decode
 
 _LOG: Final = logging.getLogger("enginehouse.gateway")
@@ -24,6 +24,9 @@ _FRAME_LIMIT: Final = 64 * 1024 * 1024
 """Bytes of one snapshot, at most: ten thousand models are about ten million."""
 _PATIENCE: Final = 60.0
 """Seconds for a reload; reading a file takes parts of one."""
+_LONG_PATIENCE: Final = 3600.0
+"""Seconds for an adapter, which may be fetched from far away."""
+_SILENT: Final = "The supervisor did not answer."
 
 
 class Control:
@@ -67,23 +70,37 @@ class Control:
         self._say(Free(worker))
 
     async def reload(self) -> Steps:
-        """Have the supervisor read its registry file now. Raises `Unavailable` if it cannot be asked.
+        """Have the supervisor read its registry file now. Raises `Unavailable` if it cannot be asked."""
+        found = await self._ask(Reload(), _PATIENCE)
+        if isinstance(found, Steps):
+            return found
+        raise Unavailable(_SILENT, retry_after=1.0)
 
-        Over a connection of its own: on the other one come snapshots, and nothing is waited for.
+    async def administer(self, order: AdapterOrder) -> Adapted | Listed | AdapterRefusal:
+        """Have the supervisor do something about adapters. Raises `Unavailable` if it cannot be asked."""
+        found = await self._ask(order, _LONG_PATIENCE)
+        if isinstance(found, Adapted | Listed | AdapterRefusal):
+            return found
+        raise Unavailable(_SILENT, retry_after=1.0)
+
+    async def _ask(self, order: Order, patience: float) -> Answer:
+        """The one answer to `order`, over a connection of its own: on the other one come snapshots, and nothing is
+        waited for.
         """
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(patience):
                 reader, writer = await asyncio.open_unix_connection(self._path, limit=_FRAME_LIMIT)
                 try:
-                    writer.write(encode(Reload()))
+                    writer.write(encode(order))
                     while line := await reader.readline():
-                        if isinstance(found := answer(line), Steps):
+                        found = answer(line)
+                        if found is not None and not isinstance(found, Told):
                             return found
                 finally:
                     writer.close()
         except (OSError, ValueError, TimeoutError, msgspec.DecodeError) as fault:
-            _LOG.error("the supervisor could not be asked to reload: %s", fault)
-        raise Unavailable("The supervisor did not answer.", retry_after=1.0)
+            _LOG.error("the supervisor could not be asked: %s", fault)
+        raise Unavailable(_SILENT, retry_after=1.0)
 
     def _say(self, order: Order) -> None:
         if self._writer is not None and not self._writer.is_closing():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 API_KEYS: Final = "ENGINEHOUSE_API_KEY"
@@ -25,15 +26,20 @@ class Settings:
     """Bytes of a request's body, at most."""
     drain: float = 30.0
     """Seconds that open requests have to end once the gateway is asked to stop."""
+    uploads: Path | None = None
+    """Where uploads lie until the supervisor has taken them; None: there are none."""
+    max_upload: int = 4 * 1024**3
+    """Bytes of one upload, at most."""
 
     @classmethod
-    def of(cls, env: Mapping[str, str], *, drain: float = 30.0) -> Settings:
+    def of(cls, env: Mapping[str, str], *, drain: float = 30.0, uploads: Path | None = None) -> Settings:
         """From environment variables; keys and hosts are comma-separated lists."""
         return cls(
             api_keys=_listed(env.get(API_KEYS, "")),
             admin_keys=_listed(env.get(ADMIN_KEYS, "")),
             allowed_hosts=_listed(env.get(ALLOWED_HOSTS, "").lower()),
             drain=drain,
+            uploads=uploads,
         )
 
 

@@ -59,10 +59,12 @@ class Gateways:
         clock: Callable[[], float],
         program: Sequence[str] = GATEWAY,
         restarts: Restarts = Restarts(),
+        uploads: Path | None = None,
     ) -> None:
         self._socket: Final = listening
         self._argv: Final = (*_TETHER, str(os.getpid()), *program, "--fd", str(listening.fileno()))
-        self._options: Final = ("--control", str(control), "--drain", str(drain))
+        spool = ("--uploads", str(uploads)) if uploads else ()
+        self._options: Final = ("--control", str(control), "--drain", str(drain), *spool)
         self._drain: Final = drain
         self._logs: Final = logs
         self._env: Final = scrub.for_gateway(env, _SOURCE)

@@ -193,6 +193,7 @@ class Supervisor:
                     announce=self._announce,
                     clock=self._clock.now,
                     program=self._parts.gateway,
+                    uploads=settings.state / "uploads",
                 )
                 self._announce(Listening(address.url(listening)))
                 await self._until_stopped(registry, reconciler, gateways, reload, adapters.steward)

@@ -13,10 +13,14 @@ from gateway.settings import Settings
 
 _OPEN: Final = "/livez"
 _ADMIN: Final = "/admin"
+_ADMIN_TOO: Final = frozenset({"/v1/load_lora_adapter", "/v1/unload_lora_adapter"})
+"""vLLM's own words for what administers."""
 
 
 class Auth:
-    """Decides by the routed path, never by the URL. Admin keys open everything; API keys everything but `/admin`."""
+    """Decides by the routed path, never by the URL. Admin keys open everything; API keys everything that does
+    not administer.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._admin: Final = settings.admin_keys
@@ -25,9 +29,10 @@ class Auth:
 
     def check(self, scope: Scope) -> None:
         """Raises `InvalidApiKey`, `PermissionRefused`."""
-        if scope["path"] == _OPEN:
+        path = scope["path"]
+        if path == _OPEN:
             return
-        administers = scope["path"].startswith(_ADMIN)
+        administers = path.startswith(_ADMIN) or path in _ADMIN_TOO
         keys = self._admin if administers else self._api
         if not keys:
             if not _is_local(scope):

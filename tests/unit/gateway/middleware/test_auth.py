@@ -69,13 +69,19 @@ def test_any_other_key_is_refused_with_one_body(headers, path):
     assert caught.value.body() == plain.value.body()
 
 
-def test_an_api_key_may_not_administer():
+ADMINISTERS = ["/admin/models", "/admin/adapters", "/v1/load_lora_adapter", "/v1/unload_lora_adapter"]
+
+
+@pytest.mark.parametrize("path", ADMINISTERS)
+def test_an_api_key_may_not_administer(path):
+    """Also where vLLM has words of its own for it."""
     with pytest.raises(PermissionRefused):
-        enter(*bearer(API), path="/admin/models")
+        enter(*bearer(API), path=path)
 
 
-def test_an_admin_key_administers():
-    assert enter(*bearer(ADMIN), path="/admin/models")
+@pytest.mark.parametrize("path", ADMINISTERS)
+def test_an_admin_key_administers(path):
+    assert enter(*bearer(ADMIN), path=path)
 
 
 def test_livez_asks_nobody():

@@ -59,3 +59,18 @@ def test_another_media_type_is_refused(media):
 
 def test_a_get_is_not_looked_at():
     assert post((b"content-type", b"text/plain"), method="GET")
+
+
+FORM = (b"content-type", b"multipart/form-data; boundary=x")
+
+
+def test_a_file_comes_to_one_path_only_and_has_its_own_limit():
+    """An adapter is larger than any request."""
+    limits = Limits(100, 1000)
+    limits.check(scope(path="/admin/adapters", headers=[FORM, (b"content-length", b"1000")]))
+    with pytest.raises(BodyTooLarge, match="1000"):
+        limits.check(scope(path="/admin/adapters", headers=[FORM, (b"content-length", b"1001")]))
+    with pytest.raises(BodyTooLarge):
+        limits.check(scope(path="/admin/adapters", headers=[(b"content-length", b"101")]))
+    with pytest.raises(UnsupportedMedia):
+        limits.check(scope(path="/admin/adapters/m:a/pin", headers=[FORM]))
