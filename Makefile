@@ -15,7 +15,7 @@ SETUP  := $(or $(PYTHON),python3) -I engines/environments/bootstrap.py
 PYTEST := $(BIN)/python -m pytest
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup develop serve test light check lint types unit prepare bench bench-routing loadtest faults-report soak image clean
+.PHONY: help setup develop serve test light stories check lint types unit prepare installs weights layouts bench bench-routing loadtest faults-report soak image clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -30,14 +30,17 @@ serve: setup ## serve REGISTRY on 127.0.0.1:PORT, setting up engines and weights
 	@exec $(BIN)/enginehouse serve --registry "$(REGISTRY)" --port "$(PORT)" $(ARGS)
 
 test: develop ## everything, with the real engine and the real model
-	@$(MAKE) --jobs=2 prepare light
+	@$(MAKE) --jobs=4 layouts installs light stories
 	@# Alone from here: a real engine wants the machine for itself.
-	$(PYTEST) --durations=30 tests --ignore=tests/unit --ignore=tests/test_architecture.py --ignore=tests/faults
+	$(PYTEST) --durations=30 tests $(addprefix --ignore=tests/,unit test_architecture.py faults stories deploy)
 
-# What needs no engine; it has the time in which they are installed and weights are quantized.
+# What needs no engine; it has the time in which they are installed and weights are quantized. Most of it waits.
 light: develop
 	@$(MAKE) check
 	@$(MAKE) faults-report
+
+stories: develop
+	$(PYTEST) -q tests/stories tests/deploy
 
 check: develop ## lint, types and unit tests: under a minute
 	@$(MAKE) lint types unit
@@ -52,12 +55,21 @@ types: develop
 unit: develop
 	$(PYTEST) -q tests/unit tests/test_architecture.py
 
-# Environments are installed side by side with fetching and quantizing the weights; the tests then find all of it.
-prepare: develop
+# The tests then find all of it. What a story wants is installed first.
+prepare: installs weights
+
+installs: develop
 	@$(BIN)/python -m loadtests.drive --install
-	@$(BIN)/enginehouse engines install sglang-parser lmdeploy-parser
+	@$(BIN)/enginehouse engines install ray fetcher sglang-parser lmdeploy-parser
+
+# The engine is installed side by side with fetching and quantizing the weights.
+weights: develop
 	@$(BIN)/enginehouse pull --registry model_registry.yaml
-	@$(BIN)/enginehouse engines install fetcher ray
+
+# Minutes of two cores: better while tests that wait have the machine than while a real engine wants it.
+layouts: weights
+	@$(BIN)/enginehouse quantize smollm2-135m --to w8a8 --registry model_registry.yaml
+	@$(BIN)/enginehouse quantize smollm2-135m --to gptq --registry model_registry.yaml
 
 bench: develop ## the gateway benchmark; PEERS=1 measures other gateways too
 	PEERS=$(PEERS) $(BIN)/python -m loadtests.gateway_bench

@@ -5,7 +5,9 @@ A test may kill any part of it, since `house` waits until it serves again, and s
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import openai
 import pytest
@@ -14,8 +16,9 @@ from tests.real.house import DEFAULT, House, serving
 
 
 @pytest.fixture(scope="session")
-def shared_house() -> Iterator[House]:
-    with serving(DEFAULT) as started:
+def shared_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Its registry is a copy of the default one, which a test may edit if it leaves it as it was."""
+    with serving(Path(shutil.copy(DEFAULT, tmp_path_factory.mktemp("registry")))) as started:
         yield started
 
 

