@@ -7,6 +7,7 @@ REGISTRY ?= model_registry.yaml
 PORT     ?= 8000
 ARGS     ?=
 PEERS    ?=
+FAKE     ?=
 MINUTES  ?= 30
 TARGET   ?= gateway
 
@@ -15,7 +16,7 @@ SETUP  := $(or $(PYTHON),python3) -I engines/environments/bootstrap.py
 PYTEST := $(BIN)/python -m pytest
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup develop serve test light stories check lint types unit prepare installs weights layouts bench bench-routing loadtest faults-report soak image clean
+.PHONY: help setup develop serve test light stories check lint types unit prepare installs weights layouts bench bench-routing bench-adapters loadtest faults-report soak image clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -76,6 +77,9 @@ bench: develop ## the gateway benchmark; PEERS=1 measures other gateways too
 
 bench-routing: prepare ## what a policy is worth: two real workers, shared prefixes, each policy by turns; minutes
 	$(BIN)/python -m loadtests.routing
+
+bench-adapters: prepare ## what placing adapters is worth: twelve for four slots on two real workers; minutes. FAKE=1: on fakes
+	$(BIN)/python -m loadtests.adapters $(if $(FAKE),--fake)
 
 loadtest: export REGISTRY := $(REGISTRY)
 loadtest: export ARGS := $(ARGS)

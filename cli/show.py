@@ -35,7 +35,7 @@ def showing(console: Console) -> Iterator[Report]:
 
 def plainly(console: Console) -> Callable[[str], None]:
     """Writes a line on `console` as it is: what tools say may hold brackets, and scripts read whole lines."""
-    return lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return lambda line: console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def now_of_day() -> str:
