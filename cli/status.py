@@ -32,6 +32,8 @@ COLOURS: Final = {
     WorkerState.CRASH_LOOP: "red",
     WorkerState.STOPPED: "dim",
 }
+_SHOWN: Final = 4
+"""Adapters that are shown of one worker."""
 _SAID: Final = {
     SwapState.STARTING: "began",
     SwapState.DRAINING: "began (the old workers end first, as both do not fit)",
@@ -108,9 +110,26 @@ def view(snapshot: Snapshot, now: float) -> Group:
     """The table, and below it what a person must know besides. `now`: Unix time, seconds."""
     at = f" {duration(now - snapshot.reloaded)} ago" if snapshot.reloaded else ""
     refused = Text(f"the last edit of the registry was refused{at}: {snapshot.reload_error}", style="red")
-    swaps = [_swap(swap, now) for swap in snapshot.swaps]
+    swaps = [_swap(swap, now) for swap in snapshot.swaps] + [*_remarks(snapshot)]
     amiss = [Text(f"{model.name}: {model.trouble}", style="yellow") for model in snapshot.models if model.trouble]
     return Group(_table(snapshot, now), *amiss, *swaps, *([refused] if snapshot.reload_error else []))
+
+
+def _remarks(snapshot: Snapshot) -> Iterator[Text]:
+    """What is not as it should be with the workers' adapters, and which of them are on their way out."""
+    for model in snapshot.models:
+        for worker in model.workers:
+            for remark in worker.remarks:
+                yield Text(f"{worker.id}: {remark}", style="yellow")
+    for each in snapshot.evicted:
+        yield Text(f"{each.worker}: {each.adapter} leaves when its requests have ended", style="dim")
+
+
+def _held(worker: WorkerView) -> str:
+    """The adapters that it holds, less their model's name."""
+    names = [each.rpartition(":")[2] for each in worker.resident]
+    more = f" +{len(names) - _SHOWN}" if len(names) > _SHOWN else ""
+    return " ".join(names[:_SHOWN]) + more
 
 
 def _swap(swap: Swap, now: float) -> Text:
@@ -156,7 +175,7 @@ def _row(model: ModelView | None, worker: WorkerView, now: float) -> tuple[str |
         str(worker.restarts) if worker.restarts else "",
         str(worker.pid) if worker.pid else "",
         worker.url.removeprefix("http://"),
-        Text(worker.reason or ("" if worker.state is WorkerState.READY or not model else _loading(model))),
+        Text(worker.reason or (_held(worker) if worker.state is WorkerState.READY or not model else _loading(model))),
     )
 
 

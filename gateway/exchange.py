@@ -76,6 +76,10 @@ class Exchange(msgspec.Struct, gc=False):
     """Set for relayed requests only; they are the ones with metrics of their own."""
     model: str = "other"
     engine: str = ""
+    adapter: str = ""
+    """Its plain name; empty: the model itself was asked for."""
+    revision: str = ""
+    """The beginning of its digest, as in names."""
     worker: str = ""
     attempts: int = 0
     resumes: int = 0

@@ -6,45 +6,20 @@ metric families when `/metrics` is asked. Seconds, totals and histograms; never 
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from gateway.by_adapter import ByAdapter
 from gateway.exchange import Exchange
+from gateway.histogram import SECONDS, Histogram
 
-_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _PER_TOKEN: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5)
 _FINE: Final = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
 
 _REQUEST_LABELS: Final = ("gen_ai_request_model", "gen_ai_operation_name", "engine", "error_type")
-
-
-class Histogram:
-    """Counts by bucket. One `bisect` and two additions an observation."""
-
-    __slots__ = ("_bounds", "_counts", "_sum")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self._bounds: Final = bounds
-        self._counts: Final = [0] * (len(bounds) + 1)
-        self._sum = 0.0
-
-    def observe(self, value: float) -> None:
-        """Count one `value`, in the unit of the bounds."""
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
-
-    def buckets(self) -> tuple[list[tuple[str, float]], float]:
-        """Cumulative counts by upper bound, as Prometheus wants them, and the sum."""
-        total = 0
-        cumulative: list[tuple[str, float]] = []
-        for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
-            total += count
-            cumulative.append(("+Inf" if bound == float("inf") else repr(bound), total))
-        return cumulative, self._sum
 
 
 class _Slot:
@@ -57,10 +32,10 @@ class _Slot:
         """By HTTP status."""
         self.prompt_tokens = 0
         self.completion_tokens = 0
-        self.ttft: Final = Histogram(_SECONDS)
+        self.ttft: Final = Histogram(SECONDS)
         self.per_token: Final = Histogram(_PER_TOKEN)
-        self.duration: Final = Histogram(_SECONDS)
-        self.queue: Final = Histogram(_SECONDS)
+        self.duration: Final = Histogram(SECONDS)
+        self.queue: Final = Histogram(SECONDS)
 
 
 class Telemetry:
@@ -73,6 +48,7 @@ class Telemetry:
         self._slots: Final[dict[tuple[str, str, str, str], _Slot]] = {}
         self._retries: Final[dict[tuple[str, ...], int]] = {}
         self._resumes: Final[dict[tuple[str, ...], int]] = {}
+        self._by_adapter: Final = ByAdapter()
         self.inflight: Final[Counter[str]] = Counter()
         """Open requests by model. Whoever adds one takes it away in the same function."""
 
@@ -104,6 +80,8 @@ class Telemetry:
                 slot.per_token.observe((ended - exchange.first_token) / (completion - 1))
         if exchange.left is not None:
             self.abort.observe(ended - exchange.left)
+        if exchange.adapter:
+            self._by_adapter.settle(exchange)
         self._settle_overhead(slot, exchange)
 
     def _settle_overhead(self, slot: _Slot, exchange: Exchange) -> None:
@@ -119,6 +97,7 @@ class Telemetry:
     def families(self) -> Iterator[Metric]:
         """All slots as metric families."""
         yield from self._histograms()
+        yield from self._by_adapter.families()
         requests, tokens = self._sums()
         yield _counter("enginehouse_requests", "Requests by outcome", ("model", "operation", "code"), requests)
         yield _counter("enginehouse_tokens", "Tokens by the workers' own counts", ("model", "kind"), tokens)

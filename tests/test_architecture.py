@@ -91,6 +91,7 @@ LAYERS: Final = (
     ("gateway.balance", "gateway.upstream", "gateway.client"),
     ("gateway.telemetry", "gateway.patience", "gateway.passages", "gateway.explaining"),
     ("gateway.resume",),
+    ("gateway.by_adapter",),
     ("gateway.exchange",),
     ("gateway.reading",),
     ("gateway.operations",),
@@ -102,6 +103,7 @@ LAYERS: Final = (
         "gateway.tasks",
         "gateway.lines",
         "gateway.deadline",
+        "gateway.histogram",
     ),
 )
 """A gateway module imports only from layers below its own, or from its own folder."""

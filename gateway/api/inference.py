@@ -28,6 +28,7 @@ from gateway.pool.loading import progress
 from gateway.pool.pool import Pool
 from gateway.relay import Relay
 from gateway.telemetry import Telemetry
+from registry.adapters import DIGITS
 
 
 def heartbeats(client: Client, pool: Pool, needs: str = "") -> Heartbeats:
@@ -116,7 +117,10 @@ class Inference:
                 f"The model '{target.requested}' runs on {engine.name}, which does not serve {operation.path} for it."
             )
         patience = Patience(target.model.timeouts, self._clock, stream=exchange.stream)
-        needs = target.needs
+        needs = ""
+        if target.adapter is not None:
+            needs = target.served_name
+            exchange.adapter, exchange.revision = target.adapter.name, target.digest[:DIGITS]
         wait = None if pool.holds(needs) else wait_of(scope)
         return Call(
             operation, target, pool, engine, body, wanted.usage_asked, priority, patience, exchange, wait, needs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 
 from gateway.pool.house import House
 from registry.snapshot import SwapState, WorkerState
@@ -23,6 +23,7 @@ def gauges(house: House) -> Iterator[Metric]:
     yield workers
     yield queued
     snapshot = house.names.snapshot
+    yield from _adapters(house)
     taken = not snapshot.reload_error
     yield GaugeMetricFamily(
         "enginehouse_registry_last_reload_success", "1: the registry's last edit was taken", value=float(taken)
@@ -39,3 +40,36 @@ def gauges(house: House) -> Iterator[Metric]:
         for at in SwapState:
             swaps.add_metric((swap.model, at.value), float(swap.state is at))
     yield swaps
+
+
+def _adapters(house: House) -> Iterator[Metric]:
+    """Where adapters are, and what the supervisor did with them."""
+    resident = GaugeMetricFamily(
+        "enginehouse_adapters_resident", "Adapters that some ready worker holds", labels=("model",)
+    )
+    registered = GaugeMetricFamily("enginehouse_adapters_registered", "Adapters that have a name", labels=("model",))
+    for pool in house.pools:
+        model = pool.model
+        if model.adapter_slots:
+            ready = (worker for worker in model.workers if worker.state is WorkerState.READY)
+            resident.add_metric((model.name,), len({each for worker in ready for each in worker.resident}))
+            registered.add_metric((model.name,), len(house.names.catalogue.of(model.name)))
+    loads = CounterMetricFamily("enginehouse_adapter_loads", "Loads on workers", labels=("model", "outcome"))
+    seconds = SummaryMetricFamily(
+        "enginehouse_adapter_load_seconds", "What loads took, the proof by one token included", labels=("model",)
+    )
+    evictions = CounterMetricFamily("enginehouse_adapter_evictions", "Adapters taken off workers", labels=("model",))
+    thrash = GaugeMetricFamily(
+        "enginehouse_adapter_thrash_ratio", "Loads of what had left within the minute before", labels=("model",)
+    )
+    drifts = CounterMetricFamily(
+        "enginehouse_adapter_drifts", "Times that an engine did not hold what it should", labels=("model",)
+    )
+    for name, done in house.names.snapshot.adapter_figures.items():
+        loads.add_metric((name, "loaded"), done.loads)
+        loads.add_metric((name, "failed"), done.failures)
+        seconds.add_metric((name,), done.loads, done.seconds)
+        evictions.add_metric((name,), done.evictions)
+        thrash.add_metric((name,), done.returns / done.loads if done.loads else 0.0)
+        drifts.add_metric((name,), done.drifts)
+    yield from (resident, registered, loads, seconds, evictions, thrash, drifts)

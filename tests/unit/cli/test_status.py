@@ -3,17 +3,19 @@
 import io
 import json
 
+import msgspec
 from rich.console import Console
 
 from cli.__main__ import main
 from cli.status import view, without_keys
+from registry.adapters import Resident
 from registry.snapshot import Loading, ModelView, OnDemand, Snapshot, WorkerState, WorkerView, decode
 
 READY = WorkerView("m-0-1", "http://127.0.0.1:4001", WorkerState.READY, key="secret", pid=77, since=940.0)
 
 
-def shown(snapshot, now=1000.0):
-    console = Console(file=io.StringIO(), width=160)
+def shown(snapshot, now=1000.0, width=160):
+    console = Console(file=io.StringIO(), width=width)
     console.print(view(snapshot, now))
     return console.file.getvalue()
 
@@ -22,6 +24,18 @@ def test_a_worker_has_a_row():
     """Name, state, age, process and address."""
     row = shown(Snapshot(1, (ModelView("m", "vllm", "m", workers=(READY,)),))).splitlines()[1]
     assert row.split() == ["m", "m-0-1", "ready", "1m00s", "77", "127.0.0.1:4001"]
+
+
+def test_a_worker_shows_its_adapters_and_what_was_put_right():
+    """Less their model's name; and what is on its way out."""
+    digest = "0123456789abcdef"
+    resident = tuple(f"m:{name}@{digest}" for name in ("cat", "dog", "eel", "fox", "gnu"))
+    worker = msgspec.structs.replace(READY, resident=resident, remarks=("it did not hold cat",))
+    evicted = (Resident("m-0-1", f"m:owl@{digest}", "h"),)
+    text = shown(Snapshot(1, (ModelView("m", "vllm", "m", workers=(worker,)),), evicted=evicted), width=220)
+    assert f"cat@{digest} dog@{digest} eel@{digest} fox@{digest} +1" in text
+    assert "m-0-1: it did not hold cat" in text
+    assert f"m-0-1: m:owl@{digest} leaves when its requests have ended" in text
 
 
 def test_a_model_without_workers_says_what_is_being_done():

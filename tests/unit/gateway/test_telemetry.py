@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.histogram import Histogram
 from gateway.reading import Usage
-from gateway.telemetry import Collector, Histogram, Telemetry
+from gateway.telemetry import Collector, Telemetry
 from tests.unit.gateway.builders import exchange
 
 

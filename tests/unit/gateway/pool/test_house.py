@@ -14,7 +14,7 @@ from gateway.errors import ModelNotFound, NoWorker, Unavailable
 from gateway.pool.gauges import gauges
 from gateway.pool.house import House
 from registry.adapters import AdapterView, encode
-from registry.snapshot import WorkerState
+from registry.snapshot import AdapterFigures, WorkerState
 from tests.unit.gateway.builders import Clock, model_view, snapshot, turns, worker_view
 
 
@@ -115,3 +115,26 @@ def test_the_gauges_show_workers_by_state_queues_and_the_last_reload():
     assert samples["enginehouse_workers", "ready"] == samples["enginehouse_workers", "crash_loop"] == 1
     assert samples["enginehouse_workers", "starting"] == samples["enginehouse_queue_depth", None] == 0
     assert samples["enginehouse_registry_last_reload_success", None] == 0
+
+
+def test_the_gauges_show_where_adapters_are_and_what_was_done_with_them():
+    """One adapter on two workers is one; a ratio without loads is 0."""
+    cat = "m:cat@" + "0" * 16
+    workers = (worker_view("a", resident=(cat,)), worker_view("b", resident=(cat,)))
+    figures = {"m": AdapterFigures(loads=4, failures=1, evictions=2, returns=1, seconds=6.0), "n": AdapterFigures()}
+    house = house_of(
+        model_view(*workers, adapter_slots=4),
+        model_view(name="n"),
+        adapters=msgspec.Raw(encode([adapter("cat"), adapter("dog")])),
+        adapter_figures=figures,
+    )
+    found = {
+        (sample.name.removeprefix("enginehouse_adapter"), *sample.labels.values()): sample.value
+        for family in gauges(house)
+        for sample in family.samples
+        if "adapter" in sample.name
+    }
+    assert (found["s_resident", "m"], found["s_registered", "m"], ("s_resident", "n") in found) == (1, 2, False)
+    assert (found["_loads_total", "m", "loaded"], found["_loads_total", "m", "failed"]) == (4, 1)
+    assert (found["_load_seconds_sum", "m"], found["_evictions_total", "m"]) == (6.0, 2)
+    assert (found["_thrash_ratio", "m"], found["_thrash_ratio", "n"]) == (0.25, 0.0)
