@@ -8,6 +8,8 @@ from typing import Final
 from cli.greeting import greeting
 from cli.show import duration, now_of_day
 from engines.supervisor.events import (
+    AdapterDeclined,
+    AdapterTaken,
     Announcement,
     CutShort,
     Draining,
@@ -77,6 +79,10 @@ def sentence(event: Announcement) -> str:  # noqa: C901, PLR0911, PLR0912 - one 
         case ReloadRefused(faults):
             listed = "".join(f"\n  {fault}" for fault in faults)
             return f"the registry file is refused, everything stays as it is:{listed}"
+        case AdapterTaken(model, adapter, digest):
+            return f"{model}:{adapter} stands for {digest[:16]} now"
+        case AdapterDeclined(model, adapter, reason):
+            return f"{model}:{adapter} is refused, everything stays as it is: {reason}"
         case Swapping(model):
             return f"{model}: changed; its new workers come up beside the old ones"
         case Swapped(model, seconds, parity):

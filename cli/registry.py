@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from cli.declared import unservable
 from cli.mistake import Mistake
 from engines.environments.hardware import Hardware, Unsuited, detect, environment_for, require
 from engines.environments.locks import CATALOGUE
@@ -57,7 +58,8 @@ def _unsuited(name: str, spec: ModelSpec, hardware: Hardware) -> Iterator[str]:
 
 def impossible(registry: Registry, path: Path, env: Mapping[str, str]) -> tuple[Fault, ...]:
     """What is written rightly and yet cannot work: each fault with its line in the file, and what there is instead."""
-    found = [fault for name, spec in registry.models.items() for fault in _impossible(name, spec)]
+    models, folder = registry.models.items(), path.absolute().parent
+    found = [fault for name, spec in models for fault in (*_impossible(name, spec), *unservable(name, spec, folder))]
     return located([(("models", name, *place), said) for name, place, said in found], path, env)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from registry.room import FREE
 from registry.spec import ModelSpec, Registry
 
 EMPTY: Final = Registry(models={})
@@ -97,8 +98,9 @@ def changes(old: Registry, new: Registry) -> tuple[Change, ...]:
 
 def same_workers(before: ModelSpec, after: ModelSpec) -> bool:
     """Whether workers of the one are as good as workers of the other, however many there shall be."""
-    kept = _PUBLIC | _COUNT
-    return before.model_copy(update={field: getattr(after, field) for field in kept}) == after
+    kept = {field: getattr(after, field) for field in _PUBLIC | _COUNT}
+    adapters = before.adapters.model_copy(update={field: getattr(after.adapters, field) for field in FREE})
+    return before.model_copy(update={**kept, "adapters": adapters}) == after
 
 
 def _kept(name: str, before: ModelSpec, after: ModelSpec) -> Change:

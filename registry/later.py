@@ -22,7 +22,6 @@ LATER: Final[Mapping[str, frozenset[str]]] = {
             "watch",
         }
     ),
-    "models.*.adapters": frozenset({"declared", "pinned", "watch"}),
 }
 """Words by the pattern of their place (`*`: any key or position). A word that ends in `://` is a scheme."""
 

@@ -137,6 +137,19 @@ def _absent(document: Document, folder: Path, present: Callable[[Path], bool]) -
             path, place = fields.get(field), ("models", name, field)
             if isinstance(path, str) and path and is_path(path) and not present(folder / path):
                 yield _flaw(document, place, f" missing: there is no file or folder {document.shown(place, path)}")
+        for inside, path in _adapters_paths(("models", name, "adapters"), fields.get("adapters")):
+            if path and is_path(path) and not present(folder / path):
+                yield _flaw(document, inside, f" missing: there is no file or folder {document.shown(inside, path)}")
+
+
+def _adapters_paths(place: Place, adapters: object) -> Iterator[tuple[Place, str]]:
+    fields = adapters if isinstance(adapters, dict) else {}
+    declared = fields.get("declared")
+    for adapter, source in declared.items() if isinstance(declared, dict) else ():
+        if isinstance(source, str):
+            yield (*place, "declared", adapter), source
+    if isinstance(watch := fields.get("watch"), str):
+        yield (*place, "watch"), watch
 
 
 def _models(document: Document) -> Iterable[tuple[str, object]]:
@@ -163,7 +176,11 @@ def _ordered(found: Iterable[Flaw], path: Path) -> tuple[Fault, ...]:
 def _anchored(spec: ModelSpec, folder: Path) -> ModelSpec:
     given = {field: getattr(spec, field) for field in _PATHS}
     paths = {field: str(folder / path) for field, path in given.items() if path is not None and is_path(path)}
-    return spec.model_copy(update=paths) if paths else spec
+    room = spec.adapters
+    declared = {name: str(folder / source) if is_path(source) else source for name, source in room.declared.items()}
+    watch = str(folder / room.watch) if room.watch else None
+    room = room.model_copy(update={"declared": declared, "watch": watch})
+    return spec.model_copy(update={**paths, "adapters": room})
 
 
 def _refused(path: Path, message: str, line: int = 1) -> RegistryRefused:

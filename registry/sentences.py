@@ -19,7 +19,8 @@ from registry.document import Document, dotted
 from registry.external import ExternalSpec
 from registry.faults import Flaw, Place, quoted
 from registry.replicas import ReplicasSpec
-from registry.spec import AdaptersSpec, ModelSpec, QueueSpec, Registry, TimeoutsSpec
+from registry.room import AdaptersSpec
+from registry.spec import ModelSpec, QueueSpec, Registry, TimeoutsSpec
 
 _SHAPES: Final[Mapping[str, type[BaseModel]]] = {
     "": Registry,

@@ -16,6 +16,7 @@ from registry import names, options, sources
 from registry.cluster import RaySpec
 from registry.external import ExternalSpec, Urls
 from registry.replicas import Replicas, ReplicasSpec
+from registry.room import AdaptersSpec
 from registry.snapshot import QueueLimits, Timeouts
 from registry.steering import SteeringField
 from registry.strict import Duration, DurationOrOff, Strict
@@ -149,15 +150,6 @@ class ParitySpec(Strict):
 
     min_agreement: float = Field(default=0.0, ge=0, le=1)
     """The least token agreement with the workers before them; below it the swap is rolled back. 0: none."""
-
-
-class AdaptersSpec(Strict):
-    """Room for LoRA adapters on each worker."""
-
-    slots: int = Field(default=0, ge=0, le=4096)
-    """How many adapters stay loaded at once. 0: adapters are off, which saves memory."""
-    max_rank: int = Field(default=16, ge=1, le=512)
-    """The largest rank that an adapter may have; memory is set aside for it."""
 
 
 class ModelSpec(Strict):

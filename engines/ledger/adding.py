@@ -45,17 +45,20 @@ class Adding:
         self._proving: Final = asyncio.Semaphore(_AT_ONCE)
 
     async def add(
-        self, order: AddAdapter, model: str, spec: ModelSpec, tell: Tell
+        self, order: AddAdapter, model: str, spec: ModelSpec, tell: Tell, *, later: bool
     ) -> tuple[Revision, Mapping[str, str]]:
-        """The revision, and by worker why it is not there yet. Raises `refusing.FAILURES`."""
+        """The revision, and by worker why it is not there yet. Raises `refusing.FAILURES`.
+
+        `later`: where no worker serves, one that comes up proves it before it is ready.
+        """
         try:
-            return await self._add(order, model, spec, tell)
+            return await self._add(order, model, spec, tell, later=later)
         finally:
             if order.consumed:
                 await asyncio.to_thread(_clear, Path(order.source))
 
     async def _add(
-        self, order: AddAdapter, model: str, spec: ModelSpec, tell: Tell
+        self, order: AddAdapter, model: str, spec: ModelSpec, tell: Tell, *, later: bool
     ) -> tuple[Revision, Mapping[str, str]]:
         stock, current = self._stock, self._stock.current(model, order.adapter)
         self._check(order, current, spec)
@@ -68,7 +71,7 @@ class Adding:
         revision = await self._stored(Arrival(model, order.adapter, path, order.who, order.source), against)
         stock.expect(revision)
         try:
-            faults = await self.proved(revision, tell)
+            faults = await (self.proved_again if later else self.proved)(revision, tell)
             if order.promote or current is None:
                 await stock.store.promote(model, order.adapter, revision.digest, order.who)
                 await asyncio.to_thread(stock.splits.put, model, order.adapter, None)
@@ -119,7 +122,7 @@ class Adding:
         return faults
 
     async def proved_again(self, revision: Revision, tell: Tell) -> Mapping[str, str]:
-        """A stored revision was proved once: where no worker serves now, one that comes up will load it."""
+        """As `proved`; but where no worker serves now, the next one will, before it is ready."""
         if not self._steward.ledger.sites(revision.model):
             return {}
         self._stock.expect(revision)

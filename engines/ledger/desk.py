@@ -59,8 +59,8 @@ class Desk:
         """These are the models from now on."""
         self._models = registry.models
 
-    async def obey(self, order: Administration, tell: Tell) -> AdapterAnswer:
-        """The answer; on the way, how far it is."""
+    async def obey(self, order: Administration, tell: Tell, *, later: bool = False) -> AdapterAnswer:
+        """The answer; on the way, how far it is. `later`: what is added need not be proved while no worker serves."""
         try:
             self._usable()
             if isinstance(order, ListAdapters):
@@ -68,18 +68,20 @@ class Desk:
             model, spec = self._model(order.model)
             _check(order.adapter)
             async with self._turns.of((model, order.adapter)):
-                return await self._change(order, model, spec, tell)
+                return await self._change(order, model, spec, tell, later=later)
         except FAILURES as failed:
             return refusal(failed)
         except Exception as bug:  # noqa: BLE001 (the outermost of one order)
             return refusal(bug)
 
-    async def _change(self, order: Administration, model: str, spec: ModelSpec, tell: Tell) -> AdapterAnswer:
+    async def _change(
+        self, order: Administration, model: str, spec: ModelSpec, tell: Tell, *, later: bool
+    ) -> AdapterAnswer:
         match order:
             case RemoveAdapter():
                 return await self._remove(order, model)
             case AddAdapter():
-                revision, faults = await self._adding.add(order, model, spec, tell)
+                revision, faults = await self._adding.add(order, model, spec, tell, later=later)
             case PromoteAdapter():
                 revision, faults = await self._promote(order, model, tell)
             case RollbackAdapter():

@@ -30,6 +30,11 @@ class Splits:
         """None: the name stands for one revision."""
         return self._known.get(f"{model}:{adapter}")
 
+    def digests(self) -> set[str]:
+        """Of all revisions that some split names, the ones that are only compared too."""
+        found = {share.digest for each in self._known.values() for share in each.split}
+        return found | {each.shadow.digest for each in self._known.values() if each.shadow}
+
     def put(self, model: str, adapter: str, canary: Canary | None) -> None:
         """From now on. Raises `OSError`, and nothing has changed."""
         known: Mapping[str, Canary] = {k: v for k, v in self._known.items() if k != f"{model}:{adapter}"}

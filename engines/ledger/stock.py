@@ -31,6 +31,8 @@ class Stock:
         self._due: Final[dict[str, tuple[str, ...]]] = {}
         self._pinned: Final[dict[str, frozenset[str]]] = {}
         """Both by model, worked out anew when something of it has changed."""
+        self._kept: Final[dict[str, frozenset[str]]] = {}
+        """Adapters that the registry pins."""
         self.fault = ""
         """Why the store cannot be used; empty: it can."""
 
@@ -53,6 +55,11 @@ class Stock:
         """Reads one adapter again, and publishes it. Raises `StoreFailed`."""
         self._put(model, adapter, await self.store.revisions(model, adapter))
         self._tell()
+
+    def keep(self, model: str, adapters: frozenset[str]) -> None:
+        """Whatever these names stand for is pinned: the registry says so."""
+        self._kept[model] = adapters
+        self._pinned.pop(model, None)
 
     def expect(self, revision: Revision) -> None:
         """It may be loaded, and is not published yet."""
@@ -89,8 +96,10 @@ class Stock:
     def pinned(self, model: str) -> frozenset[str]:
         """What stays on the model's workers."""
         if model not in self._pinned:
+            kept = self._kept.get(model, frozenset())
             mine = (each for (base, _), known in self._revisions.items() if base == model for each in known)
-            self._pinned[model] = frozenset(name_of(each) for each in mine if each.pinned)
+            pinned = (each for each in mine if each.pinned or (each.current and each.adapter in kept))
+            self._pinned[model] = frozenset(map(name_of, pinned))
         return self._pinned[model]
 
     def due(self, model: str, latest: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -84,6 +84,24 @@ class ReloadRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class AdapterTaken:
+    """What the registry declares, or what was put into a watched folder, is what the name stands for now."""
+
+    model: str
+    adapter: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterDeclined:
+    """The same, but it cannot be; nothing has changed."""
+
+    model: str
+    adapter: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Swapping:
     """A model's pool is being replaced: the new one is prepared."""
 
@@ -137,6 +155,8 @@ Announcement = (
     | Scaled
     | Reloaded
     | ReloadRefused
+    | AdapterTaken
+    | AdapterDeclined
     | Swapping
     | Swapped
     | RolledBack

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from engines.ledger.adding import Adding, Tell
+from engines.ledger.declared import Declared
 from engines.ledger.demands import Demands
 from engines.ledger.desk import Administration, Desk
 from engines.ledger.figures import Figures
@@ -21,10 +23,12 @@ from engines.ledger.rounds import Rounds
 from engines.ledger.splits import Splits
 from engines.ledger.steward import Steward
 from engines.ledger.stock import Stock
+from engines.ledger.sweeping import sweep
 from engines.progress import silent
 from engines.store.adapters import AdapterStore
 from engines.store.fetching import fetch_adapter
 from engines.supervisor.board import Board
+from engines.supervisor.events import Announce, unheard
 from engines.supervisor.holds import Holds
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.probe import Prober
@@ -43,6 +47,15 @@ class Lodgings:
     stock: Stock
     steward: Steward
     desk: Desk
+    declared: Declared
+    collect_every: float
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.declared.run())
+            group.create_task(sweep(self.stock, self.steward.ledger, self.collect_every))
+            await self.steward.run()
 
     async def obey(self, order: Administration, tell: Tell) -> AdapterAnswer:
         """Carries an administrator's order out."""
@@ -64,6 +77,7 @@ def lodgings(
     prober: Prober,
     clock: Clock,
     pacing: Pacing,
+    announce: Announce = unheard,
     placement: Placement | None = None,
 ) -> Lodgings:
     """Nothing of it runs yet, and the store is not opened yet. The board may come later; without a placement: ours."""
@@ -82,7 +96,9 @@ def lodgings(
     adding = Adding(
         stock, steward, partial(_fetched, settings), settings.registry_path.absolute().parent, pacing.adapter_room
     )
-    return Lodgings(stock, steward, Desk(stock, steward, adding))
+    desk = Desk(stock, steward, adding)
+    declared = Declared(desk, stock, root / "watched.json", announce, pacing.watch_every, pacing.prepare_again)
+    return Lodgings(stock, steward, desk, declared, pacing.collect_every)
 
 
 async def _fetched(settings: ServeSettings, source: str, told: Callable[[str, float], None]) -> Path:

@@ -27,7 +27,6 @@ from engines.launchers.local import Local
 from engines.launchers.ray import Ray, interpreter
 from engines.launchers.resolve import Resolve, system
 from engines.ledger.picture import Placement
-from engines.ledger.steward import Steward
 from engines.memory import machine
 from engines.memory.machine import Machine
 from engines.progress import Report, silent
@@ -168,7 +167,7 @@ class Supervisor:
             holds, attendance = Holds(), self._attendance()
             prober = probe.Prober(client)
             pacing, placement = self._parts.pacing, self._parts.placement
-            adapters = lodgings(settings, lambda: board, holds, prober, self._clock, pacing, placement)
+            adapters = lodgings(settings, lambda: board, holds, prober, self._clock, pacing, self._announce, placement)
             control = Control(
                 lambda worker, reason: reconciler.suspect(worker, reason),  # noqa: PLW0108 (bound late)
                 lambda path: reload.ask(path),  # noqa: PLW0108 (bound late)
@@ -196,15 +195,15 @@ class Supervisor:
                     uploads=settings.state / "uploads",
                 )
                 self._announce(Listening(address.url(listening)))
-                await self._until_stopped(registry, reconciler, gateways, reload, adapters.steward)
+                await self._until_stopped(registry, reconciler, gateways, reload, adapters)
 
     async def _until_stopped(
-        self, registry: Registry, reconciler: Reconciler, gateways: Gateways, reload: Reload, steward: Steward
+        self, registry: Registry, reconciler: Reconciler, gateways: Gateways, reload: Reload, adapters: Lodgings
     ) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(gateways.run(self._settings.gateways))
             kept = [
-                group.create_task(steward.run()),
+                group.create_task(adapters.run()),
                 group.create_task(reconciler.run(registry)),
                 group.create_task(reload.run()),
                 group.create_task(watch(self._settings.registry_path, reload.soon, self._parts.pacing.watch_every)),
@@ -244,7 +243,7 @@ class Supervisor:
             memory=attendance.memory,
             attendance=attendance,
             lodge=adapters.steward,
-            models=adapters.desk.adopt,
+            models=adapters.declared.adopt,
             announce=self._announce,
             report=self._report,
         )

@@ -43,6 +43,8 @@ class Pacing:
     """What requests on a pool that leaves have to end; then its workers are stopped. (An answer may take 600.)"""
     adapter_within: float = 120.0
     """For one load or unload of an adapter: an engine ends its step first."""
+    collect_every: float = 3600.0
+    """Between two removals of adapters' revisions that nothing needs."""
     adapter_room: float = 60.0
     """How long somebody who adds an adapter waits for a slot, or for a worker."""
     load_first: float = 5.0

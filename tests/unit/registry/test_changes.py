@@ -6,6 +6,7 @@ import pytest
 
 from registry.changes import EMPTY, AmendPool, ResizePool, RetirePool, StartPool, changes, steps
 from registry.replicas import ReplicasSpec
+from registry.room import AdaptersSpec
 from registry.spec import ModelSpec, QueueSpec, Registry, TimeoutsSpec
 
 SPEC = ModelSpec(source="pypi://a@1/b", engine="vllm")
@@ -88,3 +89,17 @@ def test_a_model_that_is_started_and_retired_is_swapped():
     swapped = SPEC.model_copy(update={"context": 1})
     found = changes(_registry(a=SPEC, b=SPEC, c=SPEC), _registry(d=SPEC, b=amended, a=swapped))
     assert [str(step) for step in steps(found)] == ["start d", "amend b", "swap a", "retire c"]
+
+
+def test_what_adapters_there_are_leaves_the_workers_alone_but_not_how_many_fit():
+    """Their room is set aside when they start; what lies in it comes and goes."""
+    old, free, room = (
+        SPEC.model_copy(update={"adapters": AdaptersSpec(**fields)})
+        for fields in (
+            {"slots": 2},
+            {"slots": 2, "pinned": ["a"], "declared": {"a": "./a"}, "watch": "."},
+            {"slots": 3},
+        )
+    )
+    assert changes(_registry(a=old), _registry(a=free)) == (AmendPool("a", free),)
+    assert [step.verb for step in steps(changes(_registry(a=old), _registry(a=room)))] == ["swap"]

@@ -164,8 +164,7 @@ def test_a_mistake_is_named_in_a_sentence(fields, message):
 
 @pytest.mark.parametrize(
     "fields",
-    ["split: {}", "watch: x", "fallbacks: []", "access: {}", "limits: {}",
-     "adapters: {pinned: []}", "adapters: {declared: {}}", "adapters: {watch: x}"],
+    ["split: {}", "watch: x", "fallbacks: []", "access: {}", "limits: {}"],
 )  # fmt: skip
 def test_what_comes_later_is_not_supported_yet(fields):
     """A field that would be ignored is worse than one that is refused."""

@@ -24,7 +24,8 @@ from engines.supervisor.worker import Clock
 from engines.vllm import VLLM
 from registry.adapter_orders import Adapted, AdapterRefusal, AddAdapter
 from registry.adapters import decode, served_as
-from registry.spec import AdaptersSpec, ModelSpec, Registry
+from registry.room import AdaptersSpec
+from registry.spec import ModelSpec, Registry
 from tests import lora
 
 AT_ONCE = Bounds(settle=0.0, residence=0.0, age=0.0, stuck=0.0)
@@ -86,11 +87,12 @@ class Rig:
         self._client = httpx.AsyncClient(transport=httpx.MockTransport(self._route))
         now = asyncio.get_running_loop().time
         settings = ServeSettings(folder / "r.yaml", state=folder / "state", cache=folder / "cache", env={})
-        prober = Prober(self._client)
-        self.all: Lodgings = lodgings(settings, lambda: self.board, self.holds, prober, Clock(now, now), pacing)
+        prober, self.announced = Prober(self._client), []
+        clock, heard = Clock(now, now), self.announced.append
+        self.all: Lodgings = lodgings(settings, lambda: self.board, self.holds, prober, clock, pacing, heard)
         self.steward, self.desk, self.ledger = self.all.steward, self.all.desk, self.all.steward.ledger
         spec = ModelSpec(source="./weights", engine="vllm", adapters=AdaptersSpec(slots=2, max_rank=64))
-        self.desk.adopt(Registry(models={"m": spec, "n": spec}))
+        self.all.declared.adopt(Registry(models={"m": spec, "n": spec}))
 
     async def _route(self, request: httpx.Request) -> httpx.Response:
         return await self.hosts[request.url.host].answer(request)
@@ -129,7 +131,7 @@ async def rig(folder: Path, *workers: str, slots: int = 2, **pacing) -> AsyncIte
     made = Rig(folder, replace(PACING, **pacing))
     await made.all.stock.open()
     async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
-        running = group.create_task(made.steward.run())
+        running = group.create_task(made.all.run())
         await asyncio.sleep(0)
         for name in workers:
             await stack.enter_async_context(made.worker(name, slots))

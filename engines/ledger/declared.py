@@ -1,0 +1,95 @@
+"""What the registry file says of adapters, made so: declared ones, pinned ones, folders that are watched.
+
+Told of every registry by `supervisor.reconcile`, run by `lodgings`. The file wins over what is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from engines.ledger.desk import Desk
+from engines.ledger.stock import Stock
+from engines.ledger.watchfolder import WatchFolder
+from engines.supervisor.events import AdapterDeclined, AdapterTaken, Announce
+from registry.adapter_orders import Adapted, AdapterRefusal, AddAdapter
+from registry.spec import Registry
+
+_HOPELESS: Final = range(400, 500)
+"""Statuses that another try does not change."""
+
+
+class Declared:
+    """Invariant: a declaration is carried out once, again only if that failed and may not; the newest one counts."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        stock: Stock,
+        note: Path,
+        announce: Announce,
+        every: float,
+        again: Callable[[int], float],
+    ) -> None:
+        self._desk: Final = desk
+        self._stock: Final = stock
+        self._note: Final = note
+        self._announce: Final = announce
+        self._every: Final = every
+        self._again: Final = again
+        self._wanted: dict[tuple[str, str], str] = {}
+        self._folders: dict[str, Path] = {}
+        self._changed: Final[asyncio.Queue[tuple[str, str]]] = asyncio.Queue()
+
+    def adopt(self, registry: Registry) -> None:
+        """From now on the file says so."""
+        self._desk.adopt(registry)
+        before = self._wanted
+        rooms = {model: spec.adapters for model, spec in registry.models.items()}
+        self._wanted = {(m, name): source for m, room in rooms.items() for name, source in room.declared.items()}
+        self._folders = {model: Path(room.watch) for model, room in rooms.items() if room.watch}
+        for model, room in rooms.items():
+            self._stock.keep(model, frozenset(room.pinned))
+        for key, source in self._wanted.items():
+            if before.get(key) != source:
+                self._changed.put_nowait(key)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch())
+            while True:
+                key = await self._changed.get()
+                group.create_task(self._declare(*key, self._wanted.get(key, "")))
+
+    async def _declare(self, model: str, adapter: str, source: str) -> None:
+        failures = 0
+        while self._wanted.get((model, adapter)) == source:
+            answer = await self._add(model, adapter, source, "registry")
+            if isinstance(answer, Adapted) or answer.status in _HOPELESS:
+                return
+            failures += 1
+            await asyncio.sleep(self._again(failures))
+
+    async def _watch(self) -> None:
+        watched = WatchFolder(self._note)
+        while True:
+            await asyncio.sleep(self._every)
+            for model, folder in tuple(self._folders.items()):
+                for adapter, path in await asyncio.to_thread(watched.arrivals, folder):
+                    await self._add(model, adapter, str(path), f"watch {folder}")
+
+    async def _add(self, model: str, adapter: str, source: str, who: str) -> Adapted | AdapterRefusal:
+        """Promoted. Where no worker serves yet, one that comes up proves it before it is ready."""
+        current = self._stock.current(model, adapter)
+        order = AddAdapter(model, adapter, source, who, promote=True)
+        answer = await self._desk.obey(order, lambda _: None, later=True)
+        if isinstance(answer, AdapterRefusal):
+            self._announce(AdapterDeclined(model, adapter, answer.message))
+            return answer
+        done = answer if isinstance(answer, Adapted) else Adapted()
+        if done.revision and (current is None or current.digest != done.revision.digest):
+            self._announce(AdapterTaken(model, adapter, done.revision.digest))
+        return done
