@@ -9,23 +9,53 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
+from contextlib import suppress
+from functools import partial
+from threading import Thread
+from typing import Any, Final
 
 from registry.external import Lookup, lookup
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 """The IP addresses of a host. Raises `OSError` or `UnicodeError` where there is no answer."""
 
+Answer = tuple[Any, ...]
+"""One of `socket.getaddrinfo`'s: the address comes last."""
+
 _PATIENCE: Final = 10.0
 """Seconds for one answer."""
 
 
-async def system(host: str) -> Sequence[str]:
-    """As the machine resolves: its hosts file, its name servers. A `Resolve`."""
+async def system(host: str, ask: Callable[..., Sequence[Answer]] = socket.getaddrinfo) -> Sequence[str]:
+    """As the machine resolves: its hosts file, its name servers. A `Resolve`.
+
+    In a thread of its own that nobody waits for: a resolver that hangs, which is not to be interrupted, would else take
+    the threads that others need, one by one, and hold up the end of the supervisor.
+    """
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    answer: asyncio.Future[Sequence[Answer]] = loop.create_future()
+
+    def asked() -> None:
+        try:
+            settle = partial(_settle, answer, ask(host, None, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as fault:
+            settle = partial(_refuse, answer, fault)
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle)
+
+    Thread(target=asked, daemon=True, name=f"resolve {host}").start()
     # Addresses that mean something on one link only cannot be spelled in a URL.
-    return [str(sockaddr[0]) for *_, sockaddr in found if "%" not in str(sockaddr[0])]
+    return [str(sockaddr[0]) for *_, sockaddr in await answer if "%" not in str(sockaddr[0])]
+
+
+def _settle(answer: asyncio.Future[Sequence[Answer]], found: Sequence[Answer]) -> None:
+    if not answer.done():
+        answer.set_result(found)
+
+
+def _refuse(answer: asyncio.Future[Sequence[Answer]], fault: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(fault)
 
 
 class Addresses:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import suppress
 
 import pytest
@@ -58,6 +59,23 @@ async def test_a_resolver_that_hangs_is_not_waited_for():
 
 async def test_the_machine_resolves_a_number_to_itself():
     assert await system("127.0.0.2") == ["127.0.0.2"]
+
+
+async def test_a_resolver_that_hangs_holds_up_nobody():
+    """Its thread is nobody else's, and its late answer is nobody's."""
+    blocked = threading.Event()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await system("w", lambda *_, **__: blocked.wait() and [])
+    blocked.set()
+
+
+async def test_why_there_is_no_answer_is_passed_on():
+    def ask(*_, **__):
+        raise NO_HOST
+
+    with pytest.raises(OSError, match="no such host"):
+        await system("w", ask)
 
 
 @jumping
