@@ -56,21 +56,21 @@ types: develop
 unit: develop
 	$(PYTEST) -q tests/unit tests/test_architecture.py
 
-# The tests then find all of it. What a story wants is installed first.
+# The tests then find all of it. What a story wants is installed first; tests that run meanwhile go before it.
 prepare: installs weights
 
 installs: develop
-	@$(BIN)/python -m loadtests.drive --install
-	@$(BIN)/enginehouse engines install ray fetcher sglang-parser lmdeploy-parser
+	@nice $(BIN)/python -m loadtests.drive --install
+	@nice $(BIN)/enginehouse engines install ray fetcher sglang-parser lmdeploy-parser
 
 # The engine is installed side by side with fetching and quantizing the weights.
 weights: develop
-	@$(BIN)/enginehouse pull --registry model_registry.yaml
+	@nice $(BIN)/enginehouse pull --registry model_registry.yaml
 
 # Minutes of two cores: better while tests that wait have the machine than while a real engine wants it.
 layouts: weights
-	@$(BIN)/enginehouse quantize smollm2-135m --to w8a8 --registry model_registry.yaml
-	@$(BIN)/enginehouse quantize smollm2-135m --to gptq --registry model_registry.yaml
+	@nice $(BIN)/enginehouse quantize smollm2-135m --to w8a8 --registry model_registry.yaml
+	@nice $(BIN)/enginehouse quantize smollm2-135m --to gptq --registry model_registry.yaml
 
 bench: develop ## the gateway benchmark; PEERS=1 measures other gateways too
 	PEERS=$(PEERS) $(BIN)/python -m loadtests.gateway_bench
