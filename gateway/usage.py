@@ -17,6 +17,8 @@ from registry.orders import Usage, Use
 
 EVERY: Final = 1.0
 """Seconds between two reports."""
+OFTEN: Final = 0.25
+"""The same where workers hold adapters: which of them is idle, and may make room for another, changes that fast."""
 SOON: Final = 0.05
 """Seconds between two reports at least, however many requests ask for a model."""
 
@@ -40,7 +42,7 @@ class Reporter:
         """Report until cancelled."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(EVERY):
+                async with asyncio.timeout(OFTEN if any(pool.model.adapter_slots for pool in house.pools) else EVERY):
                     await self._bell.wait()
             self._bell.clear()
             if usage := self._usage(house):

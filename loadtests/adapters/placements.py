@@ -32,7 +32,7 @@ class Switch:
         """As the one that is chosen now decides."""
         decided = self._known[self._chosen.read_text()](picture)
         with self._moves.open("a") as log:
-            log.writelines(f"{'load' if isinstance(move, Load) else 'evict'}\n" for move in decided)
+            log.writelines(_line(picture.now, move) for move in decided)
         return decided
 
 
@@ -45,5 +45,10 @@ def choose(folder: Path, name: str) -> None:
 
 def decided(folder: Path) -> tuple[int, int]:
     """(Loads, evictions) so far."""
-    lines = (folder / "moves").read_text().splitlines()
-    return lines.count("load"), lines.count("evict")
+    text = (folder / "moves").read_text()
+    return text.count(" load "), text.count(" evict ")
+
+
+def _line(now: float, move: Move) -> str:
+    kind = "load" if isinstance(move, Load) else "evict"
+    return f"{now:.3f} {kind} {move.adapter} {move.worker}: {move.reason.value}\n"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -32,6 +32,8 @@ class House:
     first_token: float = 0.1
     look_every: float = 0.25
     """The policy is asked at every event, and so often while anybody waits."""
+    heard_every: float = 0.25
+    """Gateways say so often how many requests are active and were begun; who waits, they say at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ class _Place:
     since: float
     used: float
     active: int = 0
+    heard: int = 0
+    """How many were active when gateways last said it."""
 
 
 @dataclass(slots=True)
@@ -96,6 +100,11 @@ class _Worker:
     @property
     def open(self) -> int:
         return sum(place.active for place in self.places.values())
+
+    @property
+    def busy(self) -> int:
+        """Requests that it is said to have."""
+        return sum(place.heard for place in self.places.values())
 
 
 class _Run:
@@ -115,6 +124,8 @@ class _Run:
         self._events: Final[list[tuple[float, int, Callable[[], None]]]] = []
         self._order: Final = count()
         self._rates: Final = Rates()
+        self._begun: Final[Counter[str]] = Counter()
+        self._heard = 0.0
         self._now = 0.0
         self._looks = False
 
@@ -125,6 +136,8 @@ class _Run:
         while self._events:
             self._now, _, happens = heapq.heappop(self._events)
             happens()
+            if self._now >= self._heard + self._house.heard_every:
+                self._hear()
             self._settle()
 
     def _at(self, when: float, happens: Callable[[], None]) -> None:
@@ -132,6 +145,18 @@ class _Run:
 
     def _comes(self, ask: Ask) -> None:
         self._waiting.setdefault(ask.adapter, deque()).append(ask)
+
+    def _hear(self) -> None:
+        """A report of the gateways'."""
+        self._heard = self._now
+        for adapter, begun in self._begun.items():
+            self._rates.served(adapter, begun, self._now)
+        for worker in self._workers.values():
+            for adapter, place in worker.places.items():
+                if place.active or place.heard or self._begun[adapter]:
+                    place.used = self._now
+                place.heard = place.active
+        self._begun.clear()
 
     def _settle(self) -> None:
         """Whoever can begin begins; then the policy has its say, until it has nothing more to say at this moment."""
@@ -167,15 +192,13 @@ class _Run:
     def _begin(self, ask: Ask, worker: _Worker) -> None:
         place = worker.places[ask.adapter]
         place.active += 1
-        place.used = self._now
-        self._rates.served(ask.adapter, 1, self._now)
+        self._begun[ask.adapter] += 1
         self.ttft.append(self._now - ask.at + self._house.first_token)
         self._at(self._now + self._house.first_token + ask.takes, lambda: self._end(worker, ask.adapter))
 
     def _end(self, worker: _Worker, adapter: str) -> None:
         place = worker.places[adapter]
         place.active -= 1
-        place.used = self._now
         self._unload(worker, adapter)
 
     def _round(self) -> bool:
@@ -218,10 +241,10 @@ class _Run:
                 worker.name,
                 self._house.slots,
                 tuple(
-                    Held(adapter, place.state, place.since, place.used, place.active)
+                    Held(adapter, place.state, place.since, place.used, place.heard)
                     for adapter, place in worker.places.items()
                 ),
-                worker.open,
+                worker.busy,
             )
             for worker in self._workers.values()
         )
