@@ -17,6 +17,7 @@ from cli.adapter_verbs import (
     adapters_promote,
     adapters_remove,
     adapters_rollback,
+    adapters_split,
 )
 from cli.adapters import doctor
 from cli.check import check
@@ -69,6 +70,7 @@ def build() -> typer.Typer:
         ("rollback", adapters_rollback),
         ("remove", adapters_remove),
         ("pin", adapters_pin),
+        ("split", adapters_split),
         ("history", adapters_history),
     ):
         adapters.command(name)(does)

@@ -1,4 +1,4 @@
-"""`enginehouse adapters list|add|promote|rollback|remove|pin|history`: the adapters of a running house."""
+"""`enginehouse adapters list|add|promote|rollback|remove|pin|split|history`: the adapters of a running house."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ from registry.adapter_orders import (
     RemoveAdapter,
     RevisionState,
     RollbackAdapter,
+    SplitAdapter,
     Told,
 )
-from registry.adapters import DIGITS
+from registry.adapters import DIGITS, canary
 from registry.names import AdapterName, NameRefused, parse_adapter
 
 NameArgument = Annotated[str, typer.Argument(metavar="BASE:NAME", help="The adapter, as requests name it.")]
 RevisionArgument = Annotated[str, typer.Argument(metavar="BASE:NAME@DIGEST", help="8 digits or more of a revision.")]
-Change = AddAdapter | PromoteAdapter | RollbackAdapter | RemoveAdapter | PinAdapter
+Change = AddAdapter | PromoteAdapter | RollbackAdapter | RemoveAdapter | PinAdapter | SplitAdapter
 _NEVER: Final = "never"
 
 
@@ -105,6 +106,43 @@ def adapters_pin(
     """Keep a revision loaded on every worker, whatever else is asked for."""
     model, asked = _split(name, wants_digest=None)
     _change(state, PinAdapter(model, asked.adapter, asked.digest or "", who(), pinned=not off), as_json=as_json)
+
+
+def adapters_split(
+    name: NameArgument,
+    shares: Annotated[
+        list[str] | None, typer.Argument(metavar="DIGEST=PART…", help="Which revisions, and how much.")
+    ] = None,
+    shadow: Annotated[str, typer.Option(metavar="DIGEST=PERCENT", help="Mirror a share to it, to compare.")] = "",
+    max_error_rate: Annotated[float, typer.Option(help="More errors than this share, and the split ends.")] = 1.0,
+    max_ttft_ratio: Annotated[
+        float | None, typer.Option(help="The same for the median first token, against the current revision's.")
+    ] = None,
+    min_requests: Annotated[int, typer.Option(help="Requests of a revision before it is judged.")] = 50,
+    off: Annotated[bool, typer.Option("--off", help="End it.")] = False,
+    state: StateOption = STATE,
+    as_json: JsonOption = False,
+) -> None:
+    """Have several revisions answer for a name, each user's requests the same one, until that is ended or promoted."""
+    model, asked = _split(name, wants_digest=False)
+    if bool(shares or shadow) is off:
+        raise Mistake("say which revisions answer, DIGEST=95 DIGEST=5, or --off")
+    wanted = None
+    try:
+        if not off:
+            parts = dict(map(_share, shares or ()))
+            mirrored = dict([_share(shadow)]) if shadow else {}
+            wanted = canary(parts, mirrored, max_error_rate, max_ttft_ratio, min_requests)
+    except ValueError as refused:
+        raise Mistake(f"the split {refused}") from None
+    _change(state, SplitAdapter(model, asked.adapter, who(), wanted), as_json=as_json)
+
+
+def _share(text: str) -> tuple[str, int]:
+    digest, _, weight = text.partition("=")
+    if not (weight.isascii() and weight.isdigit() and len(weight) < 9):
+        raise ValueError("is written DIGEST=95 DIGEST=5, in whole numbers")
+    return digest, int(weight)
 
 
 def adapters_history(name: NameArgument, state: StateOption = STATE, as_json: JsonOption = False) -> None:

@@ -9,7 +9,7 @@ connection ────────┤      Door: id, auth, limits  ├→ Infer
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
@@ -44,8 +44,10 @@ from gateway.pool.gauges import gauges
 from gateway.pool.house import House
 from gateway.relay import Relay
 from gateway.settings import Settings
+from gateway.shadowing import Shadows
 from gateway.shortcut import Shortcut
 from gateway.telemetry import Collector, Telemetry
+from gateway.trials import Trials
 from gateway.usage import Reporter
 
 _FIRST_SNAPSHOT: Final = 1.0
@@ -95,15 +97,16 @@ def build(
     """
     reporter = Reporter(clock)
     house = House(clock, lambda it: control.free(it), reporter.asked, lambda it: control.lack(it))  # noqa: PLW0108 - late
-    telemetry, passages = Telemetry(), Passages()
+    trials, shadows = Trials(lambda it: control.lack(it)), Shadows(clock)  # noqa: PLW0108 - late
+    telemetry, passages = Telemetry(trials.settle), Passages()
     control = Control(control_path, house.publish)
     relay = Relay(clock=clock, suspect=control.suspect, retried=telemetry.retried, resumed=telemetry.resumed)
-    inference = Inference(house, relay, telemetry, engines, settings.max_body, clock)
+    inference = Inference(house, relay, telemetry, engines, settings.max_body, clock, trials, shadows)
     metrics = CollectorRegistry()
-    metrics.register(Collector(telemetry.families, lambda: gauges(house)))
+    metrics.register(Collector(telemetry.families, lambda: gauges(house), shadows.families))
 
-    lifespan = _lifespan(control, telemetry, clock, abandoned, partial(reporter.run, house, control.tell))
-    api = FastAPI(title="Enginehouse", version=version("enginehouse"), lifespan=lifespan)
+    beside = _lifespan(control, telemetry, clock, abandoned, (partial(reporter.run, house, control.tell), shadows.run))
+    api = FastAPI(title="Enginehouse", version=version("enginehouse"), lifespan=beside)
     install(api)
     for router in (
         models(house),
@@ -131,7 +134,7 @@ def _lifespan(
     telemetry: Telemetry,
     clock: Callable[[], float],
     abandoned: Callable[[], None],
-    report: Callable[[], Coroutine[Any, Any, None]],
+    beside: Iterable[Callable[[], Coroutine[Any, Any, None]]],
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """What runs beside the requests for as long as the gateway does."""
 
@@ -140,7 +143,7 @@ def _lifespan(
         async with asyncio.TaskGroup() as tasks:
             following = tasks.create_task(_follow(control, abandoned))
             measuring = tasks.create_task(_measure_lag(telemetry, clock))
-            reporting = tasks.create_task(report())
+            others = [tasks.create_task(work()) for work in beside]
             # Requests wait in the socket's backlog meanwhile: after a restart nobody is told that nothing is known.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_FIRST_SNAPSHOT):
@@ -148,7 +151,8 @@ def _lifespan(
             yield
             following.cancel()
             measuring.cancel()
-            reporting.cancel()
+            for other in others:
+                other.cancel()
 
     return lifespan
 

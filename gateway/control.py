@@ -15,7 +15,17 @@ from typing import Final
 import msgspec
 
 from gateway.errors import Unavailable
-from registry.adapter_orders import Adapted, AdapterOrder, AdapterRefusal, AdapterUse, Listed, Missing, Told, Want
+from registry.adapter_orders import (
+    Adapted,
+    AdapterOrder,
+    AdapterRefusal,
+    AdapterUse,
+    Listed,
+    Missing,
+    SplitAdapter,
+    Told,
+    Want,
+)
 from registry.orders import Answer, Free, Gateway, Order, Reload, Steps, Suspect, Usage, answer, encode
 from registry.snapshot import Snapshot, decode
 
@@ -45,8 +55,9 @@ class Control:
         self._say(Gateway())
         try:
             while line := await reader.readline():
-                self._publish(decode(line))
-                self.informed.set()
+                if answer(line) is None:  # else it is what became of a split that we have ended
+                    self._publish(decode(line))
+                    self.informed.set()
         except (ConnectionError, msgspec.DecodeError, ValueError) as fault:
             _LOG.error("the snapshot channel broke: %s", fault)
         finally:
@@ -57,8 +68,8 @@ class Control:
         """Say how much models, or adapters, are used. Never waits; without a supervisor it does nothing."""
         self._say(usage)
 
-    def lack(self, lacking: Want | Missing) -> None:
-        """Say which adapter requests miss. Never waits; without a supervisor it does nothing."""
+    def lack(self, lacking: Want | Missing | SplitAdapter) -> None:
+        """Say which adapter requests miss, or that a split is to end. Never waits; without a supervisor: nothing."""
         self._say(lacking)
 
     def suspect(self, worker: str, reason: str) -> None:

@@ -41,7 +41,9 @@ class _Slot:
 class Telemetry:
     """Invariant: labels come from the registry and from our own tables, never from a client's text."""
 
-    def __init__(self) -> None:
+    def __init__(self, adapted: Callable[[Exchange], None] = lambda _: None) -> None:
+        self._adapted: Final = adapted
+        """Told of each request for an adapter that is over."""
         self.overhead: Final = Histogram(_FINE)
         self.lag: Final = Histogram(_FINE)
         self.abort: Final = Histogram(_FINE)
@@ -82,6 +84,7 @@ class Telemetry:
             self.abort.observe(ended - exchange.left)
         if exchange.adapter:
             self._by_adapter.settle(exchange)
+            self._adapted(exchange)
         self._settle_overhead(slot, exchange)
 
     def _settle_overhead(self, slot: _Slot, exchange: Exchange) -> None:

@@ -11,10 +11,13 @@ from typing import Final
 
 import msgspec
 
-from registry.names import NameRefused, parse_adapter
+from registry.names import NameRefused, is_digest, parse_adapter
 
 DIGITS: Final = 16
 """Of a revision's digest, in names: enough that no two revisions of one adapter ever share them."""
+
+
+MOST_WEIGHT: Final = 1_000_000
 
 
 class Share(msgspec.Struct, frozen=True, array_like=True):
@@ -37,6 +40,27 @@ class Canary(msgspec.Struct, frozen=True, omit_defaults=True):
     """The same for the median first token, against that of `current`."""
     min_requests: int = 50
     """Of one revision, before it is judged."""
+
+
+def canary(
+    split: Mapping[str, int],
+    shadow: Mapping[str, int],
+    max_error_rate: float = 1.0,
+    max_ttft_ratio: float | None = None,
+    min_requests: int = 50,
+) -> Canary:
+    """What somebody has asked for, digests to weights. Raises `ValueError`, which states the rule."""
+    if any(not is_digest(digest) for digest in (*split, *shadow)):
+        raise ValueError("names each revision by 8 to 64 hexadecimal digits in lower case")
+    if any(not 0 <= weight <= MOST_WEIGHT for weight in split.values()) or (split and not any(split.values())):
+        raise ValueError(f"has weights of 0 to {MOST_WEIGHT}, and at least one above 0")
+    if len(shadow) > 1 or any(not 0 < percent <= 100 for percent in shadow.values()):
+        raise ValueError("has one shadow at most, for 1 to 100 of a hundred requests")
+    if not 0 <= max_error_rate <= 1 or min_requests < 1 or (max_ttft_ratio is not None and max_ttft_ratio <= 0):
+        raise ValueError("ends by an error rate of 0 to 1, a ratio above 0, after 1 request or more")
+    shares = tuple(Share(digest, weight) for digest, weight in split.items())
+    mirrored = next((Share(digest, percent) for digest, percent in shadow.items()), None)
+    return Canary(shares, mirrored, max_error_rate, max_ttft_ratio, min_requests)
 
 
 class AdapterView(msgspec.Struct, frozen=True, omit_defaults=True):

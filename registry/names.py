@@ -59,6 +59,11 @@ def check_model(name: str) -> str:
     return name
 
 
+def is_digest(text: str) -> bool:
+    """Whether `text` can name a revision."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 def parse_adapter(text: str) -> AdapterName:
     """The parts of an adapter's name. Raises NameRefused where `text` is not in that syntax."""
     if text.startswith(RESERVED_PREFIX):

@@ -29,7 +29,10 @@ class Splitting:
         canary = None
         faults: dict[str, str] = {}
         if order.canary is not None:
-            canary, revisions = await self._resolved(order.canary, model, order.adapter)
+            asked = order.canary
+            if not asked.split:  # a shadow alone
+                asked = msgspec.structs.replace(asked, split=(Share(current.digest, 100),))
+            canary, revisions = await self._resolved(asked, model, order.adapter)
             for each in revisions:
                 faults |= await self._adding.proved_again(each, tell)
         await asyncio.to_thread(self._stock.splits.put, model, order.adapter, canary)

@@ -27,7 +27,9 @@ from registry.adapter_orders import (
     PromoteAdapter,
     RemoveAdapter,
     RollbackAdapter,
+    SplitAdapter,
 )
+from registry.adapters import Canary, canary
 from registry.names import AdapterName, NameRefused, parse_adapter
 
 Ask = Callable[[AdapterOrder], Awaitable[Adapted | Listed | AdapterRefusal]]
@@ -72,6 +74,18 @@ class _Add(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Promote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: str = ""
     base: str | None = None
+
+
+class _Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The fields of `registry.adapters.Canary`, as people write them."""
+
+    split: dict[str, int] = {}
+    """Digest to weight."""
+    shadow: dict[str, int] = {}
+    """One digest to a share of a hundred."""
+    max_error_rate: float = 1.0
+    max_ttft_ratio: float | None = None
+    min_requests: int = 50
 
 
 class _Pin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,10 +148,26 @@ def _change(router: APIRouter, ask: Ask) -> None:
         said = PinAdapter(asked.base or "", asked.adapter, digest, who(request), order.pinned)
         return msgspec.to_builtins(await done(ask, said))
 
+    @router.post("/{name:path}/split", summary="Have several revisions answer for the name, or no more: an empty body")
+    async def split(name: str, request: Request) -> Any:
+        asked, order = parsed(name), await understood(request, _Split)
+        said = SplitAdapter(asked.base or "", asked.adapter, who(request), _canary(order))
+        return msgspec.to_builtins(await done(ask, said))
+
     @router.delete("/{name:path}", summary="Take an adapter away; requests under way end on what they have")
     async def remove(name: str, request: Request) -> Any:
         asked = parsed(name)
         return msgspec.to_builtins(await done(ask, RemoveAdapter(asked.base or "", asked.adapter, who(request))))
+
+
+def _canary(order: _Split) -> Canary | None:
+    """None: the split ends. Raises `InvalidRequest`."""
+    if not order.split and not order.shadow:
+        return None
+    try:
+        return canary(order.split, order.shadow, order.max_error_rate, order.max_ttft_ratio, order.min_requests)
+    except ValueError as refused:
+        raise InvalidRequest(f"The split {refused}.", param="split") from None
 
 
 async def done(ask: Ask, order: AdapterOrder) -> Adapted | Listed:

@@ -15,6 +15,7 @@ from gateway.api.preference import wait_of
 from gateway.api.presence import Presence
 from gateway.api.priority import priority_of
 from gateway.api.steering import refuse
+from gateway.api.tee import Tee
 from gateway.asgi import Receive, Scope, Send
 from gateway.call import Call
 from gateway.client import AsgiClient, Client
@@ -27,8 +28,11 @@ from gateway.pool.house import House
 from gateway.pool.loading import progress
 from gateway.pool.pool import Pool
 from gateway.relay import Relay
+from gateway.shadowing import COMPARED, Shadows
 from gateway.telemetry import Telemetry
+from gateway.trials import Trials
 from registry.adapters import DIGITS
+from registry.snapshot import Target
 
 
 def heartbeats(client: Client, pool: Pool, needs: str = "") -> Heartbeats:
@@ -58,6 +62,8 @@ class Inference:
         engines: Mapping[str, Engine],
         max_body: int,
         clock: Callable[[], float],
+        trials: Trials,
+        shadows: Shadows,
     ) -> None:
         self._house: Final = house
         self._relay: Final = relay
@@ -65,6 +71,8 @@ class Inference:
         self._engines: Final = engines
         self._max_body: Final = max_body
         self._clock: Final = clock
+        self._trials: Final = trials
+        self._shadows: Final = shadows
 
     async def __call__(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI way: read the body, then `answer`."""
@@ -80,9 +88,22 @@ class Inference:
         try:
             with Presence(client, exchange, self._clock):
                 answer = await (self._begin_stream(call, client) if exchange.stream else self._relay.begin(call))
-                await answer(client)
+                if call.needs and (mirrored := self._mirrored(call)) is not None:
+                    await self._heard(call, mirrored, answer, client)
+                else:
+                    await answer(client)
         finally:
             inflight[exchange.model] -= 1
+
+    def _mirrored(self, call: Call) -> Target | None:
+        return self._trials.shadow(call.target) if call.operation.path in COMPARED else None
+
+    async def _heard(self, call: Call, mirrored: Target, answer: Answer, client: Client) -> None:
+        """Answer, then ask a candidate the same, for comparison."""
+        tee = Tee(client)
+        await answer(tee)
+        if tee.ended and tee.heard and not call.exchange.code:
+            self._shadows.begin(call, mirrored, tee.heard)
 
     async def _begin_stream(self, call: Call, client: Client) -> Answer:
         """The answer's beginning, with comments to the client for as long as there is nothing better."""
@@ -106,6 +127,11 @@ class Inference:
         wanted = decode(body)
         exchange.requested = (wanted.model or "")[:_NAME]
         target, pool = self._house.resolve(wanted.model)
+        needs = ""
+        if (found := target.adapter) is not None:
+            target = self._trials.allot(target, body, scope)
+            needs = target.served_name
+            exchange.adapter, exchange.revision = found.name, target.digest[:DIGITS]
         exchange.model = target.model.name
         exchange.served_name = target.served_name
         exchange.engine = target.model.engine
@@ -117,10 +143,6 @@ class Inference:
                 f"The model '{target.requested}' runs on {engine.name}, which does not serve {operation.path} for it."
             )
         patience = Patience(target.model.timeouts, self._clock, stream=exchange.stream)
-        needs = ""
-        if target.adapter is not None:
-            needs = target.served_name
-            exchange.adapter, exchange.revision = target.adapter.name, target.digest[:DIGITS]
         wait = None if pool.holds(needs) else wait_of(scope)
         return Call(
             operation, target, pool, engine, body, wanted.usage_asked, priority, patience, exchange, wait, needs

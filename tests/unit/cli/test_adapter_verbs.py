@@ -22,8 +22,10 @@ from registry.adapter_orders import (
     RemoveAdapter,
     RevisionState,
     RollbackAdapter,
+    SplitAdapter,
     Told,
 )
+from registry.adapters import Canary, Share
 from registry.orders import decode, encode
 from registry.snapshot import Snapshot
 from registry.snapshot import encode as frame
@@ -87,6 +89,13 @@ ORDERS = [
     (("promote", "m:cat@01234567"), PromoteAdapter, {"digest": "01234567"}),
     (("rollback", "m:cat"), RollbackAdapter, {}),
     (("remove", "m:cat"), RemoveAdapter, {}),
+    (
+        ("split", "m:cat", "01234567=95", "89abcdef=5", "--max-error-rate", "0.1", "--shadow", "aaaaaaaa=10"),
+        SplitAdapter,
+        {"canary": Canary((Share("01234567", 95), Share("89abcdef", 5)), Share("aaaaaaaa", 10), 0.1)},
+    ),
+    (("split", "m:cat", "--shadow", "aaaaaaaa=10"), SplitAdapter, {"canary": Canary((), Share("aaaaaaaa", 10))}),
+    (("split", "m:cat", "--off"), SplitAdapter, {"canary": None}),
     (("pin", "m:cat"), PinAdapter, {"digest": "", "pinned": True}),
     (("pin", "m:cat@01234567", "--off"), PinAdapter, {"digest": "01234567", "pinned": False}),
 ]
@@ -140,6 +149,15 @@ def test_a_wrong_name_reaches_nobody(name, tmp_path, capsys):
     """There is no supervisor here: it would be another sentence. The text itself is not repeated."""
     assert run(tmp_path, "rollback", name) == 2
     assert len(capsys.readouterr().err) < 300
+
+
+SPLITS = [(), ("01234567",), ("0123=1",), ("01234567=x",), ("01234567=0",), ("01234567=1", "--max-error-rate", "2")]
+
+
+@pytest.mark.parametrize("words", SPLITS)
+def test_a_split_that_cannot_be_reaches_nobody(words, tmp_path, capsys):
+    assert run(tmp_path, "split", "m:cat", *words) == 2
+    assert "not running" not in capsys.readouterr().err
 
 
 def test_without_a_supervisor_it_says_so(tmp_path, capsys):

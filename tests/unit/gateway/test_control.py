@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from gateway.control import Control
+from registry import orders
+from registry.adapter_orders import Adapted
 from registry.snapshot import encode
 from tests.unit.gateway.builders import cancelled, model_view, snapshot
 from tests.waiting import eventually
@@ -54,6 +56,17 @@ async def test_a_snapshot_that_comes_in_pieces_is_one(tmp_path):
     async with supervised(tmp_path, handle) as (control, published):
         await control.run()
     assert published == [FIRST]
+
+
+async def test_an_answer_between_snapshots_is_none(tmp_path):
+    """A split that this gateway has ended: what becomes of it is in the snapshots."""
+
+    async def handle(_, writer):
+        writer.write(encode(FIRST) + orders.encode(Adapted()) + encode(SECOND))
+
+    async with supervised(tmp_path, handle) as (control, published):
+        await control.run()
+    assert published == [FIRST, SECOND]
 
 
 async def test_a_large_house_fits_a_frame(tmp_path):

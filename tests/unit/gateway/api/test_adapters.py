@@ -27,7 +27,9 @@ from registry.adapter_orders import (
     RemoveAdapter,
     RevisionState,
     RollbackAdapter,
+    SplitAdapter,
 )
+from registry.adapters import Canary, Share
 from tests.unit.gateway.builders import Clock, Inbox, cancelled, exchange, model_view, part, snapshot, worker_view
 
 DIGEST = "0123456789abcdef" * 4
@@ -83,6 +85,18 @@ ORDERS = [
     ("POST", f"{AT}/org/m:cat/promote", {"digest": DIGEST}, PromoteAdapter("org/m", "cat", DIGEST, WHO)),
     ("POST", f"{AT}/m:cat/rollback", None, RollbackAdapter("m", "cat", WHO)),
     ("POST", f"{AT}/m:cat/pin", {"pinned": False}, PinAdapter("m", "cat", "", WHO, pinned=False)),
+    (
+        "POST",
+        f"{AT}/m:cat/split",
+        {"split": {"01234567": 95, "89abcdef": 5}, "shadow": {"aaaaaaaa": 3}, "max_ttft_ratio": 2},
+        SplitAdapter(
+            "m",
+            "cat",
+            WHO,
+            Canary((Share("01234567", 95), Share("89abcdef", 5)), Share("aaaaaaaa", 3), max_ttft_ratio=2.0),
+        ),
+    ),
+    ("POST", f"{AT}/m:cat/split", None, SplitAdapter("m", "cat", WHO)),
     ("DELETE", f"{AT}/m:cat", None, RemoveAdapter("m", "cat", WHO)),
 ]
 
@@ -148,6 +162,25 @@ def test_a_wrong_name_is_refused_and_not_repeated(tmp_path, name):
 def test_a_body_that_is_no_order_is_refused(tmp_path, body):
     desk = Desk(tmp_path)
     assert (desk.client.post(AT, content=body).status_code, desk.orders) == (400, [])
+
+
+SPLITS = [
+    {"split": {"x": 1}},
+    {"split": {"01234567": -1}},
+    {"split": {"01234567": 0}},
+    {"split": {"01234567": 10**9}},
+    {"shadow": {"01234567": 101}},
+    {"shadow": {"01234567": 1, "89abcdef": 1}},
+    {"split": {"01234567": 1}, "max_error_rate": -1},
+    {"split": {"01234567": 1}, "min_requests": 0},
+    {"split": {"01234567": 1.5}},
+]
+
+
+@pytest.mark.parametrize("body", SPLITS)
+def test_a_split_that_cannot_be_is_refused(tmp_path, body):
+    desk = Desk(tmp_path)
+    assert (desk.client.post(f"{AT}/m:cat/split", json=body).status_code, desk.orders) == (400, [])
 
 
 def test_an_archive_is_uploaded_and_nothing_is_left(tmp_path):

@@ -12,7 +12,9 @@ from gateway.api.inference import Inference
 from gateway.errors import ClientGone, InvalidRequest, ModelNotFound, NotImplementedHere, WorkerFailed
 from gateway.pool.house import House
 from gateway.relay import Relay
+from gateway.shadowing import Shadows
 from gateway.telemetry import Telemetry
+from gateway.trials import Trials
 from gateway.wire import WireClient
 from tests.unit.gateway.builders import (
     CHAT,
@@ -48,8 +50,10 @@ class Desk:
         self.house.publish(snapshot(model_view(worker_view(port=port), aliases=("default",))))
         relay = Relay(clock=clock, suspect=lambda *_: None, retried=lambda *_: None, resumed=lambda *_: None)
         engines = {"plain": engine or PlainEngine()}
-        self.telemetry = Telemetry()
-        self.inference = Inference(self.house, relay, self.telemetry, engines, 1000, clock)
+        self.ended = []
+        self.trials, self.shadows = Trials(self.ended.append, lambda: 0.5), Shadows(clock)
+        self.telemetry = Telemetry(self.trials.settle)
+        self.inference = Inference(self.house, relay, self.telemetry, engines, 1000, clock, self.trials, self.shadows)
         self.record, self.outbox, self.inbox = exchange(), Outbox(), None
 
     async def ask(self, body, **changed):
