@@ -196,11 +196,12 @@ class StreamAnswer:
         """`client.Step`: whether the stream had its terminal event, or can have none."""
         return self._reader.over
 
-    def reframed(self, read: bytes, begin: int) -> bytes | None:
-        """`client.Step`: one event in the middle of the answer."""
-        if self._joint is not None or not self._reader.passes(read, begin, -2):
+    def reframed(self, read: bytes, bodies: list[bytes]) -> bytes | None:
+        """`client.Step`: events in the middle of the answer."""
+        events = bodies[0] if len(bodies) == 1 else b"".join(bodies)
+        if self._joint is not None or not self._reader.passes(events):
             return None
-        return read if self._said is None else chunk_of(self._said.pass_on(read[begin:-2]))
+        return read if self._said is None else chunk_of(self._said.pass_on(events))
 
     def take(self, piece: bytes) -> bytes:
         """`client.Step`: what the client gets of the whole events that `piece` completes."""
@@ -211,8 +212,7 @@ class StreamAnswer:
             return self._joined(self._joint, self._reader.feed(piece))
         if self._said is None:
             return self._reader.feed(piece)
-        whole = self._reader.passes(piece, 0, len(piece))
-        return self._said.pass_on(piece if whole else self._reader.feed(piece))
+        return self._said.pass_on(piece if self._reader.passes(piece) else self._reader.feed(piece))
 
     def _joined(self, joint: Joint, events: bytes) -> bytes:
         try:

@@ -27,8 +27,8 @@ WRITE_STALL: Final = 30.0
 class Sink(Protocol):
     """Where a worker's body is pushed to."""
 
-    def chunk(self, read: bytes, begin: int) -> bool:
-        """A read that is one whole chunk of HTTP's chunked coding, its body `read[begin:-2]`; False: not as it is."""
+    def chunks(self, read: bytes, bodies: list[bytes]) -> bool:
+        """A read that is nothing but whole chunks of HTTP's chunked coding with these `bodies`; False: not as it is."""
 
     def arrived(self, piece: bytes) -> None:
         """Everything else: a piece of the body, empty at its end."""
@@ -60,9 +60,9 @@ class Step(Protocol):
     def over(self) -> bool:
         """Whether nothing more is wanted."""
 
-    def reframed(self, read: bytes, begin: int) -> bytes | None:
-        """For one whole chunk of HTTP's chunked coding, its body `read[begin:-2]`: the chunk to forward, where more is
-        wanted after it; empty: none. None says nothing: `take` decides.
+    def reframed(self, read: bytes, bodies: list[bytes]) -> bytes | None:
+        """For whole chunks of HTTP's chunked coding with these `bodies`: the chunks to forward, where more is wanted
+        after them; empty: none. None says nothing: `take` decides.
         """
 
     def take(self, piece: bytes) -> bytes:

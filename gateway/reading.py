@@ -171,25 +171,28 @@ class StreamReader:
         """Whether an event has carried content, reasoning or a tool call: the first token."""
         self.usage: Usage | None = None
 
-    def passes(self, text: bytes, begin: int, end: int) -> bool:
-        """Whether `text[begin:end]` is one whole event in the middle of an answer that has begun, forwarded as it is.
+    def passes(self, events: bytes) -> bool:
+        """Whether `events` is nothing but whole events in the middle of an answer that has begun: it passes as it is.
 
         Nearly every read is. What this does not recognise is no fault: `feed` decides.
         """
-        if not (self.content and text.startswith(b"data: {", begin) and text.endswith(b"}\n\n", begin, end)):
+        if not (self.content and events.startswith(b"data: {") and events.endswith(b"}\n\n")):
             return False
-        data = text[begin + 6 : end - 2]
-        if b"\n" in data or b"\r" in data or self._framer.busy:
+        # Two line ends an event: more are in the middle of one, where SSE reads them otherwise.
+        ends = events.count(b"\n")
+        if b"\r" in events or self._framer.busy or (ends > 2 and ends != 2 + 2 * events.count(b"\n\ndata: {")):
             return False
         try:
-            more = _MORE.decode(data if data.isascii() else _utf8(data))
+            lines = _utf8(events)[6:-2]
+            seen = [_MORE.decode(lines)] if ends == 2 else _MORE.decode_lines(lines.replace(b"\n\ndata: ", b"\n"))
         except _UNREADABLE:
             return False
-        if not more.choices or more.usage is not None or more.error is not None or more.type is not None:
-            return False
-        for choice in more.choices:
-            if choice.finish_reason is not None and choice.finish_reason in _UNFINISHED:
+        for more in seen:
+            if not more.choices or more.usage is not None or more.error is not None or more.type is not None:
                 return False
+            for choice in more.choices:
+                if choice.finish_reason is not None and choice.finish_reason in _UNFINISHED:
+                    return False
         return True
 
     def feed(self, chunk: bytes) -> bytes:

@@ -30,13 +30,10 @@ class Framer:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that `chunk` completes, in order. Raises `EventTooLong`."""
-        if (
-            not self._pending
-            and chunk.endswith(b"\n\n")
-            and chunk.find(b"\n\n") == len(chunk) - 2
-            and b"\r" not in chunk
-        ):
-            return [chunk]  # one event a read is what engines send; nothing to cut, nothing to copy
+        if not self._pending and chunk.endswith(b"\n\n") and b"\r" not in chunk and b"\n\n\n" not in chunk:
+            # Whole events are what engines send; of a single one, nothing to cut and nothing to copy.
+            lines = chunk[:-2].split(b"\n\n")
+            return [chunk] if len(lines) == 1 else [event + b"\n\n" for event in lines]
         searched = max(0, len(self._pending) - 3)  # a boundary is at most four bytes and may straddle the cut
         self._pending += chunk
         ends = [boundary.end() for boundary in _BOUNDARY.finditer(self._pending, searched)]

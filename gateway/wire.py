@@ -125,15 +125,15 @@ class _Pouring:
         if wire.full:
             self._full()
 
-    def chunk(self, read: bytes, begin: int) -> bool:
-        """Both sides speak the chunked coding: what is forwarded whole keeps its frame."""
+    def chunks(self, read: bytes, bodies: list[bytes]) -> bool:
+        """Both sides speak the chunked coding: what is forwarded whole keeps its frames."""
         if self._over:
             return True
-        chunk = self._reframed(read, begin)
-        if chunk is None:
+        chunks = self._reframed(read, bodies)
+        if chunks is None:
             return False
-        if chunk:
-            self._write(chunk)
+        if chunks:
+            self._write(chunks)
         return True
 
     def arrived(self, piece: bytes) -> None:

@@ -15,7 +15,7 @@ from typing import Final, cast
 
 from gateway.deadline import Deadline
 from gateway.upstream.faults import PeerClosed, ProtocolBroken, Silent, UpstreamError
-from gateway.upstream.response import BadResponse, Response, whole_chunk
+from gateway.upstream.response import BadResponse, Response, whole_chunks
 
 BUFFER_LIMIT: Final = 64 * 1024
 """Bytes of body held for a slow reader before the worker's socket is paused."""
@@ -34,8 +34,8 @@ DRAIN: Final = 1.0
 class Flow:
     """To whom a body is pushed, and how long the worker may be silent."""
 
-    chunk: Callable[[bytes, int], bool]
-    """Given a read that is one whole chunk, and where its body begins: whether it was taken as it is."""
+    chunks: Callable[[bytes, list[bytes]], bool]
+    """Given a read that is nothing but whole chunks, and their bodies: whether it was taken as it is."""
     arrived: Callable[[bytes], None]
     """Given everything else: a piece of the body, empty at its end."""
     broke: Callable[[UpstreamError], None]
@@ -194,7 +194,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         flow = self._flow
-        if flow is not None and self._received.between and (begin := whole_chunk(data)) and flow.chunk(data, begin):
+        if flow is not None and self._received.between and (bodies := whole_chunks(data)) and flow.chunks(data, bodies):
             # Nearly every read of a stream: the parser stands between two chunks before it, and would after it.
             if flow.idle is not None and not self._paused:
                 due = self._loop.time() + flow.idle

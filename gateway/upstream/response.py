@@ -14,16 +14,21 @@ HEADER_LIMIT: Final = 64 * 1024
 """Bytes before the end of the headers, at most."""
 
 
-def whole_chunk(received: bytes) -> int:
-    """Where the body begins of the one chunk that `received` is; 0: it is anything else, which is no fault.
+def whole_chunks(received: bytes) -> list[bytes]:
+    """The bodies of the chunks that `received` is, each whole; none: it is anything else, which is no fault.
 
-    Only the one spelling that servers use is recognised (lower-case digits, none too many, no extension).
+    Only the one spelling that servers use is recognised (lower-case digits, none too many, no extension), and no line
+    end of HTTP's in the bodies of several: server-sent events have none.
     """
-    digits = received.find(b"\r\n", 1, 9)
-    size = len(received) - digits - 4
-    if digits < 1 or size < 1 or not received.endswith(b"\r\n") or not received.startswith(b"%x\r\n" % size):
-        return 0
-    return digits + 2
+    begin = received.find(b"\r\n", 1, 9) + 2
+    size = len(received) - begin - 2
+    if size > 0 and received.startswith(b"%x\r\n" % size) and received.endswith(b"\r\n"):
+        return [received[begin:-2]]  # a single one, which it mostly is
+    lines = received.split(b"\r\n")
+    bodies = lines[1::2]
+    if lines[-1] or b"" in bodies or [b"%x" % len(body) for body in bodies] != lines[:-1:2]:
+        return []
+    return bodies
 
 
 class BadResponse(ValueError):

@@ -18,7 +18,7 @@ class Pass:
 
     over = False
 
-    def reframed(self, _read, _begin):
+    def reframed(self, _read, _bodies):
         return None
 
     def take(self, piece):

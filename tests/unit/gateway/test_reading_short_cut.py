@@ -40,9 +40,8 @@ def read(*chunks, hide_usage):
 
 
 def pass_or_feed(reader, chunk):
-    """As a stream is poured: with what a chunked coding adds around it."""
-    framed = b"5\r\n" + chunk + b"\r\n"
-    return chunk if not reader.over and reader.passes(framed, 3, -2) else reader.feed(chunk)
+    """As a stream is poured."""
+    return chunk if not reader.over and reader.passes(chunk) else reader.feed(chunk)
 
 
 @given(st.lists(st.lists(PIECES, max_size=4).map(b"".join), max_size=4), st.booleans())

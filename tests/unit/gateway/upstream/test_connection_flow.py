@@ -23,8 +23,8 @@ class Taker:
     faults: list[Exception] = field(default_factory=list)
 
 
-def into(arrived, broke, chunk=lambda _read, _begin: False, left=None):
-    return Flow(chunk, arrived, broke, idle=30.0, left=left)
+def into(arrived, broke, chunks=lambda _read, _bodies: False, left=None):
+    return Flow(chunks, arrived, broke, idle=30.0, left=left)
 
 
 async def flowing(answer=STREAM, taker=None):
