@@ -183,7 +183,7 @@ class StreamReader:
         if b"\r" in events or self._framer.busy or (ends > 2 and ends != 2 + 2 * events.count(b"\n\ndata: {")):
             return False
         try:
-            lines = _utf8(events)[6:-2]
+            lines = (events if events.isascii() else _utf8(events))[6:-2]
             seen = [_MORE.decode(lines)] if ends == 2 else _MORE.decode_lines(lines.replace(b"\n\ndata: ", b"\n"))
         except _UNREADABLE:
             return False

@@ -198,7 +198,7 @@ class Connection(asyncio.Protocol):
             # Nearly every read of a stream: the parser stands between two chunks before it, and would after it.
             if flow.idle is not None and not self._paused:
                 due = self._loop.time() + flow.idle
-                self._deadline.at = min(self._last, due)
+                self._deadline.at = due if due < self._last else self._last  # noqa: FURB136 - a call for every chunk
             return
         response = self._response
         if response is None:
