@@ -10,11 +10,12 @@ from loadtests.adapters.simulation import House, Outcome, simulate, simulate_apa
 from loadtests.adapters.traces import TRACES, Ask, Shape
 
 _SHAPE = Shape(requests=300, rate=6.0)
-_SEEDS = range(3)
+_SEEDS = range(100, 103)
+"""Others than those on which the placement's bounds were chosen."""
 
 
 def simulated() -> list[str]:
-    """Markdown: loads per 100 requests, p99 and worst TTFT in simulated seconds, by trace; the means of three seeds."""
+    """Markdown: loads per 100 requests, p50 and p99 TTFT in simulated seconds, by trace, the means of three seeds."""
     house = House()
     lines = ["| trace | enginehouse | one queue, LRU | round robin | affinity only |", "|---" * 5 + "|"]
     for name, make in TRACES.items():
@@ -31,8 +32,9 @@ def simulated() -> list[str]:
 
 def _told(found: list[Outcome]) -> str:
     count = len(found)
-    loads, p99 = sum(each.per_hundred for each in found) / count, sum(each.percentile(0.99) for each in found) / count
-    return f"{loads:.0f} / {p99:.1f} s / {sum(each.worst for each in found) / count:.1f} s"
+    loads = sum(each.per_hundred for each in found) / count
+    p50, p99 = (sum(each.percentile(share) for each in found) / count for share in (0.5, 0.99))
+    return f"{loads:.0f} / {p50:.1f} s / {p99:.1f} s"
 
 
 def _home(ask: Ask) -> int:

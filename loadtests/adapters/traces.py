@@ -77,10 +77,13 @@ def shift(shape: Shape, seed: int) -> Trace:
 
 
 def greedy(shape: Shape, seed: int) -> Trace:
-    """Long answers of four hot ones, that overlap without end; now and then somebody asks for another."""
-    hot, rest = names(shape.adapters)[:4], cycle(names(shape.adapters)[4:])
-    longer = replace(shape, takes=2 * shape.takes)
-    return _poisson(longer, seed, lambda source, _: source.choice(hot) if source.random() < 0.95 else next(rest))
+    """Long answers of four hot ones, that overlap; now and then somebody asks for another."""
+    return _greedy(shape, seed, 2)
+
+
+def greedier(shape: Shape, seed: int) -> Trace:
+    """The same with answers twice as long again: more than the workers can do."""
+    return _greedy(shape, seed, 4)
 
 
 TRACES: Final[Mapping[str, Callable[[Shape, int], Trace]]] = {
@@ -90,7 +93,14 @@ TRACES: Final[Mapping[str, Callable[[Shape, int], Trace]]] = {
     "bursts": bursts,
     "hot shift": shift,
     "greedy": greedy,
+    "greedier": greedier,
 }
+
+
+def _greedy(shape: Shape, seed: int, longer: int) -> Trace:
+    hot, rest = names(shape.adapters)[:4], cycle(names(shape.adapters)[4:])
+    stretched = replace(shape, takes=longer * shape.takes)
+    return _poisson(stretched, seed, lambda source, _: source.choice(hot) if source.random() < 0.95 else next(rest))
 
 
 def _poisson(shape: Shape, seed: int, choose: Callable[[random.Random, int], str]) -> Trace:

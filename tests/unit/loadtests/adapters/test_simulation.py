@@ -47,15 +47,15 @@ def _hashed(ask: Ask) -> int:
 @pytest.mark.parametrize("name", TRACES)
 @pytest.mark.parametrize("other", [round_robin, by_affinity])
 def test_nobody_waits_longer_than_elsewhere(name, other):
-    """Neither the last of a hundred nor the very last, on any trace: there is one queue, and no worker is idle."""
+    """Neither the last of a hundred nor the very last, with these seeds. Not with all: docs/adapters.md counts them."""
     for seed in SEEDS:
         assert ours(name, seed).percentile(0.99) < other(name, seed).percentile(0.99)
         assert ours(name, seed).worst < other(name, seed).worst
 
 
-@pytest.mark.parametrize("name", TRACES)
+@pytest.mark.parametrize("name", [name for name in TRACES if name != "greedier"])
 def test_no_more_is_loaded_than_with_round_robin(name):
-    """A request goes where its adapter is."""
+    """A request goes where its adapter is. Where there is more to do than can be done, the age bound loads more."""
     assert all(ours(name, seed).loads <= round_robin(name, seed).loads for seed in SEEDS)
 
 
