@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ from gateway.api.adapters import adapters
 from gateway.api.lora import lora
 from gateway.api.multipart import Multipart
 from gateway.api.refusals import install
-from gateway.api.uploads import Spool
+from gateway.api.uploads import DiskFull, Spool
 from gateway.errors import BodyTooLarge, ClientGone, InvalidRequest
 from gateway.pool.house import House
 from registry.adapter_orders import (
@@ -239,6 +242,30 @@ async def test_what_ends_early_or_never_is_refused_and_leaves_nothing(tmp_path):
             async with Spool(tmp_path, 1000).receiving(inbox, b"multipart/form-data; boundary=b"):
                 pytest.fail("it is not complete")
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """64 KiB; only root mounts one."""
+    place, mount, umount = tmp_path / "small", shutil.which("mount"), shutil.which("umount")
+    place.mkdir()
+    if os.geteuid() or not (mount and umount):
+        pytest.skip("only root mounts a small disk")
+    mounted = subprocess.run([mount, "-t", "tmpfs", "-o", "size=64k", "none", place], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("no small disk here: " + mounted.stderr.decode())
+    yield place
+    subprocess.run([umount, place], check=True)
+
+
+async def test_a_full_disk_is_told_and_nothing_is_left(small_disk):
+    """507, and room again for the next one."""
+    head = b'--b\r\ncontent-disposition: form-data; name="f"; filename="a"\r\n\r\n'
+    inbox = Inbox(part(head + bytes(10**5)))
+    with pytest.raises(DiskFull) as told:
+        async with Spool(small_disk, 10**6).receiving(inbox, b"multipart/form-data; boundary=b"):
+            pytest.fail("it is not complete")
+    assert (told.value.answered_status, contents(small_disk)) == (507, [])
 
 
 async def test_what_the_supervisor_has_taken_over_is_its_own(tmp_path):
