@@ -1,4 +1,4 @@
-"""`enginehouse models`: what a registry names, and what of it is in the cache."""
+"""`enginehouse models`: what a registry names, what of it is in the cache, and the adapters of a house that runs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,27 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.folders import REGISTRY, CacheOption, JsonOption, RegistryOption, cache_folder, octets
+from cli.folders import (
+    REGISTRY,
+    STATE,
+    CacheOption,
+    JsonOption,
+    RegistryOption,
+    StateOption,
+    cache_folder,
+    octets,
+)
 from cli.mistake import Mistake
 from cli.registry import environment_of, read_registry
 from cli.show import size
+from cli.status import snapshots
 from engines.quantize.quality import Quality
 from engines.quantize.rules import resolve
 from engines.weights.failures import WeightsFailed
 from engines.weights.prepare import requested
 from engines.weights.shelf import Found, Shelved, look
 from engines.weights.workshop import Quantizer
+from registry.adapters import DIGITS, Catalogue
 from registry.spec import ModelSpec, Registry
 
 
@@ -37,17 +48,41 @@ class Row:
     octets: int = 0
 
 
-def models(registry: RegistryOption = REGISTRY, cache: CacheOption = None, as_json: JsonOption = False) -> None:
-    """List models: quantization and what it cost, and what is in the cache."""
+def models(
+    registry: RegistryOption = REGISTRY,
+    cache: CacheOption = None,
+    state: StateOption = STATE,
+    as_json: JsonOption = False,
+) -> None:
+    """List models: quantization and what it cost, what is in the cache, and the adapters of the house, if it runs."""
     loaded, folder = read_registry(registry, os.environ), cache_folder(cache, os.environ)
     try:
         found = list(rows(loaded, registry.absolute().parent, folder, os.environ))
     except WeightsFailed as refused:
         raise Mistake(str(refused)) from None
+    catalogue = running(state)
     if as_json:
-        typer.echo(json.dumps([as_data(row) for row in found], indent=2))
-    else:
-        Console().print(as_table(found))
+        shown = [as_data(row) | {"adapters": adapters(catalogue, row.name)} for row in found]
+        typer.echo(json.dumps(shown, indent=2))
+        return
+    Console().print(as_table(found))
+    for row in found:
+        for name, revision in adapters(catalogue, row.name).items():
+            typer.echo(f"{row.name}:{name} stands for {revision or 'no revision'}")
+
+
+def running(state: Path) -> Catalogue:
+    """The adapters of the house that runs with this state folder; none where none runs."""
+    try:
+        newest = next(snapshots(state), None)
+    except Mistake:
+        return Catalogue()
+    return Catalogue(bytes(newest.adapters)) if newest else Catalogue()
+
+
+def adapters(catalogue: Catalogue, model: str) -> dict[str, str]:
+    """By name the revision that it stands for, as names have it."""
+    return {each.name: each.current[:DIGITS] for each in catalogue.of(model)}
 
 
 def rows(registry: Registry, folder: Path, cache: Path, env: Mapping[str, str]) -> Iterator[Row]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from cli.models import Row, agreement, as_data, as_table, loss, rows, weights
+from cli.models import Row, adapters, agreement, as_data, as_table, loss, rows, running, weights
 from engines.quantize import quality
 from engines.quantize.quality import Quality
 from engines.quantize.rules import resolve
@@ -14,6 +14,7 @@ from engines.weights import digests
 from engines.weights.cache import Cache
 from engines.weights.shelf import Found, Shelved
 from engines.weights.workshop import Quantizer
+from registry.adapters import AdapterView, Catalogue, encode
 from registry.spec import ModelSpec, Registry
 
 COST = Quality(22.81, 24.13, 5000, "0" * 64)
@@ -75,3 +76,11 @@ def test_programs_get_figures(tmp_path):
     told = as_data(Row("m", SPEC, "awq", Found(Shelved.READY, tmp_path, COST), 93))
     assert json.loads(json.dumps(told))["perplexity"]["ratio"] == COST.ratio
     assert as_data(Row("far", EXTERNAL))["perplexity"] is None
+
+
+def test_adapters_are_those_of_the_house_that_runs(tmp_path):
+    """None where none runs."""
+    assert adapters(running(tmp_path), "m") == {}
+    known = [("m", "cat", "0" * 64), ("m", "dog", ""), ("n", "eel", "")]
+    views = [AdapterView(model, name, current, ()) for model, name, current in known]
+    assert adapters(Catalogue(encode(views)), "m") == {"cat": "0" * 16, "dog": ""}
