@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from engines import ENGINES
 from engines.adapters.against import Against
 from engines.adapters.below import against_model
 from engines.ledger.refusing import Declined
@@ -20,6 +21,7 @@ from engines.ledger.stock import Stock, name_of
 from engines.store.adapters import Arrival
 from engines.store.failures import AdapterRefused, StoreFailed, StoreRefused
 from engines.store.records import Revision
+from engines.supervisor.pacing import Pacing
 from registry import sources
 from registry.adapter_orders import AddAdapter, Told
 from registry.spec import ModelSpec
@@ -34,14 +36,17 @@ _AT_ONCE: Final = 8
 class Adding:
     """Invariant: a revision is published only after a worker has made a token with it."""
 
-    def __init__(self, stock: Stock, steward: Steward, fetch: Fetch, folder: Path, patience: float) -> None:
+    def __init__(
+        self, stock: Stock, steward: Steward, fetch: Fetch, folder: Path, pacing: Pacing, wake: Callable[[str], None]
+    ) -> None:
         self._stock: Final = stock
         self._steward: Final = steward
         self._fetch: Final = fetch
         self._folder: Final = folder
         """The registry file's."""
-        self._patience: Final = patience
-        """Seconds to wait for a worker that serves, and then for a slot."""
+        self._pacing: Final = pacing
+        self._wake: Final = wake
+        """Has a model on demand come up."""
         self._proving: Final = asyncio.Semaphore(_AT_ONCE)
 
     async def add(
@@ -94,6 +99,9 @@ class Adding:
         if not spec.adapters.slots:
             said = f"{order.model} takes no adapters: set `adapters: {{slots: 4}}` in the registry"
             raise Declined(422, "adapters_off", said)
+        if not ENGINES[spec.engine].capabilities.hot_adapters:
+            said = f"{spec.engine} loads no adapters while it runs: serve {order.model} by vllm or sglang"
+            raise Declined(422, "adapters_not_hot", said)
         digest = current.digest if current else ""
         if order.base is not None and order.base != digest:
             said = f"{order.model}:{order.adapter} stands for {digest or 'nothing'}, not for {order.base or 'nothing'}"
@@ -108,13 +116,14 @@ class Adding:
     async def proved(self, revision: Revision, tell: Tell) -> Mapping[str, str]:
         """Has it make a token on every worker that has room; by worker, why not. Raises `Declined` where none does."""
         tell(Told("waiting for a worker"))
-        if not await self._steward.serves(revision.model, self._patience):
+        self._wake(revision.model)
+        if not await self._steward.serves(revision.model, self._pacing.adapter_worker):
             said = f"no worker of {revision.model} serves now, so that it cannot be proved: try again"
             raise Declined(503, "no_worker", said)
         tell(Told("waiting for its turn"))
         async with self._proving:
             tell(Told("loading it"))
-            found = await self._steward.spread(revision.model, name_of(revision), self._patience)
+            found = await self._steward.spread(revision.model, name_of(revision), self._pacing.adapter_room)
         faults = {worker: reason for worker, reason in found.items() if reason}
         if len(faults) == len(found):
             said = f"no worker of {revision.model} took it: " + "; ".join(dict.fromkeys(faults.values()))

@@ -6,6 +6,7 @@ Fed by `supervisor.control`, read by `rounds`.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -29,6 +30,8 @@ class Demands:
         self._wanted: Final[dict[tuple[str, str], float]] = {}
         """Until when it counts, by model and adapter."""
         self._since: Final[dict[tuple[str, str], float]] = {}
+        self._ours: Counter[tuple[str, str]] = Counter()
+        """How many of ours wait, by model and adapter: they say so themselves when they do no longer."""
         self._rates: Final[dict[str, Rates]] = {}
         self.news: Final = asyncio.Event()
         """Set when somebody waits for something new."""
@@ -62,23 +65,34 @@ class Demands:
     @contextmanager
     def wishing(self, model: str, name: str) -> Iterator[None]:
         """Somebody of ours waits for it, for as long as it is entered."""
-        self.report(waiting := object(), {model: {name: Demand(waiting=1)}})
+        self._ours[model, name] += 1
+        self._since.setdefault((model, name), self._clock())
+        self.news.set()
         try:
             yield
         finally:
-            self.ended(waiting)
+            self._ours[model, name] -= 1
+            self._ours += Counter()
 
     def served(self, model: str, name: str) -> None:
         """It is resident somewhere: who still waits, waits for a worker, and the next wish is a new one."""
         self._wanted.pop((model, name), None)
         self._since.pop((model, name), None)
 
+    def answered(self, model: str, name: str) -> None:
+        """It has just become resident: who waited is served now, though gateways say so only with their next report."""
+        self.served(model, name)
+        for gateway, models in self._said.items():
+            if (said := models.get(model, {}).get(name)) and said.waiting:
+                names = {**models[model], name: Demand(said.active, 0, said.served)}
+                self._said[gateway] = {**models, model: names}
+
     def wishes(self, model: str) -> tuple[Wish, ...]:
         """Adapters of the model that requests wait for."""
         now = self._clock()
         for key in [key for key, until in self._wanted.items() if until < now]:
             del self._wanted[key]
-        waiting = {name: 1 for base, name in self._wanted if base == model}
+        waiting = {name: 1 for base, name in (*self._wanted, *self._ours) if base == model}
         waiting |= {name: count for name, (_, count) in self.counts(model).items() if count}
         for key in [key for key in self._since if key[0] == model and key[1] not in waiting]:
             del self._since[key]

@@ -73,6 +73,10 @@ class Ledger:
         """What a worker holds, by the engines' name; a copy."""
         return dict(self._lodgers.get(worker, {}))
 
+    def stays(self, worker: str) -> dict[str, tuple[Residency, float]]:
+        """How each adapter is with a worker, and since when: another value, if anything has happened there."""
+        return {name: (each.state, each.since) for name, each in self._lodgers.get(worker, {}).items()}
+
     def state(self, worker: str, name: str) -> Residency | None:
         """How an adapter is with a worker; None: it is not there."""
         lodger = self._lodgers.get(worker, {}).get(name)

@@ -44,18 +44,29 @@ class Rounds:
         self._placement: Final = placement
         self._clock: Final = clock
         self._every: Final = every
+        self._serving: set[str] = set()
+        self._resident: Final[dict[str, set[str]]] = {}
+        """By model, at the last round."""
 
     async def run(self) -> None:
         """Until cancelled."""
         rounds = 0
         while True:
             self._demands.news.clear()
-            for model, sites in self._models().items():
+            models = self._models()
+            self._tell_who_serves({site.id for sites in models.values() for site in sites})
+            for model, sites in models.items():
                 self._once(model, sites)
             rounds += 1
             if rounds % _SAVED == 0:
                 await asyncio.to_thread(self._recency.save)
             await self._pause()
+
+    def _tell_who_serves(self, serving: set[str]) -> None:
+        """A worker does not tell the ledger that it serves; whoever waits for one hears it from here."""
+        if serving != self._serving:
+            self._serving = serving
+            self._ledger.tell()
 
     async def _pause(self) -> None:
         """Until there is news, or it is time."""
@@ -88,6 +99,10 @@ class Rounds:
 
     def picture(self, model: str, sites: list[Site]) -> Picture:
         """The model's workers that serve, and what is wanted of them."""
+        resident = {name for site in sites for name in self._ledger.resident(site.id)}
+        for name in resident - self._resident.get(model, set()):
+            self._demands.answered(model, name)
+        self._resident[model] = resident
         counts = self._demands.counts(model)
         copies = {name: self._ledger.holders(name) for name, (active, _) in counts.items() if active}
         holders = []

@@ -85,8 +85,9 @@ class Steward:
         site = self.ledger.site(worker)
         if site is None or self._flights.busy(worker):
             return
+        before = self.ledger.stays(worker)
         held = await self._loading.listed(site)
-        if held is not None and not self._flights.busy(worker):
+        if held is not None and not self._flights.busy(worker) and self.ledger.stays(worker) == before:
             found = drift(self.ledger.resident(worker), held, ours=site.ours)
             for name in found.lost:
                 self._remark(site, f"the engine had lost {name}: it is loaded again")

@@ -95,6 +95,11 @@ class Attendance:
         if self._uses.report(gateway, models):
             self._news.set()
 
+    def wake(self, model: str) -> None:
+        """Somebody of ours needs a worker of the model, as a request would."""
+        self.report(asking := object(), {model: Use(asked=True)})
+        self.ended(asking)
+
     def ended(self, gateway: object) -> None:
         """A gateway is gone."""
         self._uses.ended(gateway)

@@ -78,6 +78,7 @@ def lodgings(
     clock: Clock,
     pacing: Pacing,
     announce: Announce = unheard,
+    wake: Callable[[str], None] = lambda _: None,
     placement: Placement | None = None,
 ) -> Lodgings:
     """Nothing of it runs yet, and the store is not opened yet. The board may come later; without a placement: ours."""
@@ -93,9 +94,7 @@ def lodgings(
     ours = partial(moves, bounds=pacing.adapters)
     rounds = Rounds(ledger, stock, demands, recency, flights, placement or ours, now, pacing.attend_every)
     steward = Steward(ledger, stock, demands, recency, loading, flights, rounds, holds, figures)
-    adding = Adding(
-        stock, steward, partial(_fetched, settings), settings.registry_path.absolute().parent, pacing.adapter_room
-    )
+    adding = Adding(stock, steward, partial(_fetched, settings), settings.registry_path.absolute().parent, pacing, wake)
     desk = Desk(stock, steward, adding)
     declared = Declared(desk, stock, root / "watched.json", announce, pacing.watch_every, pacing.prepare_again)
     return Lodgings(stock, steward, desk, declared, pacing.collect_every)

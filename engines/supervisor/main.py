@@ -167,7 +167,9 @@ class Supervisor:
             holds, attendance = Holds(), self._attendance()
             prober = probe.Prober(client)
             pacing, placement = self._parts.pacing, self._parts.placement
-            adapters = lodgings(settings, lambda: board, holds, prober, self._clock, pacing, self._announce, placement)
+            adapters = lodgings(
+                settings, lambda: board, holds, prober, self._clock, pacing, self._announce, attendance.wake, placement
+            )
             control = Control(
                 lambda worker, reason: reconciler.suspect(worker, reason),  # noqa: PLW0108 (bound late)
                 lambda path: reload.ask(path),  # noqa: PLW0108 (bound late)

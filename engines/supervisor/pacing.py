@@ -46,7 +46,9 @@ class Pacing:
     collect_every: float = 3600.0
     """Between two removals of adapters' revisions that nothing needs."""
     adapter_room: float = 60.0
-    """How long somebody who adds an adapter waits for a slot, or for a worker."""
+    """How long somebody who adds an adapter waits for a slot."""
+    adapter_worker: float = 300.0
+    """And for a worker that serves, where none does: one that starts again takes a minute or two."""
     load_first: float = 5.0
     """Before a load that failed is tried again; doubled each time."""
     load_longest: float = 20.0

@@ -77,7 +77,7 @@ async def test_an_adapter_is_published_once_a_worker_has_made_a_token_with_it(tm
         digest = first.revision.digest
         assert ("loading it" in [each.step for each in told], first.revision.workers) == (True, (worker.id,))
         await eventually(lambda: stands_for(running) == digest, within=PATIENT)
-        assert running.worker().resident == (served_as("m", "pirate", digest),)
+        await eventually(lambda: running.worker().resident == (served_as("m", "pirate", digest),), within=PATIENT)
         second = (await add(running, crafted(tmp_path, 16), promote=True)).revision.digest
         await eventually(lambda: stands_for(running) == second, within=PATIENT)
         back = (await order(running, RollbackAdapter("m", "pirate", "bob")))[1]
@@ -146,3 +146,15 @@ async def test_more_adapters_than_slots_are_all_answered_and_no_stream_is_cut(tm
             assert said.status == 200, said.body
             await eventually(lambda: len(running.worker().resident) == 1, within=PATIENT)
     assert running.said("WorkerLost") == []
+
+
+async def test_a_model_on_demand_is_woken_to_prove_what_is_added(tmp_path: Path) -> None:
+    """And LMDeploy, which cannot, says so at once."""
+    asleep = ROOM | {"replicas": {"min": 0, "idle_after": "1h"}}
+    async with house(registry(tmp_path, m=asleep, l=ROOM | {"engine": "lmdeploy"})) as running:
+        await eventually(running.model, within=PATIENT)
+        assert running.model().workers == ()
+        held = (await add(running, crafted(tmp_path))).revision.workers
+        assert held == ((await running.ready(within=PATIENT)).id,)
+        refused = (await order(running, AddAdapter("l", "pirate", str(crafted(tmp_path)), "ann")))[1]
+        assert (refused.status, refused.code) == (422, "adapters_not_hot")

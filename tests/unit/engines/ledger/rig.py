@@ -46,6 +46,11 @@ class Host:
         """Loads wait for it."""
         self.gate.set()
         self.dies_after_loading = False
+        self.listing = asyncio.Event()
+        """Lists of models wait for it, once they are made."""
+        self.listing.set()
+        self.asked = 0
+        """For a list that waits."""
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         if self.dead:
@@ -58,6 +63,8 @@ class Host:
                 return httpx.Response(200 if self.held.pop(body["lora_name"], None) else 404)
             case "/v1/models":
                 cards = [{"id": "m"}, *({"id": name, "parent": "m"} for name in self.held)]
+                self.asked += not self.listing.is_set()
+                await self.listing.wait()
                 return httpx.Response(200, json={"data": cards})
         known = body["model"] in {"m", "n", *self.held}
         return httpx.Response(200, json={"choices": [{"text": "x"}]}) if known else httpx.Response(404)

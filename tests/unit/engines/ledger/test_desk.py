@@ -73,7 +73,7 @@ async def test_an_add_while_the_worker_restarts_waits_for_it(tmp_path: Path) -> 
 
 
 async def test_without_any_worker_an_add_is_refused_in_the_end(tmp_path: Path) -> None:
-    async with rig(tmp_path, adapter_room=0.0) as made:
+    async with rig(tmp_path, adapter_worker=0.0) as made:
         assert ((await made.add("one")).status, made.meanings()) == (503, {})
 
 
@@ -106,7 +106,7 @@ async def test_a_burst_of_adds_each_make_a_token(tmp_path: Path) -> None:
     """On two slots: all are published, none is loaded beside its slots."""
     async with rig(tmp_path, "a") as made:
         answers = await asyncio.gather(*(made.add(f"n{number}") for number in range(30)))
-        assert Counter(type(each) for each in answers) == {Adapted: 30}
+        assert [each.message for each in answers if isinstance(each, AdapterRefusal)] == []
         assert (len(made.meanings()), len(made.hosts["a"].held)) == (30, 2)
 
 
@@ -186,9 +186,9 @@ async def test_a_split_survives_the_supervisor_and_ends_with_a_promotion(tmp_pat
         assert (await order(again, RollbackAdapter("m", "one", "ann"))).revision.digest == first
 
 
-@pytest.mark.parametrize("parts", [(), ((0, 0),), ((0, -1),), ((0, 1), (0, 2))])
+@pytest.mark.parametrize("parts", [((0, 0),), ((0, -1),), ((0, 1), (0, 2))])
 async def test_a_split_that_means_nothing_is_refused(tmp_path: Path, parts: tuple[tuple[int, int], ...]) -> None:
-    """No part, none above 0, one below 0, the same revision twice."""
+    """No part above 0, one below 0, the same revision twice."""
     async with rig(tmp_path, "a") as made:
         digests = [(await made.add("one")).revision.digest]
         canary = Canary(tuple(Share(digests[which], weight) for which, weight in parts))

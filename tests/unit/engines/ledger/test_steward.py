@@ -109,3 +109,29 @@ async def test_a_new_worker_has_what_names_stand_for_before_it_is_ready(tmp_path
         async with made.worker("b"):
             assert made.resident("b") == (name,)
         assert made.resident("b") == ()
+
+
+async def test_who_was_served_is_not_waited_for_again(tmp_path: Path) -> None:
+    """A gateway's report is a second old: what it says of those who waited does not drive out what came next."""
+    async with rig(tmp_path, "a", slots=1) as made:
+        first, second = await made.added("one"), await made.added("two", 16)
+        made.all.heard("gateway", AdapterUse({"m": {first: Demand(waiting=1)}}))
+        await eventually(lambda: made.resident("a") == (first,))
+        made.all.heard("other", AdapterUse({"m": {second: Demand(waiting=1)}}))
+        await eventually(lambda: made.resident("a") == (second,))
+        loads = sum(made.hosts["a"].loads.values())
+        for _ in range(20):
+            await made.ledger.change() if made.board.snapshot.evicted else await look(made)
+        assert (made.resident("a"), sum(made.hosts["a"].loads.values())) == ((second,), loads)
+
+
+async def test_a_list_that_was_asked_for_before_a_load_proves_nothing(tmp_path: Path) -> None:
+    """The probe's answer is old when it comes: what was loaded meanwhile is not lost."""
+    async with rig(tmp_path, "a") as made, asyncio.TaskGroup() as group:
+        made.hosts["a"].listing.clear()
+        looking = group.create_task(look(made))
+        await eventually(lambda: made.hosts["a"].asked)
+        name = await made.added("one")
+        made.hosts["a"].listing.set()
+        await looking
+        assert (made.resident("a"), made.hosts["a"].loads[name]) == ((name,), 1)
