@@ -153,7 +153,15 @@ HEADS: dict[str, tuple[bytes, Refusal]] = {
     "POST on a health check": (post("/livez", {}), Refusal(405, "does not take POST", code="method_not_allowed")),
     "unknown route": (get("/v1/nothing"), Refusal(404, "Unknown route: GET /v1/nothing", code="not_found")),
     "unknown route, POST": (post("/invocations", ASK), Refusal(404, "Unknown route: POST", code="not_found")),
-    "an engine's own route": (post("/v1/load_lora_adapter", {}), Refusal(404, "Unknown route", code="not_found")),
+    "an engine's own route": (post("/update_weights", {}), Refusal(404, "Unknown route", code="not_found")),
+    "an order about adapters that says nothing": (
+        post("/v1/load_lora_adapter", {}),
+        Refusal(400, "The body cannot be understood: Object missing required field `lora_name`."),
+    ),
+    "a path of this machine": (
+        post("/v1/load_lora_adapter", {"lora_name": "m:a", "lora_path": "/etc"}),
+        Refusal(403, "No path of this machine", code="permission", type="permission_error"),
+    ),
     "a trailing slash": (post(CHAT + "/", ASK), Refusal(404, "Unknown route", code="not_found")),
     "the root": (get("/"), Refusal(404, "Unknown route", code="not_found")),
     "wrong content type": (
