@@ -28,7 +28,7 @@ def log(house: House) -> str:
 
 def planned(*words: str) -> dict[str, Any]:
     """The default model's row of `enginehouse check --json`."""
-    argv = [COMMAND, "check", str(DEFAULT), "--json", *words]
+    argv = [COMMAND, "check", str(DEFAULT), "--no-parser", "--json", *words]
     (row,) = json.loads(subprocess.run(argv, capture_output=True, check=True).stdout)["memory"]
     return row
 
