@@ -30,7 +30,7 @@ class Splitting:
         faults: dict[str, str] = {}
         if order.canary is not None:
             asked = order.canary
-            if not asked.split:  # a shadow alone
+            if asked.shadow is not None and not asked.split:  # a shadow alone
                 asked = msgspec.structs.replace(asked, split=(Share(current.digest, 100),))
             canary, revisions = await self._resolved(asked, model, order.adapter)
             for each in revisions:
