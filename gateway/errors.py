@@ -19,7 +19,8 @@
     │   └── WorkerBusy        503 no_worker               it said 429/503: any other worker may try
     │       └── AdapterMissing 503 adapter_loading        it does not hold what it should: tried once more
     ├── Unavailable           503                       + Retry-After
-    │   ├── ModelLoading      503 model_loading       and AdapterLoading, adapter_loading
+    │   ├── ModelLoading      503 model_loading
+    │   ├── AdapterLoading    503 adapter_loading
     │   ├── NoWorker          503 no_worker
     │   ├── QueueTimeout      503 queue_timeout
     │   └── ShuttingDown      503 shutting_down
@@ -32,8 +33,7 @@
     ├── OrderRefused          the supervisor's refusal (`api.adapters`); of uploads DiskFull, 507 (`api.uploads`)
     └── ClientGone            499, never sent to anyone
 
-An error carries its own answer (status, type, code, param, headers); `middleware.render` is the one renderer.
-Raised everywhere in `gateway`, by name.
+An error carries its own answer (status, type, code, param, headers), which `middleware.render` alone writes.
 """
 
 from __future__ import annotations
