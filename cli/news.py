@@ -102,6 +102,7 @@ def sentence(event: Announcement) -> str:  # noqa: C901, PLR0911, PLR0912 - one 
 
 
 def _lost(event: WorkerLost) -> str:
-    again = "it is held down" if event.retry_in is None else f"starting again in {duration(event.retry_in)}"
+    held = "the next request starts another" if event.slept else "it is held down"
+    again = held if event.retry_in is None else f"starting again in {duration(event.retry_in)}"
     tail = "".join(f"\n  | {line}" for line in event.tail)
     return f"{event.model}: worker {event.worker} ended: {event.reason}; {again}{tail}\n  log: {event.log}"

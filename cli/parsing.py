@@ -93,6 +93,7 @@ def questions(name: str, spec: ModelSpec) -> list[Question]:
         context=spec.context,
         adapter_slots=spec.adapters.slots,
         adapter_max_rank=spec.adapters.max_rank,
+        sleeps=spec.sleeps,
         options=spec.engine_options,
     )
     engine = ENGINES[spec.engine]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cli.declared import unservable
 from cli.mistake import Mistake
-from engines.environments.hardware import Hardware, Unsuited, detect, environment_for, require
+from engines.environments.hardware import Hardware, Unsuited, detect, device_of, environment_for, require
 from engines.environments.locks import CATALOGUE
 from engines.launchers.cluster import nodes
 from engines.quantize.declared import sizes
@@ -80,6 +80,9 @@ def _impossible(name: str, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, ..
         known = ", ".join(sorted(CATALOGUE))
         yield name, place, f"models.{name}.environments.{spec.engine}: there is no {environment}; known: {known}"
         return
+    if spec.sleeps and device_of(environment) == "cpu":
+        said = f"sleep needs a GPU, for {environment} keeps all its memory: use stop, which is the default"
+        yield name, ("replicas", "when_idle"), f"models.{name}.replicas.when_idle: {said}"
     adapters = spec.adapters.slots > 0
     try:
         layout = resolve(spec.quantization, spec.engine, environment, adapters=adapters)

@@ -31,6 +31,7 @@ COLOURS: Final = {
     WorkerState.UNHEALTHY: "red",
     WorkerState.CRASH_LOOP: "red",
     WorkerState.STOPPED: "dim",
+    WorkerState.SLEEPING: "blue",
 }
 _SHOWN: Final = 4
 """Adapters that are shown of one worker."""

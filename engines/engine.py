@@ -73,6 +73,8 @@ class LaunchPlan:
     """Adapters by engine-side name that are resident from the start: all that an engine without hot ones ever has."""
     trust_remote_code: bool = False
     """Whether the engine may run Python code that lies with the weights; only where the registry says so."""
+    sleeps: bool = False
+    """Whether it is to be sent to sleep: what that needs is opened only then."""
     options: Mapping[str, object] = field(default_factory=dict)
     """The engine's own flags, as the registry's `options.<engine>` gives them."""
 

@@ -83,7 +83,7 @@ class SGLangEngine:
 
     def launch(self, plan: LaunchPlan) -> Launch:
         """Started by `keyed.py`, because the key is a flag. The module is what `sglang serve` runs."""
-        flags = _own_flags(plan) | _defaults(plan) | spelled(plan.options)
+        flags = _own_flags(plan) | _defaults(plan) | spelled(plan.options) | _sleeping(plan)
         start = keys.keyed(plan, _MODULE, "--api-key")
         return Launch((*start, *_SPELLING.argv(flags)), _variables(plan), starter=len(start))
 
@@ -118,7 +118,7 @@ class SGLangEngine:
         return HttpCall("POST", "/unload_lora_adapter", msgspec.json.encode({"lora_name": _own_name(name)}))
 
     def sleep(self) -> HttpCall:
-        """Needs `enable_memory_saver` in the options; the body must be an object."""
+        """Needs `--enable-memory-saver`; the body must be an object."""
         return HttpCall("POST", "/release_memory_occupation", b"{}")
 
     def wake(self) -> HttpCall:
@@ -173,6 +173,13 @@ def _own_flags(plan: LaunchPlan) -> dict[str, object]:
     if plan.adapters:
         flags["lora-paths"] = [f"{_own_name(name)}={path}" for name, path in plan.adapters.items()]
     return flags
+
+
+def _sleeping(plan: LaunchPlan) -> dict[str, object]:
+    """What `sleep` needs, whatever the options say. Without a copy on the host the weights that come back are whatever
+    lies there (model_executor/model_runner_components/load_model_utils.py): it expects them to be sent anew.
+    """
+    return {"enable-memory-saver": True, "enable-weights-cpu-backup": True} if plan.sleeps else {}
 
 
 def _defaults(plan: LaunchPlan) -> dict[str, object]:

@@ -69,7 +69,7 @@ class VLLMEngine:
 
     def launch(self, plan: LaunchPlan) -> Launch:
         """The module is started, not the `vllm` script: that one fails in the CPU build (MODELS.md)."""
-        flags = _own_flags(plan) | _defaults(plan) | spelled(plan.options)
+        flags = _own_flags(plan) | _defaults(plan) | spelled(plan.options) | _sleeping(plan)
         words = _SPELLING.argv(flags)
         start = (str(plan.python), "-m", "vllm.entrypoints.openai.api_server")
         return Launch((*start, *words), _variables(plan), starter=len(start))
@@ -165,6 +165,11 @@ def _own_flags(plan: LaunchPlan) -> dict[str, object]:
     return flags
 
 
+def _sleeping(plan: LaunchPlan) -> dict[str, object]:
+    """What `sleep` needs, whatever the options say."""
+    return {"enable-sleep-mode": True} if plan.sleeps else {}
+
+
 def _defaults(plan: LaunchPlan) -> dict[str, object]:
     """What holds unless the registry's options say otherwise."""
     given = spelled(plan.options)
@@ -195,6 +200,9 @@ def _variables(plan: LaunchPlan) -> dict[str, str]:
     }
     if plan.key:
         variables["VLLM_API_KEY"] = plan.key
+    if plan.sleeps:
+        # Opens `/sleep` and `/wake_up`, and more that nobody may call: only where sleep is configured.
+        variables["VLLM_SERVER_DEV_MODE"] = "1"
     if plan.adapter_slots > 0:
         variables["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "1"
     if plan.device == "cpu":

@@ -97,7 +97,12 @@ def changes(old: Registry, new: Registry) -> tuple[Change, ...]:
 
 
 def same_workers(before: ModelSpec, after: ModelSpec) -> bool:
-    """Whether workers of the one are as good as workers of the other, however many there shall be."""
+    """Whether workers of the one are as good as workers of the other, however many there shall be.
+
+    Whether they can sleep is decided when they start.
+    """
+    if before.sleeps is not after.sleeps:
+        return False
     kept = {field: getattr(after, field) for field in _PUBLIC | _COUNT}
     adapters = before.adapters.model_copy(update={field: getattr(after.adapters, field) for field in FREE})
     return before.model_copy(update={**kept, "adapters": adapters}) == after

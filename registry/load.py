@@ -103,11 +103,18 @@ def _entangled(document: Document) -> Iterator[Flaw]:
         if launcher in ("local", "ray", "external"):
             for field, rule in misplaced(launcher, frozenset(fields)):
                 yield _flaw(document, ("models", name, field), f" {rule}")
+        yield from _sleeper(document, ("models", name, "replicas", "when_idle"), fields)
         yield from _optional(document, ("models", name, "options"), fields.get("options"))
         yield from _secret(document, ("models", name, "token"), fields)
         yield from _worker_key(document, ("models", name, "external", "key"), fields.get("external"))
     for clash in names.clashes({name: _texts(name, fields.get("aliases")) for name, fields in models.items()}):
         yield _flaw(document, ("models", clash.model, "aliases", clash.position), f": {clash.message}")
+
+
+def _sleeper(document: Document, place: Place, fields: Mapping[str, object]) -> Iterator[Flaw]:
+    replicas, launcher = fields.get("replicas"), fields.get("launcher", "local")
+    if isinstance(replicas, dict) and replicas.get("when_idle") == "sleep" and launcher == "ray":
+        yield _flaw(document, place, ": a worker of launcher: ray cannot sleep: use stop, or launcher: local")
 
 
 def _secret(document: Document, place: Place, fields: Mapping[str, object]) -> Iterator[Flaw]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, PlainValidator, TypeAdapter, model_validator
 
@@ -24,11 +24,16 @@ class ReplicasSpec(Strict):
     request for so long. Cannot be off."""
     wait: Duration = 600.0
     """Longest wait of a request for the model to be loaded; a client may ask for less. Cannot be off."""
+    when_idle: Literal["stop", "sleep"] = "stop"
+    """What becomes of the worker then: it is stopped, or it keeps its process and gives the GPU's memory back (sleep),
+    so that the next request wakes it in seconds. sleep needs min: 0, max: 1 and a GPU."""
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
         if self.max < self.min:
             raise ValueError(f"must have a min of at most its max, which is {self.max}")
+        if self.when_idle == "sleep" and (self.min, self.max) != (0, 1):
+            raise ValueError("must have min: 0 and max: 1 with when_idle: sleep, which is for a model's only worker")
         return self
 
 

@@ -20,7 +20,8 @@ class WorkerState(StrEnum):
     """Where a worker is in its life. Owned by `engines.supervisor.lifecycle`; everyone else only reads it.
 
     starting → ready ⇄ unhealthy;   any → backoff → starting (a crash);   backoff → crash_loop (held down);
-    any → draining → stopped (asked to go).
+    any → draining → stopped (asked to go);   ready → sleeping → starting (nobody needs it, then somebody does);
+    sleeping → stopped (its process ended).
     """
 
     STARTING = "starting"
@@ -30,6 +31,8 @@ class WorkerState(StrEnum):
     CRASH_LOOP = "crash_loop"
     DRAINING = "draining"
     STOPPED = "stopped"
+    SLEEPING = "sleeping"
+    """Its process is there; the accelerator's memory is given back, as far as its engine can."""
 
 
 class Timeouts(msgspec.Struct, frozen=True):

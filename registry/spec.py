@@ -184,7 +184,8 @@ class ModelSpec(Strict):
     external: ExternalSpec | None = None
     """launcher: external only: how the workers are spoken to, and how often their addresses are looked up."""
     replicas: Replicas = 1
-    """How many workers run: a number, or {min, max, target, idle_after} where they come and go with the requests."""
+    """How many workers run: a number, or {min, max, target, idle_after, when_idle} where they come and go with the
+    requests."""
     strategy: Strategy = "auto"
     """How changed workers take over: beside the old ones (surge), after their end, with 503 meanwhile (replace), or
     beside them where memory holds both (auto)."""
@@ -230,6 +231,11 @@ class ModelSpec(Strict):
         return None if isinstance(self.replicas, int) or self.least == self.most else self.replicas
 
     @property
+    def sleeps(self) -> bool:
+        """Whether its worker sleeps instead of being stopped."""
+        return isinstance(self.replicas, ReplicasSpec) and self.replicas.when_idle == "sleep"
+
+    @property
     def engine_options(self) -> Mapping[str, OptionValue]:
         """The flags for the engine in force."""
         return self.options.get(self.engine, {})
@@ -243,6 +249,8 @@ class ModelSpec(Strict):
     def _fits_its_launcher(self) -> Self:
         for field, rule in misplaced(self.launcher, frozenset(self.model_fields_set)):
             raise ValueError(f"{field} {rule}")
+        if self.sleeps and self.launcher != "local":
+            raise ValueError("replicas.when_idle: sleep is for launcher: local only")
         return self
 
 

@@ -86,6 +86,7 @@ class Seat:
             adapter_slots=spec.adapters.slots,
             adapter_max_rank=spec.adapters.max_rank,
             trust_remote_code=spec.trust_remote_code,
+            sleeps=spec.sleeps,
             options=spec.engine_options,
         )
 

@@ -72,6 +72,12 @@ class Plan:
         claims = (self.claim(seat) for seat in range(self.wish.replicas))
         return tuple(Claim(-claim.octets, claim.gpus) for claim in claims)
 
+    def asleep(self) -> Plan:
+        """What is left of it while its worker sleeps: a device gets weights and cache back, the machine nothing."""
+        if self.wish.device == "cpu":
+            return self
+        return replace(self, estimate=replace(self.estimate, weights=0, cache=0, tokens=0))
+
     @property
     def fits(self) -> bool:
         return not self.reason

@@ -33,7 +33,7 @@ class Present:
     claim: str
     """What its memory is promised to."""
     since: float
-    """When the pool was made."""
+    """When the pool was made, or its worker last sent to sleep."""
     dormant: bool
     admitted: bool
     ready_since: float | None
@@ -43,6 +43,10 @@ class Present:
     """How many of them serve."""
     capacity: int = 1
     """Requests that each of them runs at once."""
+    settling: bool = False
+    """Whether its worker is being sent to sleep, and has not given its memory back yet."""
+    spent: bool = False
+    """Whether its worker slept, and cannot be woken."""
 
 
 class Loadable(Protocol):
@@ -56,7 +60,7 @@ class Loadable(Protocol):
         """Has the dormant pool come up."""
 
     def unload(self) -> None:
-        """Has the pool leave, and a dormant one take its place."""
+        """Has the pool sleep, or leave, and a dormant one take its place."""
 
     def scale(self, size: int) -> None:
         """Has it go on with so many workers."""
@@ -180,6 +184,7 @@ class Attendance:
             used=max(moment for moment in moments if moment is not None),
             busy=used.busy,
             wanted=used.waiting > 0 or (used.asked is not None and used.asked >= present.since),
+            spent=present.spent,
         )
 
     def _makes_room(self, missing: int | None) -> bool:
@@ -187,7 +192,7 @@ class Attendance:
         if missing is None:
             return False
         presents = {name: model.present for name, model in self._models.items()}
-        serving = {present.claim for present in presents.values() if present is not None}
+        serving = {present.claim for present in presents.values() if present is not None and not present.settling}
         self._leaving.difference_update(serving)
         coming = sum(self.memory.holds(claim) for claim in self._leaving)
         holders = tuple(self._holders(presents))
@@ -202,5 +207,7 @@ class Attendance:
     def _holders(self, presents: Mapping[str, Present | None]) -> Iterator[Holder]:
         for name, present in presents.items():
             standing = self._standing(name, present)
-            if present is not None and standing is not None and (size := self.memory.holds(present.claim)):
+            if present is None or standing is None or present.claim in self._leaving or not present.admitted:
+                continue
+            if size := self.memory.holds(present.claim):
                 yield Holder(name, size, standing)

@@ -48,6 +48,11 @@ class Row:
         """What the workers call the model."""
         self._with(served_name=served_name)
 
+    def loads_in(self, seconds: float) -> None:
+        """How long the next load will take, of a pool on demand."""
+        if self.view.on_demand is not None:
+            self._with(on_demand=msgspec.structs.replace(self.view.on_demand, loads_in=seconds))
+
     def trouble(self, trouble: str) -> None:
         """What is amiss, for people; empty: nothing."""
         self._with(trouble=trouble)

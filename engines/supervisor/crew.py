@@ -27,6 +27,10 @@ class Hired(Protocol):
 
     def leave(self) -> None: ...
 
+    def rest(self) -> None: ...
+
+    def rise(self) -> None: ...
+
     async def run(self) -> None: ...
 
 
@@ -93,6 +97,13 @@ class Crew:
     def ready(self) -> int:
         """How many of those that stay are ready."""
         return sum(each.ready for each in self._members.values() if not each.leaving)
+
+    @property
+    def alone(self) -> tuple[int, Hired] | None:
+        """The seat and the worker, if it is the only one, and ready."""
+        members = tuple(self._members.values())
+        fit = len(members) == 1 and members[0].ready and not members[0].leaving and not self._disbanded
+        return (members[0].number, members[0].worker) if fit else None
 
     def want(self, addresses: Sequence[str]) -> None:
         """There shall be these workers from now on, one for each time that an address is named."""

@@ -47,7 +47,7 @@ class Standing:
     load_time: float
     """Seconds that loading it took, or will take."""
     dormant: bool
-    """Whether it is neither loaded nor being loaded."""
+    """Whether it is neither loaded nor being loaded; its worker may be asleep."""
     admitted: bool
     """Whether it has memory."""
     ready_since: float | None
@@ -58,11 +58,13 @@ class Standing:
     """Whether anybody does now."""
     wanted: bool
     """Whether somebody wants it while it is dormant."""
+    spent: bool = False
+    """Whether its worker slept, and cannot be woken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A loaded model and what it would give back."""
+    """A model that is loaded, or asleep, and what it would give back."""
 
     name: str
     size: int
@@ -80,6 +82,8 @@ class Room:
 
 def decide(standing: Standing, now: float, thrift: Thrift) -> Act:
     """What to do with a model for its own sake."""
+    if standing.spent:
+        return Act.UNLOAD
     if standing.dormant:
         return Act.LOAD if standing.wanted else Act.KEEP
     unused = 0.0 if standing.busy else now - standing.used
@@ -91,8 +95,9 @@ def decide(standing: Standing, now: float, thrift: Thrift) -> Act:
 
 
 def yields(standing: Standing, now: float, thrift: Thrift) -> bool:
-    """Whether it may be asked to leave for another one."""
-    return _stayed(standing, now, thrift.busy if standing.busy else thrift.idle)
+    """Whether it may be asked to leave for another one: one that sleeps always, for what it still holds."""
+    asleep = standing.dormant and standing.admitted
+    return asleep or _stayed(standing, now, thrift.busy if standing.busy else thrift.idle)
 
 
 def make_room(missing: int, holders: Sequence[Holder], now: float, thrift: Thrift) -> Room:

@@ -50,7 +50,9 @@ class ModelFailed:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLost:
-    """A worker ended without having been asked. `tail` is the end of its log; `retry_in` None: held down."""
+    """A worker ended without having been asked. `tail` is the end of its log; `retry_in` None: held down, or it
+    `slept`, and nobody waits for it.
+    """
 
     model: str
     worker: str
@@ -58,6 +60,7 @@ class WorkerLost:
     log: str
     tail: tuple[str, ...]
     retry_in: float | None
+    slept: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,19 @@
 `worker` calls `step` for whatever happens; nobody else changes a state. Times are seconds of one monotonic clock,
 passed in.
 
-    state        started   proved    good probe   bad probe     exited / hung       asked     gone
-    STARTING     STARTING  READY     -            -             BACKOFF or LOOP     DRAINING  -
-    READY        -         -         READY        UNHEALTHY*    BACKOFF or LOOP     DRAINING  -
-    UNHEALTHY    -         -         READY**      UNHEALTHY     BACKOFF or LOOP     DRAINING  -
-    BACKOFF      STARTING  -         -            -             -                   DRAINING  -
-    CRASH_LOOP   -         -         -            -             -                   DRAINING  -
-    DRAINING     -         -         -            -             DRAINING            DRAINING  STOPPED
+    state        started   proved  good probe  bad probe   exited / hung    asked     gone     lulled    called
+    STARTING     STARTING  READY   -           -           BACKOFF or LOOP  DRAINING  -        -         -
+    READY        -         -       READY       UNHEALTHY*  BACKOFF or LOOP  DRAINING  -        SLEEPING  -
+    UNHEALTHY    -         -       READY**     UNHEALTHY   BACKOFF or LOOP  DRAINING  -        -         -
+    SLEEPING     -         -       -           -           STOPPED          DRAINING  -        -         STARTING
+    BACKOFF      STARTING  -       -           -           -                DRAINING  -        -         -
+    CRASH_LOOP   -         -       -           -           -                DRAINING  -        -         -
+    DRAINING     -         -       -           -           DRAINING         DRAINING  STOPPED  -         -
 
     *  at the second bad probe in a row     **  at the second good one in a row     -  the event is passed over
 BACKOFF lasts 1 s, doubled with each crash of the last ten minutes, 60 s at most; the fifth crash in ten minutes is
-CRASH_LOOP, which only a new start of the supervisor (or a changed registry) ends.
+CRASH_LOOP, which only a new start of the supervisor (or a changed registry) ends. Nobody waits for one that sleeps: if
+its process ends, it is not started again.
 """
 
 from __future__ import annotations
@@ -41,6 +43,10 @@ class Event(Enum):
     """It shall go."""
     GONE = auto()
     """It was asked to go, and nothing of it is left."""
+    LULLED = auto()
+    """Nobody needs it, and no gateway holds anything there: it is sent to sleep."""
+    CALLED = auto()
+    """It shall wake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,8 @@ class Life:
     """When the next start is due."""
     streak: int = 0
     """Probes in a row that contradict the state."""
+    naps: int = 0
+    """How often it was sent to sleep."""
 
     @property
     def restarts(self) -> int:
@@ -127,6 +135,8 @@ def _bad_probe(life: Life, _now: float, reason: str, limits: Limits) -> Life:
 
 
 def _exited(life: Life, now: float, reason: str, limits: Limits) -> Life:
+    if life.state is WorkerState.SLEEPING:
+        return replace(life, state=WorkerState.STOPPED, reason=f"ended while it slept: {reason}")
     if life.state not in _ALIVE:
         return life
     crashes = (*(at for at in life.crashes if now - at < limits.window), now)
@@ -149,6 +159,19 @@ def _gone(life: Life, _now: float, _reason: str, _limits: Limits) -> Life:
     return replace(life, state=WorkerState.STOPPED, reason="stopped")
 
 
+def _lulled(life: Life, _now: float, _reason: str, _limits: Limits) -> Life:
+    if life.state is not WorkerState.READY:
+        return life
+    told = "the next request wakes it"
+    return replace(life, state=WorkerState.SLEEPING, reason=told, streak=0, naps=life.naps + 1)
+
+
+def _called(life: Life, _now: float, _reason: str, _limits: Limits) -> Life:
+    if life.state is not WorkerState.SLEEPING:
+        return life
+    return replace(life, state=WorkerState.STARTING, reason="waking up")
+
+
 _STEPS: Final[Mapping[Event, Callable[[Life, float, str, Limits], Life]]] = {
     Event.STARTED: _started,
     Event.PROVED: _proved,
@@ -157,4 +180,6 @@ _STEPS: Final[Mapping[Event, Callable[[Life, float, str, Limits], Life]]] = {
     Event.EXITED: _exited,
     Event.ASKED: _asked,
     Event.GONE: _gone,
+    Event.LULLED: _lulled,
+    Event.CALLED: _called,
 }

@@ -30,10 +30,10 @@ from engines.store.fetching import fetch_adapter
 from engines.supervisor.board import Board
 from engines.supervisor.events import Announce, unheard
 from engines.supervisor.holds import Holds
+from engines.supervisor.outlets import Clock
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.probe import Prober
 from engines.supervisor.settings import ServeSettings
-from engines.supervisor.worker import Clock
 from engines.weights.cache import Cache
 from engines.weights.hubs.catalogue import hubs
 from engines.weights.remote import Fetching

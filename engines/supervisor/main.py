@@ -7,7 +7,6 @@ status: 0 after an orderly end, 1 after a hurried one (a second signal).
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 import socket
 import sys
@@ -41,6 +40,7 @@ from engines.supervisor.holds import Holds
 from engines.supervisor.leftovers import Leftovers
 from engines.supervisor.lodgings import Lodgings, lodgings
 from engines.supervisor.memory import Memory, Senses
+from engines.supervisor.outlets import Clock
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.parity import Parity
 from engines.supervisor.preparation import preparing
@@ -52,7 +52,6 @@ from engines.supervisor.shared import Prepare, Shared
 from engines.supervisor.starts import StartTimes
 from engines.supervisor.statefolder import locked
 from engines.supervisor.watch import watch
-from engines.supervisor.worker import Clock
 from registry.faults import Fault, RegistryRefused
 from registry.load import load
 from registry.spec import Registry
@@ -164,7 +163,6 @@ class Supervisor:
         """Clears what an earlier supervisor left, serves, ends in order: gateways first, then workers."""
         settings = self._settings
         self._left.clear()
-        shutil.rmtree(settings.state / "uploads", ignore_errors=True)  # of gateways that are no more
         async with probe.client() as client:
             holds, attendance = Holds(), self._attendance()
             prober = probe.Prober(client)

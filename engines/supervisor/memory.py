@@ -20,7 +20,7 @@ from engines.memory import machine
 from engines.memory.calibration import Measure, corrected, key, learned
 from engines.memory.checkpoint import Damaged, FactsUnknown, facts
 from engines.memory.machine import Machine
-from engines.memory.plan import Claim, Plan, missing, plan
+from engines.memory.plan import Claim, Plan, missing, plan, size
 from engines.memory.wish import overhead, wish
 from engines.supervisor import footprint
 from registry.spec import ModelSpec
@@ -61,6 +61,8 @@ class Memory:
         self._models: Final[dict[str, str]] = {}
         """By pool, of those that have plans."""
         self._promised: Final[dict[str, set[int]]] = {}
+        self._asleep: Final[dict[str, dict[int, Plan]]] = {}
+        """By pool whose worker sleeps: the plans as they were."""
 
     async def admit(
         self,
@@ -138,6 +140,26 @@ class Memory:
         """Bytes that the workers of a pool take, as planned; 0: it was not let in, or has ended."""
         return sum(each.total for each in self._plans.get(pool, {}).values())
 
+    def doze(self, pool: str) -> None:
+        """The workers of a pool sleep: they have given back what their engine gives back."""
+        plans = self._plans.get(pool, {})
+        self._asleep[pool] = dict(plans)
+        plans.update({seat: each.asleep() for seat, each in plans.items()})
+
+    async def rouse(self, pool: str) -> None:
+        """The workers of a pool may take again what they gave back. Raises `NotAdmitted` where somebody else has it."""
+        awake, asleep = self._asleep.get(pool, {}), self._plans.get(pool, {})
+        seen = (await asyncio.to_thread(self._senses.machine)).seen_by(self._senses.env)
+        for seat, each in awake.items():
+            place, claim, kept = seen.now(each.wish.device), each.claim(0), asleep[seat].claim(0)
+            place = place.without(self._claimed(each.wish.device)) if place else None
+            lacking = [claim.octets - kept.octets - place.gpus[gpu] for gpu in claim.gpus] if place else []
+            if short := sum(max(0, octets) for octets in lacking):
+                raise NotAdmitted(f"not enough memory to wake its worker: {size(short)} are missing", missing=short)
+        asleep.update(awake)
+        self._promised.setdefault(pool, set()).update(awake)
+        self._asleep.pop(pool, None)
+
     def leave(self, pool: str, seat: int) -> None:
         """The worker in `seat` has ended, and no other comes in its place."""
         self.spare(pool, seat)
@@ -145,7 +167,7 @@ class Memory:
 
     def release(self, pool: str) -> None:
         """The pool has ended."""
-        for known in (self._plans, self._promised, self._models):
+        for known in (self._plans, self._promised, self._models, self._asleep):
             known.pop(pool, None)
 
     def _claimed(self, device: str) -> list[Claim]:

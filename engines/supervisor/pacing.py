@@ -24,6 +24,10 @@ class Pacing:
     warm_up_within: float = 120.0
     mute_within: float = 60.0
     """A worker that is healthy for so long and makes no token, asked several times, will not make one."""
+    sleep_within: float = 120.0
+    """For an engine's answer that it sleeps: it copies the weights to the host's memory."""
+    wake_within: float = 120.0
+    """For its answer that it is awake, and again for its first token; then another worker is started in its place."""
     hung_after: float = 60.0
     """A worker of ours that is unhealthy for so long is replaced; one that is dead, at once."""
     grace: float = 10.0

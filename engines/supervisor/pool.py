@@ -16,9 +16,11 @@ from engines.supervisor.board import Row
 from engines.supervisor.crew import Crew, Desk, Opening
 from engines.supervisor.entry import Entry, Wanting
 from engines.supervisor.events import CutShort, ModelFailed, ModelReady, Scaled, WorkerLost
+from engines.supervisor.nap import Nap, Phase
 from engines.supervisor.ordeal import Ordeal
+from engines.supervisor.outlets import Outlets
 from engines.supervisor.shared import Shared
-from engines.supervisor.worker import Outlets, Worker
+from engines.supervisor.worker import Worker
 from registry.snapshot import Loading, WorkerState, WorkerView
 from registry.spec import ModelSpec
 
@@ -44,8 +46,7 @@ class Pool:
         self._spec = spec
         self.engine: Final = engine
         self._launcher: Final = launcher
-        self._shared: Final = shared
-        self._row: Final = row
+        self._shared, self._row = shared, row
         self._generation: Final = generation
         self.claim: Final = f"{name}#{generation}"
         """What its memory is promised to."""
@@ -61,6 +62,7 @@ class Pool:
         self._troubles: Final[dict[str, str]] = {}
         """What is amiss, by what it is about."""
         self._amended: Final = asyncio.Event()
+        self.nap: Final = Nap(name, self.claim, row, shared)
         self._crew: Final = Crew(self._desk())
         self.resize(spec.within(0))
         self.ordeal: Final = Ordeal(0, shared.pacing.swap_tries)
@@ -81,13 +83,18 @@ class Pool:
 
     @property
     def dormant(self) -> bool:
-        """Whether it waits to be woken."""
-        return not self._awake.is_set()
+        """Whether it waits to be woken, be it that its worker sleeps."""
+        return not self.loaded or self.nap.dormant
+
+    @property
+    def loaded(self) -> bool:
+        """Whether it has been woken ever."""
+        return self._awake.is_set()
 
     @property
     def admitted(self) -> bool:
         """Whether its workers have been let in."""
-        return self._let_in is not None
+        return self._let_in is not None and not self.nap.waiting
 
     @property
     def size(self) -> int:
@@ -124,11 +131,23 @@ class Pool:
 
     def wake(self) -> None:
         """Somebody asks for the model: come up."""
-        if self.dormant:
+        if self.nap.dormant:
+            self._begun = self._shared.clock.now()
+            self.nap.call()
+        elif self.dormant:
             self._begun = self._shared.clock.now()
             eta = self._shared.starts.expected(self._name)
             self._row.loading(Loading("waiting to be prepared", eta=eta))
             self._awake.set()
+
+    def doze(self) -> bool:
+        """Has its worker sleep instead of stop; whether it will."""
+        alone = self._crew.alone
+        if not self._spec.sleeps or self.nap.phase is not Phase.AWAKE or alone is None:
+            return False
+        self._was_ready, self.ready_since = False, None
+        self.nap.begin(*alone)
+        return True
 
     async def run(self) -> None:
         """Until cancelled; then every worker is stopped, side by side."""
@@ -139,6 +158,7 @@ class Pool:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._crew.run(("",) * (let_in.count if let_in else 0), self._let_in))
                 group.create_task(self._look_around())
+                group.create_task(self.nap.run())
                 await asyncio.sleep(self._shared.pacing.start_within)
                 self.ordeal.hopeless(f"not ready after {self._shared.pacing.start_within:g} s")
         finally:
@@ -150,6 +170,7 @@ class Pool:
 
     def leave(self) -> None:
         """Its workers get no new request: they go on with what they have, and none is started again."""
+        self.nap.leave()
         self._crew.leave()
 
     def go_alone(self) -> None:
@@ -188,9 +209,10 @@ class Pool:
             show=lambda worker: self._show(seat, worker),
             loading=lambda loading: self._starting(seat, loading),
             served_as=self._row.served_as,
-            started_in=lambda seconds: shared.starts.record(self._name, seconds),
+            started_in=lambda seconds: shared.starts.record(self.nap.starts_as, seconds),
             settled=lambda pid: shared.memory.settled(self.claim, seat.number, pid),
             announce=self._heard,
+            asleep=self.nap.asleep,
         )
         expected = shared.starts.expected(self._name, opening.prepared.weighs if opening.prepared else 0)
         self.ordeal.expects(seat.number)
@@ -227,20 +249,21 @@ class Pool:
         self._shared.announce(lost)
 
     def _starting(self, seat: Seat, loading: Loading) -> None:
-        if not self._was_ready:
+        if not self._was_ready and self.nap.phase is not Phase.RISING:
             self._row.loading(loading)
         self._shared.report(Progress(f"worker {seat.name}", loading.step, loading.fraction, loading.eta))
 
     def _show(self, seat: Seat, worker: WorkerView) -> None:
         self._row.worker(seat.number, worker)
         self._crew.seen(seat.number, ready=worker.state is WorkerState.READY)
+        self.nap.seen(worker.state)
         if worker.state is WorkerState.CRASH_LOOP and not self._was_ready:
             self._row.loading(None)  # it is held down: nothing is being loaded any more
         if worker.state in {WorkerState.STARTING, WorkerState.BACKOFF}:
             self._shared.memory.owe(self.claim, seat.number)
         if worker.state is WorkerState.CRASH_LOOP:
             self._shared.memory.spare(self.claim, seat.number)
-        if worker.state is not WorkerState.READY:
+        if worker.state is not WorkerState.READY or self.nap.dormant:
             return
         self._shared.report(Progress(f"worker {seat.name}", "ready", 1.0))
         if not self._was_ready:

@@ -13,11 +13,11 @@ from engines.supervisor.board import Board
 from engines.supervisor.events import Announce
 from engines.supervisor.holds import Holds
 from engines.supervisor.memory import Memory
+from engines.supervisor.outlets import Clock
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.parity import Parity
 from engines.supervisor.probe import Prober
 from engines.supervisor.starts import StartTimes
-from engines.supervisor.worker import Clock
 from registry.spec import ModelSpec, Registry
 
 

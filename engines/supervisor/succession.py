@@ -61,10 +61,10 @@ class Succession:
         serving = self._serving
         if serving is None or self._swapping:
             return None
-        pool = serving.pool
+        pool, nap = serving.pool, serving.pool.nap
         return Present(
-            serving.spec, pool.claim, serving.since, pool.dormant, pool.admitted, pool.ready_since,
-            pool.size, pool.ready, pool.capacity,
+            serving.spec, pool.claim, nap.since or serving.since, pool.dormant, pool.admitted, pool.ready_since,
+            pool.size, pool.ready, pool.capacity, nap.settling, nap.spent,
         )  # fmt: skip
 
     def load(self) -> None:
@@ -73,7 +73,7 @@ class Succession:
             self._serving.pool.wake()
 
     def unload(self) -> None:
-        """Has the pool leave, and a dormant one take its place; not while its successor comes up."""
+        """Has the pool sleep, or leave, and a dormant one take its place; not while its successor comes up."""
         self._idle = True
         self._news.set()
 
@@ -123,8 +123,11 @@ class Succession:
 
     def _lay_down(self, group: asyncio.TaskGroup) -> None:
         serving = self._serving
-        if serving is not None and not serving.pool.dormant and not serving.spec.least:
-            self._supersede(serving, serving.spec, group)
+        if serving is None or not serving.pool.loaded or serving.spec.least or serving.pool.doze():
+            return
+        self._supersede(serving, serving.spec, group)
+        if serving.pool.nap.spent and serving.pool.nap.called:  # its worker was wanted and could not be woken
+            self.load()
 
     def _supersede(self, serving: Running, spec: ModelSpec, group: asyncio.TaskGroup) -> None:
         """By a pool that need not come up first: nobody loses anything."""

@@ -7,44 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from engines.engine import HttpCall
 from engines.launchers.launcher import Launcher, LaunchFailed, Placed, Seat
 from engines.ledger.site import Lodge, Site
-from engines.supervisor import logfile, milestones, watchdog
+from engines.supervisor import logfile, milestones
+from engines.supervisor.advance import Advance
 from engines.supervisor.events import WorkerLost
 from engines.supervisor.fingerprint import fingerprint
 from engines.supervisor.lifecycle import Event, Life, hopeless, step
+from engines.supervisor.outlets import Clock, Outlets
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.probe import Prober, Verdict
-from engines.supervisor.watchdog import Mute, Stall
-from registry.snapshot import Loading, WorkerState, WorkerView
-
-
-@dataclass(frozen=True, slots=True)
-class Outlets:
-    """Where a worker's news go."""
-
-    show: Callable[[WorkerView], None]
-    """The row on the board."""
-    loading: Callable[[Loading], None]
-    served_as: Callable[[str], None]
-    started_in: Callable[[float], None]
-    """Seconds from start to proof; the next start is expected to take as long."""
-    settled: Callable[[int | None], Awaitable[None]]
-    """The worker with this pid has been proved: what it takes can be measured."""
-    announce: Callable[[WorkerLost], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Seconds: `now` for durations, `wall` for people."""
-
-    now: Callable[[], float]
-    wall: Callable[[], float]
+from engines.supervisor.watchdog import Mute
+from registry.snapshot import WorkerState, WorkerView
 
 
 class Worker:
@@ -79,16 +57,15 @@ class Worker:
         self._changed = clock.now()
         """The same moment, for durations."""
         self._suspected: Final = asyncio.Event()
-        self._stall = Stall()
+        self._called: Final = asyncio.Event()
         self._mute = Mute()
-        self._doubted = False
-        """Whether somebody has seen it fail since it last made a token for us."""
+        self._advance: Final = Advance(seat, prober, clock.now, pacing)
         self._killed_because = ""
 
     @property
     def id(self) -> str:
-        """New for every start."""
-        return f"{self._seat.name}.{self._seat.starts + self._life.starts}"
+        """New for every start, and after every sleep: whatever was said of it before concerns another one."""
+        return f"{self._seat.name}.{self._seat.starts + self._life.starts + self._life.naps}"
 
     def suspect(self, worker_id: str) -> None:
         """Somebody saw the worker of this id fail: it is probed now, and one bad probe is enough."""
@@ -98,6 +75,16 @@ class Worker:
     def leave(self) -> None:
         """It gets no new request: it goes on with what it has, and is not started again once it has ended."""
         self._happen(Event.ASKED)
+
+    def rest(self) -> None:
+        """Nobody needs it, and nobody holds anything there: it sleeps if it is ready."""
+        self._called.clear()
+        self._happen(Event.LULLED)
+        self._suspected.set()
+
+    def rise(self) -> None:
+        """It is needed: it wakes if it sleeps."""
+        self._called.set()
 
     async def run(self) -> None:
         """Until cancelled. A worker in CRASH_LOOP is held down until then."""
@@ -139,24 +126,50 @@ class Worker:
         return self._killed_because or how
 
     async def _probe(self, placed: Placed) -> None:
+        self._outlets.started_in(await self._until_proved(placed, self._pacing.start_within))
+        while True:
+            async with self._lodge.lodging(self._site(placed)):
+                self._happen(Event.PROVED)
+                await self._outlets.settled(placed.pid)
+                self._advance.begin()
+                pause = self._pacing.probe_every
+                while self._life.state is not WorkerState.SLEEPING:
+                    pause = await self._watch(placed, pause)
+            await self._slumber(placed)
+            self._outlets.started_in(await self._until_proved(placed, self._pacing.wake_within))
+
+    async def _until_proved(self, placed: Placed, within: float) -> float:
+        """The seconds that it took; a worker of ours that takes more than `within` is ended."""
         begun = self._clock.now()
         self._mute = Mute()
         while not (await self._proved(placed)).good:
             if placed.log is not None:
                 self._tell_progress(placed.log, begun)
-                if self._clock.now() - begun > self._pacing.start_within:
-                    self._kill(placed, f"not ready after {self._pacing.start_within:g} s")
+                if self._clock.now() - begun > within:
+                    self._kill(placed, f"not ready after {within:g} s")
                 if self._mute.hopeless(self._clock.now(), self._pacing.mute_within):
                     self._kill(placed, f"healthy, but it makes no token: {self._mute.reason}")
             await asyncio.sleep(self._pacing.ready_every)
-        self._outlets.started_in(self._clock.now() - begun)
-        async with self._lodge.lodging(self._site(placed)):
-            self._happen(Event.PROVED)
-            await self._outlets.settled(placed.pid)
-            self._stall, self._doubted = Stall(), False
-            pause = self._pacing.probe_every
-            while True:
-                pause = await self._watch(placed, pause)
+        return self._clock.now() - begun
+
+    async def _slumber(self, placed: Placed) -> None:
+        """Until it has been called. It is not probed meanwhile: not every engine says then that it is well."""
+        await self._obey(placed, self._seat.engine.sleep(), self._pacing.sleep_within)
+        self._outlets.asleep()
+        await self._called.wait()
+        self._called.clear()
+        self._suspected.clear()
+        self._happen(Event.CALLED)
+        await self._obey(placed, self._seat.engine.wake(), self._pacing.wake_within)
+
+    async def _obey(self, placed: Placed, call: HttpCall | None, within: float) -> None:
+        """Has the engine do it; one that does not is ended, and this never returns."""
+        if call is not None:
+            verdict = await self._prober.order(placed.url, placed.key, call, within=within)
+            if verdict.good:
+                return
+            self._kill(placed, f"asked to sleep or wake: {verdict.reason}")
+        await asyncio.Event().wait()
 
     def _site(self, placed: Placed) -> Site:
         seat = self._seat
@@ -202,12 +215,14 @@ class Worker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._suspected.wait()
+        if self._life.state is WorkerState.SLEEPING:
+            return pause
         suspected = self._suspected.is_set()
         self._suspected.clear()
-        self._doubted |= suspected
+        self._advance.doubted |= suspected
         verdict = await self._health(placed)
         if verdict.good:
-            verdict = await self._progress(placed)
+            verdict = await self._advance.verdict(placed, self._token)
         if verdict.good:
             self._happen(Event.GOOD_PROBE)
             await self._lodge.look(self.id)
@@ -217,32 +232,6 @@ class Worker:
         self._end_if_hopeless(placed, verdict)
         doubtful = verdict.dead and self._life.state is WorkerState.READY
         return self._pacing.probe_again if doubtful else self._pacing.probe_every
-
-    async def _progress(self, placed: Placed) -> Verdict:
-        """Whether it works off what it has, as far as its engine tells. Without it, before it is called dead, it is
-        asked for a token: figures may be stale.
-        """
-        patience, within = watchdog.patience(self._seat.spec.timeouts.idle), self._pacing.probe_within
-        if patience is None:
-            return Verdict(good=True)
-        text = await self._prober.metrics(placed.url, placed.key, within=within)
-        figures = watchdog.figures(text, self._seat.engine.metrics)
-        if figures is not None and figures.running <= 0 and await self._owes_a_token(placed):
-            figures = replace(figures, running=1.0)
-        longest_step = 2 * self._pacing.probe_every
-        self._stall = watchdog.observe(self._stall, figures, self._clock.now(), longest_step=longest_step)
-        if self._stall.lasted < patience or (await self._token(placed, within=within)).good:
-            return Verdict(good=True)
-        return Verdict(good=False, reason=f"it hangs: no progress for {self._stall.lasted:.0f} s", dead=True)
-
-    async def _owes_a_token(self, placed: Placed) -> bool:
-        """Whether it says that it has nothing to do, but somebody saw it fail, and we get nothing from it either.
-
-        An engine that hangs in its first step has not yet counted the request that it hangs in.
-        """
-        if self._doubted:
-            self._doubted = not (await self._token(placed, within=self._pacing.probe_within)).good
-        return self._doubted
 
     def _end_if_hopeless(self, placed: Placed, verdict: Verdict) -> None:
         unhealthy_for, hung_after = self._clock.now() - self._changed, self._pacing.hung_after
@@ -266,7 +255,8 @@ class Worker:
         self._happen(Event.EXITED, f"{how}: {cause}" if cause else how)
         retry_at = self._life.retry_at
         retry_in = None if retry_at is None else max(0.0, retry_at - self._clock.now())
-        lost = WorkerLost(self._seat.model, self._seat.name, self._life.reason, str(log or ""), tail, retry_in)
+        slept = self._life.state is WorkerState.STOPPED
+        lost = WorkerLost(self._seat.model, self._seat.name, self._life.reason, str(log or ""), tail, retry_in, slept)
         self._placed = None
         self._outlets.announce(lost)
 

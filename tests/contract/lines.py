@@ -33,6 +33,7 @@ def drawn(plan: LaunchPlan, options: Mapping[str, tuple[object, ...]], seed: int
         device=chance.choice(("cpu", "cuda")),
         context=chance.choice((None, 1, 2048, 100_000_000)),
         adapter_slots=slots,
+        sleeps=chance.choice((False, False, True)),
         adapter_max_rank=chance.choice((1, 12, 16, 512)),
         adapters={name: Path("/adapters") / name for name in names},
         options={name: chance.choice(options[name]) for name in chosen},

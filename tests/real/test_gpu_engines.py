@@ -19,10 +19,12 @@ import pytest
 
 from engines import ENGINES
 from engines.environments.hardware import Kind, detect
-from registry.snapshot import WorkerView
+from engines.supervisor.footprint import taken
+from registry.snapshot import WorkerState, WorkerView
 from tests.processes import short_folder
 from tests.real.house import House, serving
 from tests.real.test_weights import SMALL, written
+from tests.waiting import until
 
 HARDWARE: Final = detect()
 MODEL: Final = os.environ.get("ENGINEHOUSE_GPU_MODEL", "")
@@ -101,6 +103,25 @@ def test_an_adapter_that_changes_nothing_answers_as_its_base(served: tuple[str, 
             for name in ("m", "m:idle@1")
         ]
     assert said[0]["choices"][0]["message"]["content"] == said[1]["choices"][0]["message"]["content"]
+
+
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+def test_an_idle_worker_gives_the_gpu_back_and_wakes_with_the_same_answer(engine: str):
+    """Its process is the same, and most of what it took on the GPU is free while it sleeps."""
+    sleeping = {"min": 0, "idle_after": "1s", "when_idle": "sleep"}
+    with short_folder() as folder, serving(written(folder, m=model(engine, replicas=sleeping))) as house:
+        before = house.chat(model="m", temperature=0).json()["choices"][0]["message"]["content"]
+        awake = house.ready("m")
+        used = taken(awake.pid or 0, "cuda")
+        asleep = until(lambda: _sleeping(house), within=300)
+        until(lambda: 2 * (taken(asleep.pid or 0, "cuda") or 0) < (used or 0), within=60)
+        assert house.chat(model="m", temperature=0).json()["choices"][0]["message"]["content"] == before
+        assert house.ready("m").pid == awake.pid
+
+
+def _sleeping(house: House) -> WorkerView | None:
+    worker = house.worker("m")
+    return worker if worker and worker.state is WorkerState.SLEEPING else None
 
 
 def _weights(worker: WorkerView) -> Path:

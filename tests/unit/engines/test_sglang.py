@@ -127,3 +127,10 @@ def test_code_beside_the_weights_runs_only_where_the_registry_trusts_it():
     trusting = replace(PLAN, trust_remote_code=True)
     found = ["--trust-remote-code" in SGLANG.launch(plan).argv for plan in (PLAN, trusting)]
     assert found == [False, True]
+
+
+def test_a_worker_that_sleeps_keeps_a_copy_of_its_weights() -> None:
+    """Without one SGLang resumes with whatever lies in the memory that it gets back."""
+    needed = {"--enable-memory-saver", "--enable-weights-cpu-backup"}
+    assert needed <= set(flags(sleeps=True))
+    assert not needed & set(flags())

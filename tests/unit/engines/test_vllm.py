@@ -151,3 +151,12 @@ def test_code_beside_the_weights_runs_only_where_the_registry_trusts_it():
     trusting = replace(PLAN, trust_remote_code=True)
     found = ["--trust-remote-code" in VLLM.launch(plan).argv for plan in (PLAN, trusting)]
     assert found == [False, True]
+
+
+def test_what_sleep_needs_is_opened_only_where_it_is_configured() -> None:
+    """Whatever the options say: the development server has more routes than those two (FAULTS, security rule 4)."""
+    asleep = VLLM.launch(replace(PLAN, sleeps=True, options={"enable_sleep_mode": False}))
+    assert "--enable-sleep-mode" in asleep.argv
+    assert asleep.env["VLLM_SERVER_DEV_MODE"] == "1"
+    assert not any("sleep-mode" in word for word in flags())
+    assert "VLLM_SERVER_DEV_MODE" not in VLLM.launch(PLAN).env

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from registry.changes import EMPTY, AmendPool, ResizePool, RetirePool, StartPool, changes, steps
+from registry.changes import EMPTY, AmendPool, ResizePool, RetirePool, StartPool, changes, same_workers, steps
 from registry.replicas import ReplicasSpec
 from registry.room import AdaptersSpec
 from registry.spec import ModelSpec, QueueSpec, Registry, TimeoutsSpec
@@ -103,3 +103,9 @@ def test_what_adapters_there_are_leaves_the_workers_alone_but_not_how_many_fit()
     )
     assert changes(_registry(a=old), _registry(a=free)) == (AmendPool("a", free),)
     assert [step.verb for step in steps(changes(_registry(a=old), _registry(a=room)))] == ["swap"]
+
+
+def test_whether_a_worker_can_sleep_is_decided_when_it_starts() -> None:
+    stop, sleep = (SPEC.model_copy(update={"replicas": ReplicasSpec(when_idle=how)}) for how in ("stop", "sleep"))
+    assert not same_workers(stop, sleep)
+    assert same_workers(sleep, SPEC.model_copy(update={"replicas": ReplicasSpec(when_idle="sleep", idle_after=5.0)}))

@@ -17,10 +17,10 @@ from engines.ledger.site import Site
 from engines.supervisor.board import Board
 from engines.supervisor.holds import Holds
 from engines.supervisor.lodgings import Lodgings, lodgings
+from engines.supervisor.outlets import Clock
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.probe import Prober
 from engines.supervisor.settings import ServeSettings
-from engines.supervisor.worker import Clock
 from engines.vllm import VLLM
 from registry.adapter_orders import Adapted, AdapterRefusal, AddAdapter
 from registry.adapters import decode, served_as

@@ -163,3 +163,22 @@ async def test_memory_is_taken_in_turn():
 
     await asyncio.gather(take("first", 5, 5, 5), take("second"))
     assert order == ["first", "second"]
+
+
+@jumping
+async def test_who_sleeps_makes_room_with_what_it_still_holds_but_not_while_it_lies_down():
+    """One that is falling asleep is asked once, and waited for."""
+    world = World(sleeper=Model("sleeper", loaded=True), other=Model("other"))
+    sleeper = world.models["sleeper"]
+    asleep = replace(sleeper.present, dormant=True, ready_since=None)
+    sleeper.unload = lambda: sleeper.told.append("unload")
+    await world.over(10.0)
+    sleeper.told.clear()
+    taking = world.loop.create_task(world.attendance.take(admitting(10, 10, 5)))
+    await asyncio.sleep(0)
+    sleeper.present = replace(asleep, settling=True)
+    await asyncio.wait({taking}, timeout=3.0)
+    assert sleeper.told == ["unload"]
+    sleeper.present = asleep
+    assert await taking == "admitted"
+    assert sleeper.told == ["unload", "unload"]

@@ -25,6 +25,12 @@ class Worker:
     def leave(self) -> None:
         self.state = "leaving"
 
+    def rest(self) -> None:
+        self.state = "asleep"
+
+    def rise(self) -> None:
+        self.state = "running"
+
     async def run(self) -> None:
         self.state = "running"
         try:
@@ -172,3 +178,12 @@ async def test_all_are_stopped_when_it_ends() -> None:
         made.crew.suspect("a0.1")
     assert made.states == {"a0.1": "stopped", "a1.1": "stopped"}
     assert [worker.suspected for worker in made.workers] == ["a0.1", "a0.1"]
+
+
+async def test_who_is_alone_and_ready_is_known() -> None:
+    async with office("a") as made:
+        before = made.crew.alone
+        made.crew.seen(0, ready=True)
+        assert (before, made.crew.alone) == (None, (0, made.workers[0]))
+        made.crew.leave()
+        assert made.crew.alone is None

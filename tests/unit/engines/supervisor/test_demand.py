@@ -23,6 +23,7 @@ DORMANT = Standing(
     wanted=False,
 )
 PENDING = replace(DORMANT, dormant=False)
+ASLEEP = replace(DORMANT, admitted=True)
 LOADED = replace(PENDING, admitted=True, ready_since=0.0)
 
 
@@ -41,6 +42,9 @@ LOADED = replace(PENDING, admitted=True, ready_since=0.0)
         (PENDING, 59.0, Act.KEEP),
         (PENDING, 60.0, Act.UNLOAD),
         (replace(PENDING, busy=True), 1e6, Act.KEEP),
+        (ASLEEP, 1e6, Act.KEEP),
+        (replace(ASLEEP, wanted=True), 0.0, Act.LOAD),
+        (replace(PENDING, busy=True, spent=True), 0.0, Act.UNLOAD),
     ],
 )
 def test_a_model_comes_with_a_wish_and_goes_when_idle(standing, now, act):
@@ -57,6 +61,7 @@ def test_a_model_comes_with_a_wish_and_goes_when_idle(standing, now, act):
         (replace(LOADED, busy=True), 120.0, True),
         (replace(LOADED, ready_since=None), 1e6, False),
         (DORMANT, 1e6, False),
+        (ASLEEP, 0.0, True),
     ],
 )
 def test_it_leaves_for_another_once_its_loading_has_paid(standing, now, expected):

@@ -39,6 +39,15 @@ def live(*events: Event, every: float = 1.0) -> Life:
         ((E.STARTED, E.ASKED, E.GONE), S.STOPPED),
         ((E.STARTED, E.ASKED, E.GONE, E.ASKED), S.STOPPED),
         ((E.STARTED, E.GONE), S.STARTING),
+        ((E.STARTED, E.LULLED), S.STARTING),
+        ((E.STARTED, E.PROVED, E.LULLED), S.SLEEPING),
+        ((E.STARTED, E.PROVED, E.LULLED, E.BAD_PROBE, E.BAD_PROBE, E.GOOD_PROBE, E.PROVED), S.SLEEPING),
+        ((E.STARTED, E.PROVED, E.LULLED, E.CALLED), S.STARTING),
+        ((E.STARTED, E.PROVED, E.LULLED, E.CALLED, E.PROVED), S.READY),
+        ((E.STARTED, E.PROVED, E.LULLED, E.CALLED, E.EXITED), S.BACKOFF),
+        ((E.STARTED, E.PROVED, E.LULLED, E.EXITED), S.STOPPED),
+        ((E.STARTED, E.PROVED, E.LULLED, E.ASKED), S.DRAINING),
+        ((E.STARTED, E.PROVED, E.CALLED), S.READY),
     ],
 )
 def test_each_transition_of_the_table(events: tuple[Event, ...], expected: WorkerState) -> None:
@@ -107,3 +116,9 @@ def test_a_next_start_is_due_exactly_in_backoff(events: list[Event]) -> None:
 def test_nothing_brings_back_a_worker_that_was_asked_to_go(events: list[Event]) -> None:
     life = reduce(lambda life, event: step(life, event, 1.0), events, live(E.ASKED))
     assert life.state in {S.DRAINING, S.STOPPED}
+
+
+def test_a_sleep_is_no_start() -> None:
+    """Neither counted as a restart nor as a crash."""
+    life = live(E.STARTED, E.PROVED, E.LULLED, E.CALLED, E.PROVED, E.LULLED)
+    assert (life.starts, life.naps, life.restarts, life.crashes) == (1, 2, 0, ())

@@ -184,3 +184,35 @@ async def test_it_is_told_whose_end_would_make_room(tmp_path):
         await world.admit("new")
     assert (refused.value.fits_without("old"), refused.value.fits_without("other")) == (True, False)
     assert not hopeless.value.fits_without("old")
+
+
+async def test_a_sleeping_worker_gives_its_gpu_back_and_takes_it_again_if_it_is_free(tmp_path):
+    """But for what its engine keeps; on its own device alone."""
+    world, free = World(tmp_path), [80, 80]
+    senses = Senses(lambda: Machine(GIB, GIB, tuple(Gpu(80 * GIB, each * GIB, at) for at, each in enumerate(free))))
+    memory, prepared = Memory(world.path, senses), replace(world.prepared, device="cuda")
+    await memory.admit("m", SPEC, VLLM, prepared)
+    memory.spare("m", 0)
+    whole = memory.holds("m")
+    memory.doze("m")
+    assert 0 < memory.holds("m") < whole // 10
+    free[0] = 20
+    with pytest.raises(NotAdmitted, match=r"not enough memory to wake its worker: 5\d\.\d GiB are missing") as refused:
+        await memory.rouse("m")
+    assert refused.value.missing > 40 * GIB
+    free[0] = 78
+    await memory.rouse("m")
+    assert memory.holds("m") == whole
+
+
+async def test_on_cpu_a_sleeping_worker_gives_nothing_back(tmp_path):
+    world = World(tmp_path)
+    await world.admit()
+    whole = world.memory.holds("m")
+    world.memory.doze("m")
+    assert world.memory.holds("m") == whole
+    world.available = 0
+    await world.memory.rouse("m")
+    world.memory.release("m")
+    await world.memory.rouse("m")
+    assert world.memory.holds("m") == 0

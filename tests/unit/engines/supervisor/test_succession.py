@@ -13,10 +13,10 @@ from engines.supervisor.attendance import Attendance
 from engines.supervisor.board import Board
 from engines.supervisor.holds import Holds
 from engines.supervisor.ordeal import Ordeal
+from engines.supervisor.outlets import Clock
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.running import Running
 from engines.supervisor.succession import Succession
-from engines.supervisor.worker import Clock
 from registry.replicas import ReplicasSpec
 from registry.snapshot import ModelView, WorkerState, WorkerView
 from registry.spec import ModelSpec, ParitySpec
@@ -32,10 +32,12 @@ class ScriptedPool:
     """A pool without workers; the test says how its ordeal goes."""
 
     admitted, ready_since, size, ready, capacity = True, 0.0, 1, 1, 8
+    sleeps = False
 
     def __init__(self, number: int, after: str | None, *, dormant: bool = False) -> None:
         self.dormant = dormant
         self.claim, self.after = f"m#{number}", after
+        self.nap = SimpleNamespace(since=None, settling=False, spent=False, called=False)
         self.ordeal = Ordeal(1, tries=1)
         self.state = "waiting"
         self.engine = None
@@ -46,6 +48,16 @@ class ScriptedPool:
             await asyncio.Event().wait()
         finally:
             self.state = "stopped"
+
+    @property
+    def loaded(self) -> bool:
+        return not self.dormant or self.state == "asleep"
+
+    def doze(self) -> bool:
+        if self.sleeps and self.state == "running":
+            self.state, self.dormant, self.nap.since = "asleep", True, 5.0
+            return True
+        return False
 
     def wake(self) -> None:
         self.dormant = False
@@ -258,6 +270,21 @@ async def test_a_model_on_demand_that_is_unloaded_gets_a_dormant_pool():
         await made.settled()
         assert (made.shown, made.succession.present.claim) == (["m#2"], "m#2")
         assert (made.succession.present.dormant, made.states) == (True, ["stopped", "running"])
+
+
+async def test_a_pool_that_can_sleep_stays_until_others_need_what_it_holds():
+    """Idle, it sleeps; asked to leave in its sleep, it goes, and one that was called in vain is followed by a load."""
+    async with stage(COLD) as made:
+        made.succession.load()
+        made.pools[0].sleeps = True
+        made.succession.unload()
+        await made.settled()
+        present = made.succession.present
+        assert (made.shown, present.dormant, present.since) == (["m#1"], True, 5.0)
+        made.pools[0].nap.spent = made.pools[0].nap.called = True
+        made.succession.unload()
+        await made.settled()
+        assert (made.shown, made.states, made.pools[1].dormant) == (["m#2"], ["stopped", "running"], False)
 
 
 async def test_a_dormant_pool_is_superseded_at_once():
