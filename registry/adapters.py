@@ -18,6 +18,7 @@ DIGITS: Final = 16
 
 
 MOST_WEIGHT: Final = 1_000_000
+"""And requests before a revision is judged."""
 
 
 class Share(msgspec.Struct, frozen=True, array_like=True):
@@ -56,8 +57,9 @@ def canary(
         raise ValueError(f"has weights of 0 to {MOST_WEIGHT}, and at least one above 0")
     if len(shadow) > 1 or any(not 0 < percent <= 100 for percent in shadow.values()):
         raise ValueError("has one shadow at most, for 1 to 100 of a hundred requests")
-    if not 0 <= max_error_rate <= 1 or min_requests < 1 or (max_ttft_ratio is not None and max_ttft_ratio <= 0):
-        raise ValueError("ends by an error rate of 0 to 1, a ratio above 0, after 1 request or more")
+    slower = max_ttft_ratio is None or max_ttft_ratio > 0
+    if not 0 <= max_error_rate <= 1 or not 0 < min_requests <= MOST_WEIGHT or not slower:
+        raise ValueError(f"ends by an error rate of 0 to 1, a ratio above 0, after 1 to {MOST_WEIGHT} requests")
     shares = tuple(Share(digest, weight) for digest, weight in split.items())
     mirrored = next((Share(digest, percent) for digest, percent in shadow.items()), None)
     return Canary(shares, mirrored, max_error_rate, max_ttft_ratio, min_requests)

@@ -29,6 +29,8 @@ from registry.spec import ModelSpec
 Tell = Callable[[Told], None]
 Fetch = Callable[[str, Callable[[str, float], None]], Awaitable[Path]]
 """From a hub's address to a folder; how far it is is told. Raises `StoreRefused`, `WeightsFailed`."""
+_UPLOADED: Final = "the upload"
+"""The source of what a gateway was sent: where it lay meanwhile is of no use to anybody."""
 _AT_ONCE: Final = 8
 """Adapters that are proved side by side, by whomever they were added: more would only fight for slots."""
 
@@ -73,7 +75,8 @@ class Adding:
         why = "its weights are not here yet"
         against = await asyncio.to_thread(against_model, model, spec, self._folder, weights, why)
         known = {each.digest for each in stock.of(model, order.adapter)}
-        revision = await self._stored(Arrival(model, order.adapter, path, order.who, order.source), against)
+        source = _UPLOADED if order.consumed else order.source
+        revision = await self._stored(Arrival(model, order.adapter, path, order.who, source), against)
         stock.expect(revision)
         try:
             faults = await (self.proved_again if later else self.proved)(revision, tell)

@@ -12,7 +12,7 @@ from typing import Final
 
 from engines.ledger.desk import Desk
 from engines.ledger.stock import Stock
-from engines.ledger.watchfolder import WatchFolder
+from engines.ledger.watchfolder import Arrival, WatchFolder
 from engines.supervisor.events import AdapterDeclined, AdapterTaken, Announce
 from registry.adapter_orders import Adapted, AdapterRefusal, AddAdapter
 from registry.spec import Registry
@@ -59,7 +59,7 @@ class Declared:
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._watch())
+            group.create_task(self._watch(group))
             while True:
                 key = await self._changed.get()
                 group.create_task(self._declare(*key, self._wanted.get(key, "")))
@@ -73,13 +73,33 @@ class Declared:
             failures += 1
             await asyncio.sleep(self._again(failures))
 
-    async def _watch(self) -> None:
+    async def _watch(self, group: asyncio.TaskGroup) -> None:
         watched = WatchFolder(self._note)
         while True:
             await asyncio.sleep(self._every)
             for model, folder in tuple(self._folders.items()):
-                for adapter, path in await asyncio.to_thread(watched.arrivals, folder):
-                    await self._add(model, adapter, str(path), f"watch {folder}")
+                for arrival in await asyncio.to_thread(watched.arrivals, folder):
+                    if not await self._take(watched, model, folder, arrival):
+                        group.create_task(self._take_later(watched, model, folder, arrival))
+
+    async def _take(self, watched: WatchFolder, model: str, folder: Path, arrival: Arrival) -> bool:
+        """Whether that is settled. Noted afterwards: a kill before it costs a second look, not the adapter."""
+        answer = await self._add(model, arrival.adapter, str(arrival.path), f"watch {folder}")
+        settled = isinstance(answer, Adapted) or answer.status in _HOPELESS
+        if settled:
+            await asyncio.to_thread(watched.settle, arrival)
+        return settled
+
+    async def _take_later(self, watched: WatchFolder, model: str, folder: Path, arrival: Arrival) -> None:
+        """Until that is settled, or something else lies there, or nobody watches any more."""
+        failures = 1
+        while True:
+            await asyncio.sleep(self._again(failures))
+            if self._folders.get(model) != folder or not watched.newest(arrival):
+                return
+            if await self._take(watched, model, folder, arrival):
+                return
+            failures += 1
 
     async def _add(self, model: str, adapter: str, source: str, who: str) -> Adapted | AdapterRefusal:
         """Promoted. Where no worker serves yet, one that comes up proves it before it is ready."""

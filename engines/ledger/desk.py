@@ -81,6 +81,7 @@ class Desk:
             case RemoveAdapter():
                 return await self._remove(order, model)
             case AddAdapter():
+                self._unmistakable(order.adapter, model)
                 revision, faults = await self._adding.add(order, model, spec, tell, later=later)
             case PromoteAdapter():
                 revision, faults = await self._promote(order, model, tell)
@@ -104,6 +105,13 @@ class Desk:
             if name == model or name in spec.aliases:
                 return model, spec
         raise Declined(404, "model_not_found", f"there is no model {name[:100]!r}")
+
+    def _unmistakable(self, adapter: str, model: str) -> None:
+        """Who asks for a new adapter by its name alone must not be answered by a model."""
+        taken = any(adapter == name or adapter in spec.aliases for name, spec in self._models.items())
+        if taken and not self._stock.of(model, adapter):
+            said = f"{adapter!r} is what a model is called, which would answer in its place: choose another name"
+            raise Declined(422, "adapter_name", said)
 
     async def _promote(self, order: PromoteAdapter, model: str, tell: Tell) -> Done:
         store, adapter = self._stock.store, order.adapter

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -22,24 +22,45 @@ _ARCHIVES: Final = (".tar.gz", ".tgz", ".tar", ".zip")
 _NAME: Final = re.compile(names.ADAPTER_PATTERN)
 
 
+class Arrival(NamedTuple):
+    """What is new in a folder."""
+
+    adapter: str
+    path: Path
+    look: str
+    """The state of its files."""
+
+
 class WatchFolder:
-    """Invariant: what was taken is noted before anybody hears of it, so that a restart takes nothing twice."""
+    """Invariant: each state of an adapter arrives once; after a restart again, unless it was `settled` before."""
 
     def __init__(self, note: Path) -> None:
         self._note: Final = note
-        self._taken: Final[dict[str, str]] = _noted(note)
-        self._seen: dict[str, str] = {}
+        self._settled: Final[dict[str, str]] = _noted(note)
+        self._taken: Final = dict(self._settled)
+        self._seen: Final[dict[Path, dict[str, str]]] = {}
+        """What lay in each folder at the last look."""
 
-    def arrivals(self, folder: Path) -> tuple[tuple[str, Path], ...]:
-        """By name, what is new in `folder`. Reads directories and headers: not for the event loop."""
+    def arrivals(self, folder: Path) -> tuple[Arrival, ...]:
+        """What is new in `folder`. Reads directories and headers: not for the event loop."""
         found = dict(_complete(folder))
-        before, self._seen = self._seen, {str(path): look for path, look in found.items()}
+        before = self._seen.get(folder, {})
+        self._seen[folder] = {str(path): look for path, look in found.items()}
         fresh = [path for path, look in found.items() if before.get(str(path)) == look != self._taken.get(str(path))]
-        if fresh:
-            self._taken.update({str(path): found[path] for path in fresh})
-            with contextlib.suppress(OSError):
-                self._note.write_bytes(msgspec.json.encode(self._taken))
-        return tuple((_called(path), path) for path in fresh)
+        self._taken.update({str(path): found[path] for path in fresh})
+        return tuple(Arrival(_called(path), path, found[path]) for path in fresh)
+
+    def newest(self, arrival: Arrival) -> bool:
+        """Whether no other state of it has arrived since."""
+        return self._taken.get(str(arrival.path)) == arrival.look
+
+    def settle(self, arrival: Arrival) -> None:
+        """It was added, or is never going to be: noted, so that a restart does not take it again."""
+        self._settled[str(arrival.path)] = arrival.look
+        with contextlib.suppress(OSError):
+            fresh = self._note.with_suffix(".new")
+            fresh.write_bytes(msgspec.json.encode(self._settled))
+            fresh.replace(self._note)
 
 
 def _complete(folder: Path) -> Iterator[tuple[Path, str]]:

@@ -136,7 +136,7 @@ class AdapterStore:
     def _add(self, arrival: Arrival, against: Against) -> Revision:
         _check(arrival.model, arrival.adapter)
         if not arrival.path.exists():
-            raise StoreRefused(f"{arrival.path}: there is no such file or folder")
+            raise StoreRefused(f"{arrival.asked}: there is no such file or folder")
         with told(self._root), self._files.work() as work:
             try:
                 stage(arrival.path, work, self._limits)

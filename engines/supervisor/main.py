@@ -7,6 +7,7 @@ status: 0 after an orderly end, 1 after a hurried one (a second signal).
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import socket
 import sys
@@ -163,6 +164,7 @@ class Supervisor:
         """Clears what an earlier supervisor left, serves, ends in order: gateways first, then workers."""
         settings = self._settings
         self._left.clear()
+        shutil.rmtree(settings.state / "uploads", ignore_errors=True)  # of gateways that are no more
         async with probe.client() as client:
             holds, attendance = Holds(), self._attendance()
             prober = probe.Prober(client)

@@ -30,7 +30,7 @@ from registry.adapter_orders import (
     SplitAdapter,
 )
 from registry.adapters import Canary, canary
-from registry.names import AdapterName, NameRefused, parse_adapter
+from registry.names import AdapterName, NameRefused, is_digest, parse_adapter
 
 Ask = Callable[[AdapterOrder], Awaitable[Adapted | Listed | AdapterRefusal]]
 T = TypeVar("T")
@@ -132,31 +132,31 @@ def _change(router: APIRouter, ask: Ask) -> None:
     @router.post("/{name:path}/promote", summary="Have the name stand for a revision")
     async def promote(name: str, request: Request) -> Any:
         asked, order = parsed(name), await understood(request, _Promote)
-        digest = asked.digest or order.digest
+        digest = _revision(asked.digest or order.digest)
         said = PromoteAdapter(asked.base or "", asked.adapter, digest, who(request), order.base)
         return msgspec.to_builtins(await done(ask, said))
 
     @router.post("/{name:path}/rollback", summary="Have the name stand for what it stood for before")
     async def roll_back(name: str, request: Request) -> Any:
-        asked = parsed(name)
+        asked = whole(name)
         return msgspec.to_builtins(await done(ask, RollbackAdapter(asked.base or "", asked.adapter, who(request))))
 
     @router.post("/{name:path}/pin", summary="Keep a revision loaded on every worker, or no more")
     async def pin(name: str, request: Request) -> Any:
         asked, order = parsed(name), await understood(request, _Pin)
-        digest = asked.digest or order.digest
+        digest = asked.digest or (_revision(order.digest) if order.digest else "")
         said = PinAdapter(asked.base or "", asked.adapter, digest, who(request), order.pinned)
         return msgspec.to_builtins(await done(ask, said))
 
     @router.post("/{name:path}/split", summary="Have several revisions answer for the name, or no more: an empty body")
     async def split(name: str, request: Request) -> Any:
-        asked, order = parsed(name), await understood(request, _Split)
+        asked, order = whole(name), await understood(request, _Split)
         said = SplitAdapter(asked.base or "", asked.adapter, who(request), _canary(order))
         return msgspec.to_builtins(await done(ask, said))
 
     @router.delete("/{name:path}", summary="Take an adapter away; requests under way end on what they have")
     async def remove(name: str, request: Request) -> Any:
-        asked = parsed(name)
+        asked = whole(name)
         return msgspec.to_builtins(await done(ask, RemoveAdapter(asked.base or "", asked.adapter, who(request))))
 
 
@@ -197,6 +197,20 @@ def parsed(name: str) -> AdapterName:
     if asked.base is None:
         raise InvalidRequest("The adapter's name must begin with its model's: base:adapter.", param="adapter")
     return asked
+
+
+def whole(name: str) -> AdapterName:
+    """As `parsed`, for what is done to all revisions: who names one means that one. Raises `InvalidRequest`."""
+    asked = parsed(name)
+    if asked.digest is not None:
+        raise InvalidRequest("This is done to an adapter with all its revisions: name none of them.", param="adapter")
+    return asked
+
+
+def _revision(digest: str) -> str:
+    if not is_digest(digest):
+        raise InvalidRequest("A revision is named by 8 to 64 hexadecimal digits in lower case.", param="digest")
+    return digest
 
 
 def named(model: str, adapter: str) -> AdapterName:

@@ -11,7 +11,7 @@ import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 
-from gateway.api.adapters import Ask, OrderRefused, done, named, parsed, remote, understood, who
+from gateway.api.adapters import Ask, OrderRefused, done, named, remote, understood, who, whole
 from gateway.errors import InvalidRequest
 from gateway.pool.house import House
 from registry.adapter_orders import AddAdapter, RemoveAdapter
@@ -65,7 +65,7 @@ def lora(house: House, ask: Ask) -> APIRouter:
 def _asked(house: House, name: str, base: str | None) -> AdapterName:
     """VLLM's names have no model: it may be named beside, and need not be where only one takes adapters."""
     if ":" in name:
-        return parsed(name)
+        return whole(name)
     if base is None:
         able = [model.name for model in house.names.snapshot.models if model.adapter_slots]
         if len(able) != 1:

@@ -100,9 +100,12 @@ async def test_a_killed_worker_has_its_adapters_back_before_it_is_ready(tmp_path
         assert second.resident == (name,)
         running.process.kill()
         await running.process.wait()
+    left = tmp_path / "state/uploads/0123.archive"  # of a gateway that was killed with it
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"x")
     async with house(path) as again:
         assert (await again.ready(within=PATIENT)).resident == (name,)
-        assert served_as("m", "pirate", stands_for(again)) == name
+        assert (served_as("m", "pirate", stands_for(again)), left.exists()) == (name, False)
 
 
 async def test_what_cannot_be_served_is_refused_and_changes_nothing(tmp_path: Path) -> None:

@@ -54,6 +54,17 @@ async def test_what_is_put_into_a_watched_folder_is_promoted(tmp_path: Path) -> 
         await eventually(lambda: made.meanings()["m:pirate"] != first)
 
 
+async def test_what_no_worker_takes_out_of_a_watched_folder_is_tried_again(tmp_path: Path) -> None:
+    """It is noted as taken only when it is settled."""
+    async with rig(tmp_path, "a", watch_every=0.01, prepare_first=0.01) as made:
+        made.hosts["a"].refuses = 1
+        adopt(made, watch=str(tmp_path / "in"))
+        shutil.copytree(crafted(tmp_path, 8), tmp_path / "in/pirate")
+        await eventually(lambda: "m:pirate" in made.meanings())
+        assert [type(each) for each in made.announced] == [AdapterDeclined, AdapterTaken]
+        await eventually((tmp_path / "state/adapters/watched.json").exists)
+
+
 async def test_what_is_loaded_is_never_collected(tmp_path: Path) -> None:
     """What no worker holds and no name needs goes, with its files."""
     async with rig(tmp_path, "a") as made:

@@ -21,7 +21,9 @@ from registry.adapter_orders import (
     SplitAdapter,
 )
 from registry.adapters import Canary, Share, decode
-from tests.unit.engines.ledger.rig import Host, Rig, rig
+from registry.room import AdaptersSpec
+from registry.spec import ModelSpec, Registry
+from tests.unit.engines.ledger.rig import Host, Rig, crafted, rig
 from tests.waiting import eventually
 
 
@@ -92,6 +94,29 @@ async def test_a_full_disk_is_told_and_an_upload_does_not_stay(tmp_path: Path) -
         answer = await made.add("one", 16, consumed=True)
         assert (answer.status, answer.code, made.resident("a")) == (507, "disk_full", (before,))
         assert not (tmp_path / "adapter-16").exists()
+
+
+async def test_what_was_uploaded_says_nothing_of_where_it_lay(tmp_path: Path) -> None:
+    """Neither in lists nor in refusals: no path of the machine, and no advice to add from there again."""
+    async with rig(tmp_path, "a") as made:
+        broken = crafted(tmp_path, 4)
+        (broken / "adapter_model.safetensors").write_bytes(b"x")
+        refused = await made.add("two", 4, consumed=True)
+        kept = await made.add("one", consumed=True)
+        assert (kept.revision.source, refused.status, str(tmp_path) in refused.message) == ("the upload", 422, False)
+
+
+@pytest.mark.parametrize("name", ["m", "n", "default"])
+async def test_no_adapter_is_called_as_a_model_is(tmp_path: Path, name: str) -> None:
+    """Asked for by its name alone, that model would answer in its place; one that was there before stays."""
+    async with rig(tmp_path, "a") as made:
+        spec = ModelSpec(source="./w", engine="vllm", aliases=["default"], adapters=AdaptersSpec(slots=2, max_rank=64))
+        made.desk.adopt(Registry(models={"m": spec}))
+        before = await made.add("n")
+        made.desk.adopt(Registry(models={"m": spec, "n": ModelSpec(source="./w", engine="vllm")}))
+        answers = [await made.add(name), before]
+        assert [isinstance(each, Adapted) for each in answers] == [name == "n", True]
+        assert name == "n" or (answers[0].status, answers[0].code) == (422, "adapter_name")
 
 
 async def test_the_source_may_disappear_once_it_is_stored(tmp_path: Path) -> None:

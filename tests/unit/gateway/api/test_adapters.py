@@ -111,6 +111,26 @@ def test_every_route_is_one_order(tmp_path, method, path, body, order):
     assert desk.orders == [order]
 
 
+WHOLE = [
+    ("DELETE", f"{AT}/m:cat@01234567", None),
+    ("POST", f"{AT}/m:cat@01234567/rollback", None),
+    ("POST", f"{AT}/m:cat@01234567/split", {}),
+    ("POST", "/v1/unload_lora_adapter", {"lora_name": "m:cat@01234567"}),
+    ("POST", "/v1/load_lora_adapter", {"lora_name": "m:cat@01234567", "lora_path": "hf://me/cat@main"}),
+    ("POST", f"{AT}/m:cat/promote", {}),
+    ("POST", f"{AT}/m:cat/promote", {"digest": "x" * 9999}),
+    ("POST", f"{AT}/m:cat/pin", {"digest": "0123"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), WHOLE)
+def test_an_adapter_and_one_revision_of_it_are_not_mistaken_for_each_other(tmp_path, method, path, body):
+    """Who takes one revision away must not lose them all; who promotes says which."""
+    desk = Desk(tmp_path)
+    answer = desk.client.request(method, path, json=body)
+    assert (answer.status_code, desk.orders, len(answer.content) < 400) == (400, [], True)
+
+
 def test_the_answer_is_the_supervisors(tmp_path):
     answer = Desk(tmp_path).client.post(AT, json=ADD).json()
     assert (answer["revision"]["digest"], answer["revision"]["current"]) == (DIGEST, True)
@@ -176,6 +196,7 @@ SPLITS = [
     {"shadow": {"01234567": 1, "89abcdef": 1}},
     {"split": {"01234567": 1}, "max_error_rate": -1},
     {"split": {"01234567": 1}, "min_requests": 0},
+    {"split": {"01234567": 1}, "min_requests": 2**70},
     {"split": {"01234567": 1.5}},
 ]
 
