@@ -16,10 +16,10 @@ from registry.spec import ModelSpec
 def unservable(name: str, spec: ModelSpec, folder: Path) -> Iterator[tuple[str, tuple[str, ...], str]]:
     """Each adapter that cannot be served, with its place below the model. Archives wait until they are added."""
     adapters = spec.adapters
-    if not ENGINES[spec.engine].capabilities.hot_adapters:
+    if spec.urls is not None and not ENGINES[spec.engine].capabilities.hot_adapters:
         for field in (field for field in ("pinned", "declared", "watch") if getattr(adapters, field)):
-            said = f"models.{name}.adapters.{field}: {spec.engine} loads no adapters while it runs: use vllm or sglang"
-            yield name, ("adapters", field), said
+            why = f"{spec.engine} loads no adapters while it runs, and the workers are not ours"
+            yield name, ("adapters", field), f"models.{name}.adapters.{field}: {why}"
         return
     against = against_model(name, spec, folder, None, "its weights are not looked at here")
     for adapter, source in adapters.declared.items():

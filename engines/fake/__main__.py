@@ -34,6 +34,9 @@ def main(argv: Sequence[str], key: str) -> int:
         return int(options.crash_at_start)
     overrides = {field.name: getattr(options, field.name) for field in FIELDS}
     behaviour = changed(Behaviour(), {name: value for name, value in overrides.items() if value is not None})
+    if options.adapter and behaviour.adapter_status:
+        sys.stderr.write(f"RuntimeError: no LoRA adapter can be loaded ({options.adapter[0]})\n")
+        return 1
     settings = FakeSettings(
         served_name=options.served_name,
         dialect=options.dialect,
@@ -42,6 +45,7 @@ def main(argv: Sequence[str], key: str) -> int:
         max_num_seqs=options.max_num_seqs,
         seed=options.seed,
         behaviour=behaviour,
+        adapters=dict(each.split("=", 1) for each in options.adapter),
     )
     app = App(settings)
     asyncio.run(serve(app, options.host, options.port, ready_after=options.ready_after, lingers=options.lingers))
@@ -89,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--crash-at-start", type=int, metavar="STATUS", help="print an error and exit")
     lingers = "on SIGTERM stop listening, keep open answers silent and never end: a race that vLLM has"
     parser.add_argument("--lingers", action="store_true", help=lingers)
+    parser.add_argument("--adapter", action="append", default=[], metavar="NAME=PATH", help="loaded from the start")
     for field in FIELDS:
         name = "--" + field.name.replace("_", "-")
         if field.type is bool:

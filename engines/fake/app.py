@@ -37,6 +37,8 @@ class FakeSettings:
     max_num_seqs: int = 256
     seed: int = 0
     behaviour: Behaviour = field(default_factory=Behaviour)
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    """Loaded from the start: where each lies."""
 
 
 class App:
@@ -51,7 +53,7 @@ class App:
         self._dialect: Final = DIALECTS[settings.dialect]
         self._worker: Final = Worker(settings.served_name, settings.context, Vocabulary(), self._dialect.too_long)
         self._slots: Final = asyncio.Semaphore(settings.max_num_seqs)
-        self._management: Final = Management(self._dialect, self.script, self.pace, self.counts)
+        self._management: Final = Management(self._dialect, self.script, self.pace, self.counts, settings.adapters)
         self._created: Final = int(time.time())  # noqa: TID251 (shown to people)
         self._last: dict[str, Any] = {}
         served: dict[tuple[str, str], Route] = {("POST", path): self._generate for path in self._dialect.shapes}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -39,7 +40,9 @@ class FakeLMDeploy(LMDeployEngine):
     """The same with LMDeploy's."""
 
     def launch(self, plan: LaunchPlan) -> Launch:
-        return _launch(plan, "lmdeploy")
+        launch = _launch(plan, "lmdeploy")
+        adapters = (word for name, path in plan.adapters.items() for word in ("--adapter", f"{name}={path}"))
+        return replace(launch, argv=(*launch.argv, *adapters))
 
     def capacity(self, options: Mapping[str, object]) -> int:
         return _capacity(options)

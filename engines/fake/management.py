@@ -23,8 +23,10 @@ _TEXT: Final = {"content-type": "text/plain; charset=utf-8"}
 class Management:
     """Invariant: `adapters` are those loaded and not unloaded, by name; while `sleeping` nothing is generated."""
 
-    def __init__(self, dialect: Dialect, script: Script, pace: Pace, counts: Counts) -> None:
-        self.adapters: Final[dict[str, str]] = {}
+    def __init__(
+        self, dialect: Dialect, script: Script, pace: Pace, counts: Counts, adapters: Mapping[str, str] | None = None
+    ) -> None:
+        self.adapters: Final[dict[str, str]] = dict(adapters or {})
         self.sleeping = False
         self._dialect: Final = dialect
         self._script: Final = script

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -50,6 +50,10 @@ class Seat:
     """Where the worker is; empty: wherever the launcher puts it."""
     starts: int = 0
     """How often workers that sat here before were started."""
+    outfit: frozenset[str] = frozenset()
+    """Adapters that the worker shall be started with, as engines call them: where they cannot be loaded later."""
+    adapters: Mapping[str, Path] = field(default_factory=dict)
+    """Those of them that can be had, and where they lie."""
 
     @property
     def name(self) -> str:
@@ -85,6 +89,7 @@ class Seat:
             kv_cache=prepared.kv_cache,
             adapter_slots=spec.adapters.slots,
             adapter_max_rank=spec.adapters.max_rank,
+            adapters=self.adapters,
             trust_remote_code=spec.trust_remote_code,
             sleeps=spec.sleeps,
             options=spec.engine_options,

@@ -102,8 +102,8 @@ class Adding:
         if not spec.adapters.slots:
             said = f"{order.model} takes no adapters: set `adapters: {{slots: 4}}` in the registry"
             raise Declined(422, "adapters_off", said)
-        if not ENGINES[spec.engine].capabilities.hot_adapters:
-            said = f"{spec.engine} loads no adapters while it runs: serve {order.model} by vllm or sglang"
+        if spec.urls is not None and not ENGINES[spec.engine].capabilities.hot_adapters:
+            said = f"{spec.engine} loads no adapters while it runs, and {order.model} has workers that are not ours"
             raise Declined(422, "adapters_not_hot", said)
         digest = current.digest if current else ""
         if order.base is not None and order.base != digest:

@@ -68,7 +68,8 @@ class Desk:
             model, spec = self._model(order.model)
             _check(order.adapter)
             async with self._turns.of((model, order.adapter)):
-                return await self._change(order, model, spec, tell, later=later)
+                with self._steward.wardrobe.ordered(model, order.adapter):
+                    return await self._change(order, model, spec, tell, later=later)
         except FAILURES as failed:
             return refusal(failed)
         except Exception as bug:  # noqa: BLE001 (the outermost of one order)

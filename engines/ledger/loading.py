@@ -30,7 +30,7 @@ class Loading:
             return str(failed)
         call = site.engine.load_adapter(name, path)
         if call is None:
-            return f"{site.engine.name} loads no adapters while it runs"
+            return await self.prove(site, name) if name in site.given else f"it was started without {name}"
         verdict = await self._prober.order(site.url, site.key, call, within=self._pacing.adapter_within)
         if not verdict.good and name not in (await self.listed(site) or ()):
             return verdict.reason

@@ -90,7 +90,7 @@ class Rounds:
             if self._stock.named(name) is None:
                 self._flights.evict(name, by_id)
         picture = self.picture(model, sites)
-        for move in self._placement(picture):
+        for move in self._placement(picture) if all(site.hot for site in sites) else ():
             match move:
                 case Load(worker, name):
                     self._flights.begin(by_id[worker], name)

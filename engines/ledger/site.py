@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from engines.engine import Engine
+from engines.launchers.launcher import Seat
+from engines.ledger.outfit import Outfit
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,31 @@ class Site:
     """Whether we started it."""
     weights: Path | None = None
     """What it loaded, where that is known."""
+    given: tuple[str, ...] = ()
+    """Adapters that it was started with."""
+
+    @property
+    def hot(self) -> bool:
+        """Whether it can be given others while it runs."""
+        return self.engine.capabilities.hot_adapters
 
 
 class Lodge(Protocol):
     """Whoever sees to it that workers hold what they shall: `steward`, as a worker knows it."""
+
+    def outfit(self, model: str, slots: int, coming: frozenset[str] | None) -> Outfit:
+        """What workers are started with from now on that cannot be given more; `coming`: what the first one is being
+        started with that is to have another outfit than those that serve.
+        """
+
+    async def packed(self, seat: Seat) -> Seat:
+        """The seat with the adapters that its worker is started with now."""
+
+    def lost(self, names: frozenset[str], reason: str) -> None:
+        """A worker that was started with these adapters has ended."""
+
+    def deny(self, names: frozenset[str], reason: str) -> None:
+        """No worker will be started with these adapters."""
 
     def lodging(self, site: Site) -> AbstractAsyncContextManager[None]:
         """Loads what the worker shall hold; for as long as it is entered, the worker may be given more."""

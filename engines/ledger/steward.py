@@ -11,17 +11,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from engines.launchers.launcher import Seat
 from engines.ledger.demands import Demands
 from engines.ledger.drift import drift
 from engines.ledger.figures import Figures
 from engines.ledger.flights import Flights
 from engines.ledger.ledger import Ledger
 from engines.ledger.loading import Loading
+from engines.ledger.outfit import Outfit
 from engines.ledger.picture import Residency
 from engines.ledger.recency import Recency
 from engines.ledger.rounds import Rounds
 from engines.ledger.site import Site
 from engines.ledger.stock import Stock
+from engines.ledger.wardrobe import Wardrobe
 from engines.supervisor.holds import Holds
 from registry.adapter_orders import AdapterUse, Missing, Want
 
@@ -43,6 +46,7 @@ class Steward:
         rounds: Rounds,
         holds: Holds,
         figures: Figures,
+        wardrobe: Wardrobe,
     ) -> None:
         self.ledger: Final = ledger
         self._stock: Final = stock
@@ -53,6 +57,7 @@ class Steward:
         self._rounds: Final = rounds
         self._holds: Final = holds
         self._figures: Final = figures
+        self.wardrobe: Final = wardrobe
         self._remarks: Final[dict[str, tuple[str, ...]]] = {}
         """By worker: what was put right there."""
 
@@ -64,17 +69,33 @@ class Steward:
     @asynccontextmanager
     async def lodging(self, site: Site) -> AsyncIterator[None]:
         """Loads what the worker shall hold, and keeps it there for as long as it is entered."""
-        if not site.slots or not site.engine.capabilities.hot_adapters:
+        if not site.slots or not (site.hot or site.ours):
             yield
             return
         self.ledger.enter(site)
         try:
-            await self._furnish(site)
+            await (self._furnish if site.hot else self._unpack)(site)
             yield
         finally:
             self._holds.forget(self.ledger.leave(site.id))
             self._flights.forgive(worker=site.id)
             self._remarks.pop(site.id, None)
+
+    def outfit(self, model: str, slots: int, coming: frozenset[str] | None) -> Outfit:
+        """What workers are started with from now on that cannot be given more."""
+        return self.wardrobe.outfit(model, slots, coming)
+
+    async def packed(self, seat: Seat) -> Seat:
+        """The seat with the adapters that its worker is started with now."""
+        return await self.wardrobe.packed(seat) if seat.outfit else seat
+
+    def lost(self, names: frozenset[str], reason: str) -> None:
+        """A worker that was started with these adapters has ended."""
+        self.wardrobe.lost(names, reason)
+
+    def deny(self, names: frozenset[str], reason: str) -> None:
+        """No worker will be started with these adapters."""
+        self.wardrobe.deny(names, reason)
 
     def resident(self, worker: str) -> tuple[str, ...]:
         """What requests may be sent to a worker for."""
@@ -83,7 +104,7 @@ class Steward:
     async def look(self, worker: str) -> None:
         """At every good probe: what has drifted is put right, what is missing is loaded; nobody waits for it."""
         site = self.ledger.site(worker)
-        if site is None or self._flights.busy(worker):
+        if site is None or not site.hot or self._flights.busy(worker):
             return
         before = self.ledger.stays(worker)
         held = await self._loading.listed(site)
@@ -121,6 +142,9 @@ class Steward:
 
         Where there is no room, something else has to leave, for which it waits so many seconds.
         """
+        cold = next((site for site in self.ledger.sites(model) if not site.hot), None)
+        if cold is not None:
+            return await self.wardrobe.prove(model, name, cold.slots)
         sites = [site for site in self.ledger.sites(model) if self._has_room(site, name)]
         if sites:
             found = await asyncio.gather(*(self._flights.load(site, name) for site in sites))
@@ -155,7 +179,8 @@ class Steward:
     def _elsewhere(self, model: str, name: str, besides: Collection[str]) -> None:
         """Those that hold it have failed somebody: a copy where there is room."""
         if self._stock.named(name) and besides and set(self.ledger.holders(name)).issubset(besides):
-            able = [site for site in self.ledger.sites(model) if site.id not in besides and self._has_room(site, name)]
+            others = (site for site in self.ledger.sites(model) if site.hot and site.id not in besides)
+            able = [site for site in others if self._has_room(site, name)]
             for site in able[:1]:
                 self._flights.begin(site, name)
 
@@ -188,6 +213,15 @@ class Steward:
                 await self._flights.prove(site, name)
         while (due := self._next(site)) is not None:
             await self._flights.load(site, due)
+
+    async def _unpack(self, site: Site) -> None:
+        """What it was started with is proved."""
+        for name in site.given:
+            await self._flights.prove(site, name)
+            if self.ledger.state(site.id, name) is Residency.RESIDENT:
+                self.wardrobe.proved(name)
+            else:
+                self.wardrobe.refuse([name], self._flights.failed(site.id, name))
 
     def _fill(self, site: Site) -> None:
         while (name := self._next(site)) is not None:

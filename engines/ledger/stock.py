@@ -107,12 +107,18 @@ class Stock:
         what was added last. `latest` are names, the last used first.
         """
         if model not in self._due:
-            mine = [each for (base, _), known in self._revisions.items() if base == model for each in known]
-            wanted = sorted((each for each in mine if self._wanted(each)), key=lambda each: -each.added)
-            self._due[model] = tuple(map(name_of, wanted[:_MOST]))
+            self._due[model] = tuple(map(name_of, self._of_model(model, wanted=True)[:_MOST]))
         pinned = self.pinned(model)
         used = [name for name in latest if (found := self.named(name)) and found.model == model]
         return tuple(dict.fromkeys((*sorted(pinned), *used, *self._due[model])))
+
+    def others(self, model: str) -> tuple[str, ...]:
+        """Of a model, the other revisions that requests may ask for; what was added last comes first."""
+        return tuple(name for name in map(name_of, self._of_model(model, wanted=False)) if name in self._named)
+
+    def _of_model(self, model: str, *, wanted: bool) -> list[Revision]:
+        mine = (each for (base, _), known in self._revisions.items() if base == model for each in known)
+        return sorted((each for each in mine if self._wanted(each) is wanted), key=lambda each: -each.added)
 
     def _wanted(self, revision: Revision) -> bool:
         canary = self.splits.of(revision.model, revision.adapter)

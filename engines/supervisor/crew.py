@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from engines.launchers.launcher import Prepared
+from engines.ledger.outfit import Outfit
+from engines.supervisor import renewal
 from engines.supervisor.memory import NotAdmitted
+from engines.supervisor.renewal import Aim, Dressed
 from engines.supervisor.seating import Sitting, dismissed, first_free, vacancies
 
 
@@ -43,6 +46,8 @@ class Opening:
     prepared: Prepared | None
     starts: int
     """How often the workers that sat there before were started."""
+    outfit: frozenset[str] = frozenset()
+    """What the worker is started with that it cannot be given later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,8 @@ class Desk:
     """Somebody was not let in, so many times in a row: why. Returns the seconds until the next try."""
     complete: Callable[[], None]
     """Nobody is missing."""
+    tight: Callable[[NotAdmitted | None], bool] = lambda _: False
+    """Whether who is replaced leaves before the other one comes: always, or as that one was not let in."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +76,7 @@ class Member:
     number: int
     address: str
     worker: Hired
+    outfit: frozenset[str] = frozenset()
     ready: bool = False
     leaving: bool = False
     task: asyncio.Task[None] = field(init=False)
@@ -83,6 +91,8 @@ class Crew:
         self._desk: Final = desk
         self._members: Final[dict[int, Member]] = {}
         self._wanted: tuple[str, ...] = ()
+        self._outfit = Outfit()
+        self._tight = False
         self._starts: Final[Counter[int]] = Counter()
         self._news: Final = asyncio.Event()
         self._hiring: asyncio.Task[None] | None = None
@@ -104,6 +114,23 @@ class Crew:
         members = tuple(self._members.values())
         fit = len(members) == 1 and members[0].ready and not members[0].leaving and not self._disbanded
         return (members[0].number, members[0].worker) if fit else None
+
+    @property
+    def outfit(self) -> frozenset[str]:
+        """What all shall have been started with."""
+        return self._outfit.names
+
+    @property
+    def trying(self) -> frozenset[str] | None:
+        """What the first worker is being started with that shall have it; None: one has it, or none is there."""
+        return self._outfit.names if renewal.trying(self._present(), self._aim()) else None
+
+    def wear(self, outfit: Outfit) -> None:
+        """All workers shall have been started with this: the others are replaced, one by one."""
+        if outfit != self._outfit:
+            self._outfit = outfit
+            self._tight = self._desk.tight(None)
+            self._news.set()
 
     def want(self, addresses: Sequence[str]) -> None:
         """There shall be these workers from now on, one for each time that an address is named."""
@@ -142,7 +169,10 @@ class Crew:
                 await self._news.wait()
 
     def _dismiss(self, group: asyncio.TaskGroup) -> None:
-        for number in dismissed(self._staying(), self._wanted):
+        present, aim = self._present(), self._aim()
+        renewing = any(renewal.stale(each, aim) for each in present)
+        leaving = renewal.relieved(present, aim) if renewing else dismissed(self._staying(), self._wanted)
+        for number in leaving:
             member = self._members[number]
             member.leaving = True
             member.worker.leave()
@@ -164,6 +194,8 @@ class Crew:
                 try:
                     prepared = await self._desk.admit(number)
                 except NotAdmitted as refused:
+                    if self._makes_room(refused):
+                        break
                     failures += 1
                     await asyncio.sleep(self._desk.short(str(refused), failures))
                     continue
@@ -178,8 +210,9 @@ class Crew:
             self._news.set()
 
     def _take(self, number: int, address: str, prepared: Prepared | None, group: asyncio.TaskGroup) -> None:
-        worker = self._desk.hire(Opening(number, address, prepared, self._starts[number]))
-        member = self._members[number] = Member(number, address, worker)
+        outfit = self._outfit.names
+        worker = self._desk.hire(Opening(number, address, prepared, self._starts[number], outfit))
+        member = self._members[number] = Member(number, address, worker, outfit)
         member.task = group.create_task(worker.run())
 
     async def _see_off(self, member: Member) -> None:
@@ -192,7 +225,30 @@ class Crew:
         self._news.set()
 
     def _vacancies(self) -> tuple[str, ...]:
-        return () if self._disbanded else vacancies(self._staying(), self._wanted)
+        if self._disbanded:
+            return ()
+        present, aim = self._present(), self._aim()
+        if not any(renewal.stale(each, aim) for each in present):
+            return vacancies(self._staying(), self._wanted)
+        # One that leaves still has its memory: the next one would not be let in for it.
+        leaving = any(each.leaving for each in self._members.values())
+        awaited = leaving and (aim.tight or len(present) >= aim.count)
+        return () if awaited else ("",) * renewal.lacking(present, aim)
+
+    def _makes_room(self, refused: NotAdmitted) -> bool:
+        """Whether somebody leaves for the one that was not let in."""
+        present, aim = self._present(), self._aim()
+        if len(present) < aim.count or not any(renewal.stale(each, aim) for each in present):
+            return False
+        self._tight = self._desk.tight(refused)
+        return self._tight
+
+    def _aim(self) -> Aim:
+        return Aim(self.wanted, self._outfit.names, self._outfit.hold, self._tight)
+
+    def _present(self) -> tuple[Dressed, ...]:
+        staying = (each for each in self._members.values() if not each.leaving)
+        return tuple(Dressed(each.number, each.outfit, each.ready) for each in staying)
 
     def _staying(self) -> tuple[Sitting, ...]:
         return tuple(

@@ -24,6 +24,7 @@ from engines.ledger.splits import Splits
 from engines.ledger.steward import Steward
 from engines.ledger.stock import Stock
 from engines.ledger.sweeping import sweep
+from engines.ledger.wardrobe import Wardrobe
 from engines.progress import silent
 from engines.store.adapters import AdapterStore
 from engines.store.fetching import fetch_adapter
@@ -93,7 +94,8 @@ def lodgings(
     flights = Flights(ledger, loading, holds, figures, now, pacing)
     ours = partial(moves, bounds=pacing.adapters)
     rounds = Rounds(ledger, stock, demands, recency, flights, placement or ours, now, pacing.attend_every)
-    steward = Steward(ledger, stock, demands, recency, loading, flights, rounds, holds, figures)
+    wardrobe = Wardrobe(stock, recency, ledger, now, pacing)
+    steward = Steward(ledger, stock, demands, recency, loading, flights, rounds, holds, figures, wardrobe)
     adding = Adding(stock, steward, partial(_fetched, settings), settings.registry_path.absolute().parent, pacing, wake)
     desk = Desk(stock, steward, adding)
     declared = Declared(desk, stock, root / "watched.json", announce, pacing.watch_every, pacing.prepare_again)

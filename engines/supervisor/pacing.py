@@ -53,6 +53,8 @@ class Pacing:
     """How long somebody who adds an adapter waits for a slot."""
     adapter_worker: float = 300.0
     """And for a worker that serves, where none does: one that starts again takes a minute or two."""
+    refit_again: float = 600.0
+    """Before workers are started again with an adapter that one did not come up with."""
     load_first: float = 5.0
     """Before a load that failed is tried again; doubled each time."""
     load_longest: float = 20.0

@@ -16,6 +16,7 @@ from engines.supervisor.board import Row
 from engines.supervisor.crew import Crew, Desk, Opening
 from engines.supervisor.entry import Entry, Wanting
 from engines.supervisor.events import CutShort, ModelFailed, ModelReady, Scaled, WorkerLost
+from engines.supervisor.memory import NotAdmitted
 from engines.supervisor.nap import Nap, Phase
 from engines.supervisor.ordeal import Ordeal
 from engines.supervisor.outlets import Outlets
@@ -79,6 +80,7 @@ class Pool:
             gone=self._gone,
             short=self._short,
             complete=lambda: self._amiss("seats"),
+            tight=self._tight,
         )
 
     @property
@@ -155,10 +157,12 @@ class Pool:
         try:
             let_in = await self._entry.first() if self._launcher.prepares else None
             self._let_in = let_in.prepared if let_in else None
+            self._dress()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._crew.run(("",) * (let_in.count if let_in else 0), self._let_in))
                 group.create_task(self._look_around())
                 group.create_task(self.nap.run())
+                group.create_task(self._stay_dressed())
                 await asyncio.sleep(self._shared.pacing.start_within)
                 self.ordeal.hopeless(f"not ready after {self._shared.pacing.start_within:g} s")
         finally:
@@ -190,6 +194,27 @@ class Pool:
                 self._amended.clear()
                 looking.cancel()
 
+    async def _stay_dressed(self) -> None:
+        """What was ordered in between is one change."""
+        while self._launcher.prepares and not self.engine.capabilities.hot_adapters:
+            await asyncio.sleep(self._shared.pacing.attend_every)
+            self._dress()
+
+    def _dress(self) -> None:
+        slots, fixed = self._spec.adapters.slots, not self.engine.capabilities.hot_adapters
+        if slots and fixed and self._launcher.prepares and self.nap.phase is Phase.AWAKE:
+            self._crew.wear(self._shared.lodge.outfit(self._name, slots, self._crew.trying))
+
+    def _tight(self, refused: NotAdmitted | None) -> bool:
+        """Whether a worker that is replaced leaves first. Where it may not, nobody is started with what is new."""
+        strategy = self._spec.strategy
+        if refused is None or strategy == "replace":
+            return strategy == "replace"
+        if strategy != "surge" and refused.fits_without(self.claim):
+            return True
+        self._shared.lodge.deny(self._crew.outfit, str(refused))
+        return False
+
     def _found(self, addresses: Sequence[str] | None, trouble: str = "") -> None:
         if addresses is not None:
             self._crew.want(addresses)
@@ -203,7 +228,7 @@ class Pool:
         shared = self._shared
         seat = Seat(
             self._name, opening.number, self._spec, self.engine, opening.prepared, self._generation,
-            address=opening.address, starts=opening.starts,
+            address=opening.address, starts=opening.starts, outfit=opening.outfit,
         )  # fmt: skip
         outlets = Outlets(
             show=lambda worker: self._show(seat, worker),
@@ -211,7 +236,7 @@ class Pool:
             served_as=self._row.served_as,
             started_in=lambda seconds: shared.starts.record(self.nap.starts_as, seconds),
             settled=lambda pid: shared.memory.settled(self.claim, seat.number, pid),
-            announce=self._heard,
+            announce=lambda lost: self._heard(lost, opening.outfit),
             asleep=self.nap.asleep,
         )
         expected = shared.starts.expected(self._name, opening.prepared.weighs if opening.prepared else 0)
@@ -244,8 +269,9 @@ class Pool:
             self._shared.announce(ModelFailed(self._name, reason, wait))
         return wait
 
-    def _heard(self, lost: WorkerLost) -> None:
+    def _heard(self, lost: WorkerLost, outfit: frozenset[str]) -> None:
         self.ordeal.failed(lost.reason)
+        self._shared.lodge.lost(outfit, lost.reason)
         self._shared.announce(lost)
 
     def _starting(self, seat: Seat, loading: Loading) -> None:

@@ -39,7 +39,7 @@ class Worker:
         expected_start: float,
         lodge: Lodge,
     ) -> None:
-        self._seat: Final = seat
+        self._seat = seat
         self._launcher: Final = launcher
         self._prober: Final = prober
         self._pacing: Final = pacing
@@ -104,6 +104,7 @@ class Worker:
         self._happen(Event.STARTED)
         self._killed_because = ""
         try:
+            self._seat = await self._lodge.packed(self._seat)
             async with self._launcher.place(self._seat) as placed:
                 self._placed = placed
                 self._show()
@@ -175,10 +176,9 @@ class Worker:
         seat = self._seat
         return Site(
             self.id, seat.model, placed.url, placed.key, seat.engine, seat.spec.adapters.slots,
-            open=lambda: self._life.state is WorkerState.READY,
-            show=self._show,
+            lambda: self._life.state is WorkerState.READY, self._show,
             ours=placed.pid is not None,
-            weights=seat.prepared.weights if seat.prepared else None,
+            weights=seat.prepared.weights if seat.prepared else None, given=tuple(seat.adapters),
         )  # fmt: skip
 
     async def _proved(self, placed: Placed) -> Verdict:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import asynccontextmanager, suppress
 
+from engines.ledger.outfit import Outfit
 from engines.supervisor.crew import Crew, Desk, Opening
 from engines.supervisor.memory import NotAdmitted
 from tests.unit.gateway.builders import jumping
@@ -46,7 +48,9 @@ class Office:
         self.workers: list[Worker] = []
         self.room, self.held, self.gone, self.said = 100, asyncio.Event(), [], []
         self.held.set()
-        self.crew = Crew(Desk(self.hire, self.admit, self.see_off, self.leave, self.short, self.complete))
+        self.strategy = "auto"
+        desk = Desk(self.hire, self.admit, self.see_off, self.leave, self.short, self.complete, self.tight)
+        self.crew = Crew(desk)
 
     def hire(self, opening: Opening) -> Worker:
         self.workers.append(Worker(opening))
@@ -70,7 +74,14 @@ class Office:
     def complete(self) -> None:
         self.said.append("complete")
 
-    async def want(self, addresses: str) -> None:
+    def tight(self, refused: NotAdmitted | None) -> bool:
+        return self.strategy == ("replace" if refused is None else "auto")
+
+    async def wear(self, *names: str) -> None:
+        self.crew.wear(Outfit(frozenset(names)))
+        await settled()
+
+    async def want(self, addresses: Sequence[str]) -> None:
         self.crew.want(tuple(addresses))
         await settled()
 
@@ -162,6 +173,41 @@ async def test_who_is_not_let_in_is_tried_again_until_nobody_wants_it() -> None:
         made.room = 1
         await over(60.0)
         assert len(made.workers) == 2
+
+
+async def test_another_outfit_replaces_one_by_one() -> None:
+    """Who comes is ready before somebody goes, and only then the next one comes."""
+    async with office("") as made:
+        await made.want(("", ""))
+        await made.ready(0, 1)
+        await made.wear("x")
+        first = made.states
+        made.held.clear()
+        await made.ready(2)
+        assert made.states == {"0.1": "running", "1.1": "leaving", "2.1": "running"}
+        made.held.set()
+        await settled()
+        second = made.states
+        await made.ready(1)
+        assert first == {"0.1": "running", "1.1": "running", "2.1": "running"}
+        assert second == {"0.1": "running", "1.1": "stopped", "2.1": "running", "1.2": "running"}
+        assert made.states == {"0.1": "stopped", "1.1": "stopped", "2.1": "running", "1.2": "running"}
+        assert made.gone == [(1, "1.1"), (0, "0.1")]
+
+
+async def test_where_there_is_no_room_for_one_more_one_goes_first() -> None:
+    """And the next one comes once nothing of it is left."""
+    async with office("") as made:
+        await made.want(("", ""))
+        await made.ready(0, 1)
+        made.room, made.held = 0, asyncio.Event()
+        await made.wear("x")
+        before = made.states
+        made.room = 1
+        made.held.set()
+        await settled()
+        assert before == {"0.1": "running", "1.1": "leaving"}
+        assert made.states == {"0.1": "running", "1.1": "stopped", "1.2": "running"}
 
 
 async def test_a_crew_that_leaves_hires_and_dismisses_nobody() -> None:

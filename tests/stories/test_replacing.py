@@ -1,0 +1,83 @@
+"""An engine that loads no adapters while it runs: its workers are replaced one by one, and nobody notices."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from engines.fake.words import verify
+from registry.adapter_orders import AdapterRefusal
+from registry.adapters import served_as
+from tests.faults.client import ask, post
+from tests.faults.stage import CHAT
+from tests.faults.verify import text_of
+from tests.stories.house import House, answered, house, registry
+from tests.stories.load import LONG, loaded
+from tests.stories.test_adapters import add, crafted, stands_for
+from tests.waiting import eventually
+
+ROOM = {"engine": "lmdeploy", "replicas": 2, "balance": "round_robin", "adapters": {"slots": 4}}
+
+
+async def says(running: House, digest: str) -> None:
+    """The name is answered by this revision, once gateways know of it, and before that never by the model itself."""
+    body = {"model": "m:pirate", "messages": [], "stream": True, "seed": 1, "x_fake": {"tokens": 3}}
+    voice = served_as("m", "pirate", digest)
+
+    async def asked() -> bool:
+        heard = await ask(running.port, post(CHAT, body))
+        said = text_of(heard.events) if heard.status == 200 else ""
+        assert "m:pirate@" in said if said else heard.status == 404, heard.body
+        return voice in said and verify(said, key=1, voice=voice) == 3
+
+    await eventually(asked, within=LONG, what=f"an answer of {voice}")
+
+
+async def holding(running: House, *digests: str) -> tuple[str, ...]:
+    """The workers, once there are two that hold just these revisions, and nobody else."""
+    names = tuple(sorted(served_as("m", "pirate", digest) for digest in digests))
+
+    def look() -> bool:
+        held = [each.resident for each in running.model().workers if each.state == "ready"]
+        return held == [names] * 2 and len(running.model().workers) == 2 and not running.snapshot.leaving
+
+    await eventually(look, within=LONG, what=f"{names}; {running.snapshot}")
+    return tuple(each.id for each in running.model().workers)
+
+
+async def test_an_adapter_comes_with_new_workers_and_no_request_is_lost(tmp_path: Path) -> None:
+    """And so does its second revision; what serves meanwhile goes on, and is let go of first."""
+    async with house(registry(tmp_path, m=ROOM)) as running:
+        await running.ready(within=LONG)
+        await answered(running, "m")
+        before = await holding(running)
+        async with loaded(running) as load:
+            first = (await add(running, crafted(tmp_path))).revision.digest
+            await eventually(lambda: stands_for(running) == first, within=LONG)
+            await says(running, first)
+            between = await holding(running, first)
+            second = (await add(running, crafted(tmp_path, 16), promote=True)).revision.digest
+            await eventually(lambda: stands_for(running) == second, within=LONG)
+            await says(running, second)
+            after = await holding(running, first, second)
+            await load.more()
+        lost = running.said("WorkerLost")
+        os.kill(running.worker().pid, signal.SIGKILL)
+        await eventually(lambda: not {each.id for each in running.model().workers}.issubset(after), within=LONG)
+        assert after[1] in await holding(running, first, second)
+    assert (len({*before, *between, *after}), lost) == (6, [])
+    assert [str(each.body[-500:]) for each in load.bad] == []
+    assert [len(running.said(event)) for event in ("Swapping", "CutShort", "ModelFailed")] == [0, 0, 0]
+
+
+async def test_workers_that_do_not_come_up_with_it_leave_the_others_as_they_are(tmp_path: Path) -> None:
+    """What was added is taken back, with the reason."""
+    async with house(registry(tmp_path, m=ROOM | {"options": {"lmdeploy": {"adapter_status": 500}}})) as running:
+        await running.ready(within=LONG)
+        before = await holding(running)
+        refused = await add(running, crafted(tmp_path))
+        assert isinstance(refused, AdapterRefusal)
+        assert (refused.status, refused.code) == (502, "adapter_not_loaded")
+        assert "no LoRA adapter can be loaded" in refused.message
+        assert (await holding(running), stands_for(running)) == (before, "")
