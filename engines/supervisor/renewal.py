@@ -46,7 +46,8 @@ def lacking(present: Sequence[Dressed], aim: Aim) -> int:
 
 def relieved(present: Sequence[Dressed], aim: Aim) -> tuple[int, ...]:
     """Seats whose workers leave now: first those that have something else, of them those that do not serve, then those
-    that have least of what is wanted. Unless there is no room, somebody who serves stays.
+    that have least of what is wanted. Somebody who serves stays, unless there is room for
+    one alone.
     """
     pending, old = coming(present, aim), [each for each in present if stale(each, aim)]
     allowed = aim.count + (1 if old and (pending or aim.hold) else 0)
@@ -54,7 +55,8 @@ def relieved(present: Sequence[Dressed], aim: Aim) -> tuple[int, ...]:
         allowed = aim.count - 1
     ranked = sorted(present, key=lambda each: (not stale(each, aim), each.ready, _shared(each, aim), -each.number))
     surplus = max(0, len(present) - allowed)
-    served = aim.tight or any(each.ready for each in ranked[surplus:])
+    alone = aim.tight and aim.count == 1 and not pending
+    served = alone or any(each.ready for each in ranked[surplus:])
     return tuple(sorted(each.number for each in ranked[:surplus] if served or not each.ready))
 
 

@@ -32,7 +32,7 @@ from tests.faults.verify import text_of
 from tests.stories.house import House, house, registry
 from tests.waiting import eventually
 
-PATIENT = 60.0
+PATIENT = 120.0
 ROOM = {"adapters": {"slots": 4}}
 
 

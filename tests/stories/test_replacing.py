@@ -14,7 +14,7 @@ from tests.faults.stage import CHAT
 from tests.faults.verify import text_of
 from tests.stories.house import House, answered, house, registry
 from tests.stories.load import LONG, loaded
-from tests.stories.test_adapters import add, crafted, stands_for
+from tests.stories.test_adapters import PATIENT, add, crafted, stands_for
 from tests.waiting import eventually
 
 ROOM = {"engine": "lmdeploy", "replicas": 2, "balance": "round_robin", "adapters": {"slots": 4}}
@@ -42,7 +42,7 @@ async def holding(running: House, *digests: str) -> tuple[str, ...]:
         held = [each.resident for each in running.model().workers if each.state == "ready"]
         return held == [names] * 2 and len(running.model().workers) == 2 and not running.snapshot.leaving
 
-    await eventually(look, within=LONG, what=f"{names}; {running.snapshot}")
+    await eventually(look, within=PATIENT, what=f"{names}; {running.snapshot}")
     return tuple(each.id for each in running.model().workers)
 
 
