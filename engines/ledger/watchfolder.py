@@ -82,7 +82,11 @@ def _look(path: Path) -> str:
 
 
 def _whole(weights: Path) -> bool:
-    """Whether the file is as long as its header says; one that is damaged otherwise is the doctor's to refuse."""
+    """Whether the file is as long as its header says; one that is damaged otherwise, or is none, is the doctor's to
+    refuse: reading a pipe would never end.
+    """
+    if not weights.is_file():
+        return True
     try:
         safetensors.read(weights)
     except safetensors.HeaderRefused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from engines.ledger.watchfolder import WatchFolder
@@ -58,6 +59,16 @@ def test_what_is_still_being_written_is_left_alone(tmp_path: Path) -> None:
     for size in range(5):
         growing.write_bytes(b"x" * size)
         assert watched.arrivals(folder) == ()
+
+
+def test_what_is_no_file_is_left_to_the_doctor(tmp_path: Path) -> None:
+    """A pipe is not waited for, and keeps nothing else out."""
+    watched, folder = WatchFolder(tmp_path / "note"), tmp_path / "in"
+    (small(folder / "pipe") / "adapter_model.safetensors").unlink()
+    os.mkfifo(folder / "pipe/adapter_model.safetensors")
+    os.mkfifo(folder / "pipe.tar")
+    small(folder / "sound")
+    assert [[name for name, _ in found] for found in looked(watched, folder, 2)] == [[], ["pipe", "sound"]]
 
 
 def test_a_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
