@@ -102,12 +102,12 @@ class Catalogue:
         self.raw: Final = raw
         self.adapters: Final = decode(raw)
         self._by_model: Final[dict[tuple[str, str], AdapterView]] = {}
-        self._alone: Final[dict[str, AdapterView | None]] = {}
+        self._alone: Final[dict[str, list[AdapterView]]] = {}
         self._of: Final[dict[str, list[AdapterView]]] = {}
         for each in self.adapters:
             self._by_model[each.model, each.name] = each
             self._of.setdefault(each.model, []).append(each)
-            self._alone[each.name] = None if each.name in self._alone else each
+            self._alone.setdefault(each.name, []).append(each)
 
     def of(self, model: str) -> Sequence[AdapterView]:
         """All of one model."""
@@ -116,7 +116,8 @@ class Catalogue:
     def find(self, name: str, models: Mapping[str, str]) -> tuple[AdapterView, str] | None:
         """The adapter and digest that `name` stands for; `models` gives the model of each name and alias.
 
-        None where it stands for nothing, or, without its model's name, for adapters of several models.
+        None where it stands for nothing, or, without its model's name, for adapters of several models. Adapters of a
+        model that is gone stand for nothing, also where its name is another one's alias now.
         """
         if not self.adapters:
             return None
@@ -125,7 +126,8 @@ class Catalogue:
         except NameRefused:
             return None
         if asked.base is None:
-            found = self._alone.get(asked.adapter)
+            alone = [each for each in self._alone.get(asked.adapter, ()) if models.get(each.model) == each.model]
+            found = alone[0] if len(alone) == 1 else None
         else:
             found = self._by_model.get((models.get(asked.base, ""), asked.adapter))
         if found is None:

@@ -243,7 +243,7 @@ class Names:
     def _adapted(self, name: str) -> Target | None:
         found = self.catalogue.find(name, self._models)
         below = self._targets.get(found[0].model) if found else None
-        if found is None or below is None:
+        if found is None or below is None or not below.model.adapter_slots:
             return None
         adapter, digest = found
         served_name = served_as(adapter.model, adapter.name, digest)
@@ -255,7 +255,7 @@ class Names:
         """
         model = self._models.get(name.partition(":")[0], "")
         found = self.catalogue.of(model) if ":" in name else ()
-        if found:
+        if found and self._targets[model].model.adapter_slots:
             return [f"{model}:{each.name}" for each in found[:most]], max(0, len(found) - most)
         return list(islice(self._targets, most)), max(0, len(self._targets) - most)
 

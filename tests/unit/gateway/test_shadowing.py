@@ -36,7 +36,9 @@ def show(desk, resident=SERVED, **worker):
     """All requests are mirrored."""
     view = AdapterView("m", "cat", A, (A, B), canary=Canary((Share(A, 1),), shadow=Share(B, 100)))
     workers = (worker_view(port=desk.worker.port, resident=resident, **worker),)
-    desk.house.publish(snapshot(model_view(*workers), revision=2, adapters=msgspec.Raw(encode([view]))))
+    desk.house.publish(
+        snapshot(model_view(*workers, adapter_slots=4), revision=2, adapters=msgspec.Raw(encode([view])))
+    )
 
 
 def counts(desk):

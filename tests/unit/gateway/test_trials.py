@@ -29,7 +29,7 @@ class Desk:
 
     def show(self, canary, revisions=(A, B)):
         view = AdapterView("m", "cat", A, revisions, canary=canary)
-        self.names = Names(snapshot(model_view(), adapters=msgspec.Raw(encode([view]))))
+        self.names = Names(snapshot(model_view(adapter_slots=4), adapters=msgspec.Raw(encode([view]))))
 
     def asked(self, name="m:cat", headers=(), **body):
         return self.trials.allot(self.names.resolve(name), msgspec.json.encode(body), scope(headers=headers))

@@ -8,7 +8,11 @@ from registry.snapshot import ModelView, Names, Snapshot
 
 A, B = "a" * 64, "b" * 64
 PIRATE = AdapterView("m", "pirate", A, (B, A), 1)
-MODELS = (ModelView("m", "vllm", "m", aliases=("x",)), ModelView("n", "vllm", "n"))
+MODELS = (
+    ModelView("m", "vllm", "m", aliases=("x", "old"), adapter_slots=4),
+    ModelView("n", "vllm", "n", adapter_slots=4),
+    ModelView("bare", "vllm", "bare"),
+)
 
 
 def names(*adapters, before=None):
@@ -56,6 +60,22 @@ def test_an_adapter_of_a_model_that_is_gone_is_gone():
     assert names(AdapterView("gone", "pirate", A, (A,))).resolve("pirate") is None
 
 
+@pytest.mark.parametrize("name", ["left", "old:left", "m:left"])
+def test_an_adapter_is_never_another_models_whose_alias_is_what_its_own_was_called(name):
+    assert names(AdapterView("old", "left", A, (A,))).resolve(name) is None
+
+
+def test_what_a_model_that_is_gone_has_left_keeps_no_name_from_another():
+    assert names(AdapterView("gone", "pirate", A, (A,)), PIRATE).resolve("pirate").needs == served_as("m", "pirate", A)
+
+
+def test_a_model_without_slots_has_no_adapters():
+    """It had some once: nobody is to wait for them, or to find them listed."""
+    found = names(AdapterView("bare", "pirate", A, (A,)))
+    assert (found.resolve("bare:pirate"), [each for each in found.listed() if each.adapter]) == (None, [])
+    assert "bare:pirate" not in found.near("bare:other", 9)[0]
+
+
 def test_an_unchanged_catalogue_is_not_read_again():
     first = names(PIRATE)
     again, other = names(PIRATE, before=first), names(before=first)
@@ -63,7 +83,7 @@ def test_an_unchanged_catalogue_is_not_read_again():
 
 
 def test_adapters_are_listed_after_the_models():
-    assert [each.requested for each in names(PIRATE).listed()] == ["m", "x", "n", "m:pirate"]
+    assert [each.requested for each in names(PIRATE).listed()] == ["m", "x", "old", "n", "bare", "m:pirate"]
 
 
 def test_another_revision_of_a_target_is_called_otherwise():

@@ -57,7 +57,7 @@ def adapter(name, current="0" * 64):
 def test_an_unknown_adapter_is_told_the_adapters_of_its_model():
     """Ten thousand of them make a short error."""
     adapters = msgspec.Raw(encode(adapter(f"a{number}") for number in range(10_000)))
-    house = house_of(model_view(name="m", aliases=("default",)), adapters=adapters)
+    house = house_of(model_view(name="m", aliases=("default",), adapter_slots=4), adapters=adapters)
     with pytest.raises(ModelNotFound, match=r"Available: m:a0, m:a1, .* and 9980 more"):
         house.resolve("default:x")
     with pytest.raises(ModelNotFound, match=r"Available: m, default\.$"):
@@ -66,7 +66,7 @@ def test_an_unknown_adapter_is_told_the_adapters_of_its_model():
 
 def test_models_are_listed_with_their_adapters():
     """`root` is the revision, `parent` the model below, as in vLLM; one revision can be asked for by its digest."""
-    house = house_of(model_view(name="m"), adapters=msgspec.Raw(encode([adapter("cat")])))
+    house = house_of(model_view(name="m", adapter_slots=4), adapters=msgspec.Raw(encode([adapter("cat")])))
     api = FastAPI()
     api.include_router(models(house))
     listed = [(each["id"], each["root"], each["parent"]) for each in TestClient(api).get("/v1/models").json()["data"]]
