@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from registry.snapshot import WorkerView
 from tests.faults.client import calling, post
 from tests.faults.stage import CHAT
 from tests.stories.house import House, alive, house, registry
@@ -39,6 +40,12 @@ def started(running: House) -> int | None:
     """The pid of a worker that is starting."""
     worker = running.worker("starting")
     return worker.pid if worker else None
+
+
+def asleep(running: House, before: str) -> WorkerView | None:
+    """The worker that sleeps, if it has been awake since it had this id."""
+    worker = running.worker("sleeping")
+    return worker if worker and worker.id != before else None
 
 
 async def gone(running: House, pid: int, model: str = "m") -> None:
@@ -137,12 +144,12 @@ async def test_an_idle_model_sleeps_and_the_next_request_wakes_it(tmp_path: Path
         async with calling(running.port, post(CHAT, ASKED | {"stream": True})) as stream:
             heard = await stream.hear()
         assert (heard.status, heard.done, heard.end) == (200, 1, "complete")
-        again = await eventually(lambda: running.worker("sleeping"), within=PATIENT)
+        again = await eventually(lambda: asleep(running, first.id), within=PATIENT)
         assert (again.pid, again.restarts) == (first.pid, 0)
-        assert again.id != first.id
         os.kill(again.pid, signal.SIGKILL)
         await gone(running, again.pid)
-        assert [each["slept"] for each in running.said("WorkerLost")] == [True]
+        lost = await eventually(lambda: running.said("WorkerLost"), within=PATIENT)
+        assert [each["slept"] for each in lost] == [True]
         assert (await ask(running)).status_code == 200
         assert (await eventually(lambda: running.worker("sleeping"), within=PATIENT)).pid != first.pid
     assert running.said("ModelFailed") == []
