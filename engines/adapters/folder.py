@@ -38,7 +38,7 @@ def opened(folder: Path, name: str, missing: Reason) -> Iterator[tuple[BinaryIO,
     try:
         descriptor = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise NotThere(Finding(missing, name, f"is not in {folder}: {_SAVED}")) from None
+        raise NotThere(Finding(missing, name, f"is not there: {_SAVED}")) from None
     except OSError as fault:
         if (folder / name).is_symlink():
             said = "is a symbolic link, which is not followed: copy the adapter with `cp -rL` and name the copy"

@@ -131,14 +131,22 @@ def stage(source: Path, work: Path, limits: Limits) -> None:
         unpack(root, work, limits)
         return
     for name in PARTS:
-        with contextlib.suppress(NotThere), opened(root, name, _MISSING[name]) as (file, _):
-            left = limits.weights + 1
-            with (work / name).open("xb") as target:
-                while left > 0 and (block := file.read(min(_BLOCK, left))):
-                    left -= target.write(block)
+        try:
+            _copy(root, name, work, limits)
+        except NotThere as refused:
+            if refused.finding.reason is not _MISSING[name]:
+                raise
     for name in UNWANTED:
         if os.path.lexists(root / name):
             (work / name).touch()
+
+
+def _copy(root: Path, name: str, work: Path, limits: Limits) -> None:
+    with opened(root, name, _MISSING[name]) as (file, _):
+        left = limits.weights + 1
+        with (work / name).open("xb") as target:
+            while left > 0 and (block := file.read(min(_BLOCK, left))):
+                left -= target.write(block)
 
 
 def digest_of(folder: Path) -> tuple[str, int]:

@@ -209,3 +209,15 @@ async def test_a_folder_without_an_adapter_is_refused_by_its_own_name(store, tmp
         await store.add(arrival(tmp_path / "empty"), ANY)
     assert {finding.reason for finding in refused.value.findings} == {Reason.CONFIG_MISSING, Reason.WEIGHTS_MISSING}
     assert str(tmp_path / "empty") in str(refused.value)
+    assert "incoming" not in str(refused.value)
+
+
+async def test_links_are_refused_as_what_they_are(store, tmp_path):
+    """As in a hub's cache: nothing is missing there, and the advice is another."""
+    source, linked = adapter(tmp_path / "a"), tmp_path / "linked"
+    linked.mkdir()
+    for found in source.iterdir():
+        (linked / found.name).symlink_to(found)
+    with pytest.raises(AdapterRefused, match="cp -rL") as refused:
+        await store.add(arrival(linked), ANY)
+    assert {finding.reason for finding in refused.value.findings} == {Reason.NOT_A_FILE}
