@@ -15,6 +15,7 @@ from tests.faults.verify import text_of
 from tests.stories.house import House, answered, house, registry
 from tests.stories.load import LONG, loaded
 from tests.stories.test_adapters import PATIENT, add, crafted, stands_for
+from tests.unit.engines.memory.models import write
 from tests.waiting import eventually
 
 ROOM = {"engine": "lmdeploy", "replicas": 2, "balance": "round_robin", "adapters": {"slots": 4}}
@@ -81,3 +82,21 @@ async def test_workers_that_do_not_come_up_with_it_leave_the_others_as_they_are(
         assert (refused.status, refused.code) == (502, "adapter_not_loaded")
         assert "no LoRA adapter can be loaded" in refused.message
         assert (await holding(running), stands_for(running)) == (before, "")
+
+
+async def test_where_memory_holds_one_worker_the_old_one_goes_first(tmp_path: Path) -> None:
+    """`strategy: surge` refuses instead, and the old one stays."""
+    layers = {"q": 576, "v": 192}
+    heads = {f"model.layers.0.self_attn.{each}_proj.weight": width for each, width in layers.items()}
+    write(tmp_path / "weights", **{name: ("BF16", [width, 576], width * 1152) for name, width in heads.items()})
+    (tmp_path / "crowded").touch()
+    one = ROOM | {"replicas": 1, "context": 64}
+    async with house(registry(tmp_path, m=one | {"strategy": "surge"})) as running:
+        before = await running.ready(within=PATIENT)
+        refused = await add(running, crafted(tmp_path))
+        assert (refused.status, running.worker().id) == (502, before.id)
+        assert "not enough memory" in refused.message
+    async with house(registry(tmp_path, m=one)) as running:
+        await running.ready(within=PATIENT)
+        await says(running, (await add(running, crafted(tmp_path))).revision.digest)
+        assert len(running.model().workers) == 1
