@@ -103,9 +103,14 @@ class Control:
                 reader, writer = await asyncio.open_unix_connection(self._path, limit=_FRAME_LIMIT)
                 try:
                     writer.write(encode(order))
+                    newest = b""
                     while line := await reader.readline():
                         found = answer(line)
-                        if found is not None and not isinstance(found, Told):
+                        if found is None:
+                            newest = line
+                        elif not isinstance(found, Told):
+                            if newest:  # who hears the answer may ask for what it changed at once
+                                self._publish(decode(newest))
                             return found
                 finally:
                     writer.close()

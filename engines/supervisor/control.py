@@ -160,7 +160,10 @@ class Control:
                 writer.write(orders.encode(answer))
 
         async def carry_out() -> None:
-            say(await self._adapters.obey(order, say))
+            found = await self._adapters.obey(order, say)
+            if not writer.is_closing():
+                writer.write(self._frame)  # what has come of it is known before it is answered
+            say(found)
 
         if self._group is not None:
             task = self._group.create_task(carry_out())

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.control import Control
 from registry import orders
-from registry.adapter_orders import Adapted
+from registry.adapter_orders import Adapted, RemoveAdapter, Told
 from registry.snapshot import encode
 from tests.unit.gateway.builders import cancelled, model_view, snapshot
 from tests.waiting import eventually
@@ -139,3 +139,15 @@ async def test_a_cancelled_channel_is_closed(tmp_path):
         await eventually(lambda: control._writer)
         await cancelled(running)
         await closed.wait()
+
+
+async def test_what_an_order_changed_is_published_before_its_answer(tmp_path):
+    """Who hears that an adapter is gone may ask for it at once."""
+
+    async def handle(reader, writer):
+        await reader.readline()
+        writer.write(encode(FIRST) + orders.encode(Told("on its way")) + encode(SECOND) + orders.encode(Adapted()))
+
+    async with supervised(tmp_path, handle) as (control, published):
+        assert await control.administer(RemoveAdapter("m", "cat", "ann")) == Adapted()
+        assert published == [SECOND]
