@@ -22,7 +22,7 @@ import uvloop
 from engines import ENGINES
 from gateway.app import build
 from gateway.lines import Lines
-from gateway.server import Server, configure
+from gateway.server import Server, configure, ears
 from gateway.settings import Settings
 
 
@@ -67,7 +67,7 @@ async def _serve(options: argparse.Namespace, settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
     try:
-        await server.serve(sockets=[socket.socket(fileno=options.fd)])
+        await server.serve(sockets=ears(socket.socket(fileno=options.fd)))
     finally:
         lines.flush()
 

@@ -6,6 +6,7 @@ Used by `__main__` only.
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator
 from functools import partial
 from typing import Final
@@ -18,6 +19,17 @@ from gateway.shortcut import Shortcut
 
 KEEP_ALIVE: Final = 75
 """Seconds that an idle client connection stays open; longer than the usual load balancer's 60."""
+
+_EARS: Final = 16
+
+
+def ears(listening: socket.socket) -> list[socket.socket]:
+    """`listening`, and further descriptors of it: the loop accepts a connection from each of them in every round.
+
+    libuv accepts one connection a round from each descriptor, since 1.45: while a burst of clients arrives, every round
+    serves all that are in already, and who is still outside starves until they are done.
+    """
+    return [listening, *(listening.dup() for _ in range(_EARS - 1))]
 
 
 class Server(uvicorn.Server):
