@@ -11,7 +11,11 @@ _TOKEN: Final = b',"token_ids":['
 
 
 class Cutting:
-    """Passes everything on, and breaks a connection off once `after` tokens have come back on it; None: never."""
+    """Passes everything on, and breaks a connection off once `after` tokens have come back on it; None: never.
+
+    `after` holds for connections that are made from now on: the last bytes of an answer may still be on their way when
+    its client has heard all of it.
+    """
 
     def __init__(self, port: int) -> None:
         self.after: int | None = None
@@ -23,21 +27,30 @@ class Cutting:
         back, forth = await asyncio.open_connection("127.0.0.1", self._upstream)
         async with asyncio.TaskGroup() as group:
             asking = group.create_task(_pass_on(reader, forth))
-            await self._answer(back, writer)
+            await self._answer(back, writer, self.after)
             asking.cancel()
         for end in (writer, forth):
             end.transport.abort()
 
-    async def _answer(self, back: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, back: asyncio.StreamReader, writer: asyncio.StreamWriter, after: int | None) -> None:
         seen = b""
         with suppress(ConnectionError):
             while piece := await back.read(65536):
+                told = len(seen)
                 seen += piece
-                if self.after is not None and seen.count(_TOKEN) > self.after:
+                end = _end(seen, after)
+                writer.write(seen[told:end])
+                await writer.drain()
+                if end < len(seen):
                     self.cuts += 1
                     return
-                writer.write(piece)
-                await writer.drain()
+
+
+def _end(answer: bytes, after: int | None) -> int:
+    """Where the token begins that is one too many; the end of what there is of the `answer` if none is."""
+    if after is None or answer.count(_TOKEN) <= after:
+        return len(answer)
+    return len(_TOKEN.join(answer.split(_TOKEN, after + 1)[: after + 1]))
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
