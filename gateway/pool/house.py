@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from gateway.errors import ModelNotFound, Unavailable
+from gateway.errors import GatewayError, ModelNotFound, Unavailable
 from gateway.pool.departures import Departures
 from gateway.pool.evictions import Evictions
 from gateway.pool.pool import Pool
@@ -34,7 +34,7 @@ class House:
         self._clock: Final = clock
         self._departures: Final = Departures(free)
         self._evictions: Final = Evictions(free)
-        self._adapters: Final = Adapters(self._evictions, say)
+        self._adapters: Final = Adapters(self._evictions, say, self._judge)
         self._asked: Final = asked
         self.names = Names(Snapshot(revision=0))
         self._pools: dict[str, Pool] = {}
@@ -53,7 +53,7 @@ class House:
         """Make `snapshot` the present. Older ones than the present are passed over."""
         if self.informed and snapshot.revision < self.names.snapshot.revision:
             return
-        pools = {}
+        self.names, pools = Names(snapshot, self.names), {}
         for model in snapshot.models:
             pool = self._pools.get(model.name)
             if pool is None:
@@ -61,7 +61,7 @@ class House:
             pool.update(model)
             pools[model.name] = pool
         retired = [pool for name, pool in self._pools.items() if name not in pools]
-        self.names, self._pools = Names(snapshot, self.names), pools
+        self._pools = pools
         for pool in retired:
             pool.retire()
         self._departures.want(worker.id for worker in snapshot.leaving)
@@ -75,6 +75,12 @@ class House:
         if not self.informed:
             raise Unavailable("The gateway is starting and does not know its models yet.", retry_after=1.0)
         raise ModelNotFound(f"The model '{name[:200]}' does not exist. {self._known(name)}", param="model")
+
+    def _judge(self, adapter: str) -> GatewayError | None:
+        """Why nobody need wait for this adapter, as engines call it."""
+        if self.names.resolve(adapter) is None:
+            return ModelNotFound(f"The adapter '{adapter}' does not exist any more: it was removed.", param="model")
+        return None
 
     def _known(self, name: str) -> str:
         """What there is instead: the adapters of the model that `name` begins with, else the models."""

@@ -150,7 +150,7 @@ class Pool:
         long the client waits for what has to be loaded first; None: as long as the model allows. `needs` is the
         adapter that the worker must hold, as engines call it; one that nobody holds is asked for.
 
-        Raises `ModelLoading`, `AdapterLoading` or `NoWorker` if none can serve, `QueueFull`, `QueueTimeout`.
+        Raises `loading.nobody` or `absent`, what `residence` says is hopeless, `QueueFull`, `QueueTimeout`.
         """
         lease = self.at_once(exclude, prefix, needs)
         if lease is not None:
@@ -170,6 +170,8 @@ class Pool:
         """
         on_demand = self.model.on_demand
         if needs and self._candidates(exclude):
+            if fault := self._residence.hopeless(needs):
+                raise fault
             if exclude or not self._waiting.of(needs):  # else somebody has said it who still waits
                 self._residence.want(needs, exclude)
             longest = self.model.queue.wait
@@ -281,8 +283,8 @@ class Pool:
             wish = place.wish
             candidates = self._candidates(wish.exclude, wish.needs)
             if not candidates:
-                if not self._comes_for(wish):
-                    self._waiting.call(place, nobody(self.model))
+                if fault := self._vain(wish):
+                    self._waiting.call(place, fault)
                 continue
             lease = self._assign(candidates, wish.prefix, wish.needs)
             if lease is not None:
@@ -292,8 +294,7 @@ class Pool:
             if not wish.exclude and not wish.needs:
                 return  # who may use any worker finds none: nobody behind it will
 
-    def _comes_for(self, wish: Wish) -> bool:
-        """Whether who waits and finds no worker goes on waiting."""
-        if wish.needs and self._candidates(wish.exclude):
-            return True  # its adapter is being loaded there
-        return not wish.exclude and awaited(self.model)
+    def _vain(self, wish: Wish) -> GatewayError | None:
+        """Why who waits and finds no worker waits no more; None: one comes, or its adapter comes to one."""
+        comes = (wish.needs and self._candidates(wish.exclude)) or (not wish.exclude and awaited(self.model))
+        return self._residence.hopeless(wish.needs) or (None if comes else nobody(self.model))

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from typing import Final, NamedTuple
 
+from gateway.errors import GatewayError
 from gateway.pool.evictions import Evictions
 from gateway.pool.worker import Worker
 from registry.adapter_orders import Demand, Missing, Want
@@ -17,13 +18,18 @@ BELIEVED_AGAIN: Final = 5.0
 """Seconds after which a worker that did not hold an adapter is asked for it again, if the snapshots insist."""
 
 Say = Callable[[Want | Missing], None]
+Judge = Callable[[str], GatewayError | None]
+"""Why nobody need wait for an adapter, as engines call it; None: it may come."""
 
 
 class Adapters(NamedTuple):
-    """What all pools of a house share: who counts requests by adapter, and who takes what the supervisor must know."""
+    """What all pools of a house share: who counts requests by adapter, who takes what the supervisor must know, and who
+    knows what cannot come.
+    """
 
     evictions: Evictions
     say: Say
+    judge: Judge = lambda _: None
 
 
 def alone() -> Adapters:
@@ -38,7 +44,7 @@ class Residence:
 
     def __init__(self, model: str, adapters: Adapters, clock: Callable[[], float]) -> None:
         self._model: Final = model
-        self._evictions, self._say = adapters
+        self._evictions, self._say, self._judge = adapters
         self._clock: Final = clock
         self._ready: tuple[Worker, ...] = ()
         self._held: dict[str, tuple[Worker, ...]] = {}
@@ -47,22 +53,34 @@ class Residence:
         self._served: Final[Counter[str]] = Counter()
         self._wanted: Final[set[str]] = set()
         """What the supervisor was asked for and nobody holds yet."""
+        self._hopeful: Final[set[str]] = set()
+        """What may still come, by the newest snapshot."""
 
     def update(self, ready: tuple[Worker, ...], waiting: Iterable[str]) -> None:
         """Take over what the newest snapshot says; `waiting` are the adapters that requests wait for."""
         self._ready = ready
+        self._hopeful.clear()
         present = {(worker.id, adapter) for worker in ready for adapter in worker.view.resident}
         for place in [place for place in self._lost if place not in present]:
             del self._lost[place]
         self._rebuild()
         self._wanted.difference_update(self._held)
         for adapter in waiting:  # its worker has just come, or it was evicted meanwhile
-            if ready and adapter not in self._held and adapter not in self._wanted:
+            if ready and adapter not in self._held and adapter not in self._wanted and not self.hopeless(adapter):
                 self.want(adapter, ())
 
     def of(self, adapter: str) -> tuple[Worker, ...]:
         """Who holds `adapter` now."""
         return self._held.get(adapter, ())
+
+    def hopeless(self, adapter: str) -> GatewayError | None:
+        """Why nobody need wait for `adapter` (empty: none is needed); None: it may come."""
+        if not adapter or adapter in self._hopeful:
+            return None
+        found = self._judge(adapter)
+        if found is None:
+            self._hopeful.add(adapter)
+        return found
 
     def want(self, adapter: str, besides: Collection[str]) -> None:
         """A request waits for `adapter`, which none that it may use holds."""

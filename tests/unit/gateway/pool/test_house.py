@@ -15,7 +15,7 @@ from gateway.pool.gauges import gauges
 from gateway.pool.house import House
 from registry.adapters import AdapterView, encode
 from registry.snapshot import AdapterFigures, WorkerState
-from tests.unit.gateway.builders import Clock, model_view, snapshot, turns, worker_view
+from tests.unit.gateway.builders import Clock, cancelled, model_view, snapshot, turns, worker_view
 
 
 def house_of(*models, **rest):
@@ -104,6 +104,24 @@ async def test_who_waits_for_a_removed_model_is_told():
     with pytest.raises(NoWorker):
         await waiting
     assert house.pools == ()
+
+
+async def test_who_waits_for_a_removed_adapter_is_told_that_it_does_not_exist():
+    """At once, with 404; and so is who asks for what was removed since its name was looked up."""
+    serving = model_view(worker_view(), adapter_slots=4)
+    house = house_of(serving, adapters=msgspec.Raw(encode([adapter("cat"), adapter("dog")])))
+    target, pool = house.resolve("m:cat")
+    waiting = [
+        asyncio.get_running_loop().create_task(pool.lease(needs=f"m:{name}@{'0' * 16}")) for name in ("cat", "dog")
+    ]
+    await turns()
+    house.publish(snapshot(serving, revision=2, adapters=msgspec.Raw(encode([adapter("dog")]))))
+    for late in (waiting[0], pool.lease(needs=target.needs)):
+        with pytest.raises(ModelNotFound, match="removed") as caught:
+            await late
+        assert caught.value.code == "model_not_found"
+    assert (waiting[1].done(), pool.waiting) == (False, 1)
+    await cancelled(waiting[1])
 
 
 def test_the_gauges_show_workers_by_state_queues_and_the_last_reload():
