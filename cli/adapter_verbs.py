@@ -30,6 +30,7 @@ from registry.adapter_orders import (
     RevisionState,
     RollbackAdapter,
     SplitAdapter,
+    SplitState,
     Told,
 )
 from registry.adapters import DIGITS, canary
@@ -50,7 +51,7 @@ def adapters_list(
     base, _, adapter = name.partition(":")
     found = _listed(state, base, adapter)
     if as_json:
-        shown = {"adapters": found.revisions, "refused": found.refused}
+        shown = {"adapters": found.revisions, "refused": found.refused, "splits": found.splits}
         typer.echo(json.dumps(msgspec.to_builtins(shown), indent=2))
         return
     console = Console()
@@ -212,13 +213,19 @@ def table(found: Listed) -> Table:
     drawn = Table(box=None, pad_edge=False)
     for heading in ("ADAPTER", "REVISION", "", "RANK", "SIZE", "ADDED", "BY", "LOADED ON", "SOURCE"):
         drawn.add_column(heading, no_wrap=heading not in {"LOADED ON", "SOURCE"})
+    splits = {(each.model, each.adapter): each for each in found.splits}
     for each in found.revisions:
-        drawn.add_row(*_row(each))
+        drawn.add_row(*_row(each, splits.get((each.model, each.adapter))))
     return drawn
 
 
-def _row(revision: RevisionState) -> tuple[str, ...]:
+def _row(revision: RevisionState, split: SplitState | None) -> tuple[str, ...]:
     marks = [mark for mark, is_so in (("current", revision.current), ("pinned", revision.pinned)) if is_so]
+    if split and revision.digest in split.shares:
+        share = 100 * split.shares[revision.digest] / sum(split.shares.values())
+        marks.append(f"split {share:.3g} %")
+    if split and revision.digest in split.shadow:
+        marks.append(f"shadow {split.shadow[revision.digest]} %")
     return (
         f"{revision.model}:{revision.adapter}",
         revision.digest[:DIGITS],

@@ -187,12 +187,35 @@ class RefusalState(msgspec.Struct, frozen=True, omit_defaults=True):
     findings: tuple[str, ...]
 
 
+class SplitState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Several revisions behind one name, by digest; `registry.adapters.Canary` says what the rest means."""
+
+    model: str
+    adapter: str
+    shares: Mapping[str, int]
+    """In parts of their sum."""
+    shadow: Mapping[str, int] = {}
+    """Of a hundred requests."""
+    max_error_rate: float = 1.0
+    max_ttft_ratio: float | None = None
+    min_requests: int = 50
+
+
+def split_state(model: str, adapter: str, canary: Canary) -> SplitState:
+    """The same as it is shown."""
+    shares = {share.digest: share.weight for share in canary.split}
+    shadow = {canary.shadow.digest: canary.shadow.weight} if canary.shadow else {}
+    rule = canary.max_error_rate, canary.max_ttft_ratio, canary.min_requests
+    return SplitState(model, adapter, shares, shadow, *rule)
+
+
 class Listed(msgspec.Struct, tag="adapters", tag_field="type", frozen=True):
     """The answer to `ListAdapters`; the oldest first."""
 
     revisions: tuple[RevisionState, ...] = ()
     history: tuple[MoveState, ...] = ()
     refused: tuple[RefusalState, ...] = ()
+    splits: tuple[SplitState, ...] = ()
 
 
 class Adapted(msgspec.Struct, tag="adapted", tag_field="type", frozen=True):

@@ -32,6 +32,7 @@ from registry.adapter_orders import (
     RevisionState,
     RollbackAdapter,
     SplitAdapter,
+    split_state,
 )
 from registry.spec import ModelSpec, Registry
 
@@ -65,8 +66,11 @@ class Desk:
             self._usable()
             if isinstance(order, ListAdapters):
                 return await self._list(order)
-            model, spec = self._model(order.model)
             _check(order.adapter)
+            if isinstance(order, RemoveAdapter) and (gone := self._orphaned(order)):
+                async with self._turns.of((gone, order.adapter)):
+                    return await self._remove(order, gone)
+            model, spec = self._model(order.model)
             async with self._turns.of((model, order.adapter)):
                 with self._steward.wardrobe.ordered(model, order.adapter):
                     return await self._change(order, model, spec, tell, later=later)
@@ -106,6 +110,17 @@ class Desk:
             if name == model or name in spec.aliases:
                 return model, spec
         raise Declined(404, "model_not_found", f"there is no model {name[:100]!r}")
+
+    def _orphaned(self, order: RemoveAdapter | ListAdapters) -> str:
+        """The model that it means, where the registry has none of that name any more and its adapters are still here;
+        else empty. An alias of another model may have taken the name.
+        """
+        try:
+            model, _ = self._model(order.model)
+        except Declined:
+            model = ""
+        mine = self._stock.has(order.model, order.adapter) and not self._stock.has(model, order.adapter)
+        return order.model if mine else ""
 
     def _unmistakable(self, adapter: str, model: str) -> None:
         """Who asks for a new adapter by its name alone must not be answered by a model."""
@@ -152,7 +167,7 @@ class Desk:
 
     async def _list(self, order: ListAdapters) -> Listed:
         store = self._stock.store
-        model = self._model(order.model)[0] if order.model else ""
+        model = (self._orphaned(order) or self._model(order.model)[0]) if order.model else ""
         revisions = await store.revisions(model, order.adapter)
         moves = await store.history(model, order.adapter) if order.adapter else ()
         history = (MoveState(m.at, m.who, str(m.why), model, order.adapter, m.was, m.now) for m in moves)
@@ -161,7 +176,10 @@ class Desk:
             for r in await store.refusals()
             if model in {"", r.model} and order.adapter in {"", r.adapter}
         )
-        return Listed(tuple(map(self._state, revisions)), tuple(history), tuple(refused))
+        known = dict.fromkeys((each.model, each.adapter) for each in revisions)
+        splits = ((name, self._stock.splits.of(*name)) for name in known)
+        shown = tuple(split_state(*name, canary) for name, canary in splits if canary)
+        return Listed(tuple(map(self._state, revisions)), tuple(history), tuple(refused), shown)
 
     def _state(self, revision: Revision) -> RevisionState:
         return RevisionState(

@@ -85,6 +85,12 @@ class Stock:
         """All revisions of one adapter, the oldest first."""
         return self._revisions.get((model, adapter), ())
 
+    def has(self, model: str, adapter: str = "") -> bool:
+        """Whether there is any revision of this adapter; without a name, of any of the model's."""
+        if adapter:
+            return (model, adapter) in self._revisions
+        return any(base == model for base, _ in self._revisions)
+
     def current(self, model: str, adapter: str) -> Revision | None:
         """What a name stands for."""
         return next((each for each in self.of(model, adapter) if each.current), None)

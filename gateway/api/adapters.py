@@ -1,6 +1,7 @@
 """`/admin/adapters…`: what the command `enginehouse adapters` does, over HTTP. The supervisor does it; this only asks.
 
-No path of this machine is ever taken from a request: what is local is uploaded, or added by the command line.
+No path of this machine is ever taken from a request: what is local is uploaded, or added by the command line. Nor is
+one ever shown: files are called by their names.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from registry.adapter_orders import (
     SplitAdapter,
 )
 from registry.adapters import Canary, canary
+from registry.discretion import discreet, discreetly
 from registry.names import AdapterName, NameRefused, is_digest, parse_adapter
 
 Ask = Callable[[AdapterOrder], Awaitable[Adapted | Listed | AdapterRefusal]]
@@ -45,7 +47,7 @@ class OrderRefused(GatewayError):
 
     def __init__(self, refusal: AdapterRefusal) -> None:
         param = refusal.reasons[0] if refusal.reasons else None
-        super().__init__(refusal.message, param=param, retry_after=2.0 if refusal.status == 503 else None)
+        super().__init__(discreet(refusal.message), param=param, retry_after=2.0 if refusal.status == 503 else None)
         self._refusal: Final = refusal
 
     @property
@@ -59,7 +61,7 @@ class OrderRefused(GatewayError):
         if refusal.reasons:
             error["reasons"] = refusal.reasons
         if refusal.faults:
-            error["faults"] = refusal.faults
+            error["faults"] = discreetly(refusal.faults)
         return msgspec.json.encode({"error": error})
 
 
@@ -99,7 +101,7 @@ def adapters(ask: Ask, spool: Spool) -> APIRouter:
 
     @router.get("", summary="Every adapter: revisions, where each is loaded, what was refused")
     async def list_adapters(model: str = "") -> Any:
-        return msgspec.to_builtins(await done(ask, ListAdapters(model)))
+        return _shown(await done(ask, ListAdapters(model)))
 
     @router.post("", summary="Add an adapter: JSON with a source, or multipart/form-data with an archive")
     async def add(request: Request) -> Any:
@@ -108,19 +110,19 @@ def adapters(ask: Ask, spool: Spool) -> APIRouter:
             order = await understood(request, _Add)
             named(order.model, order.adapter)
             said = AddAdapter(order.model, order.adapter, remote(order.source), who(request), order.promote, order.base)
-            return msgspec.to_builtins(await done(ask, said))
+            return _shown(await done(ask, said))
         async with spool.receiving(request.receive, media) as upload:
             fields = upload.fields
             asked = named(fields.get("model", ""), fields.get("adapter", ""))
             promote = fields.get("promote", "").lower() in _SAID
             source, base = str(upload.hand_over()), fields.get("base")
             said = AddAdapter(asked.base or "", asked.adapter, source, who(request), promote, base, consumed=True)
-            return msgspec.to_builtins(await done(ask, said))
+            return _shown(await done(ask, said))
 
     @router.get("/{name:path}", summary="One adapter: its revisions, and who had it stand for what")
     async def one_adapter(name: str) -> Any:
         asked = parsed(name)
-        return msgspec.to_builtins(await done(ask, ListAdapters(asked.base or "", asked.adapter)))
+        return _shown(_of(asked, await done(ask, ListAdapters(asked.base or "", asked.adapter))))
 
     _change(router, ask)
     return router
@@ -134,30 +136,30 @@ def _change(router: APIRouter, ask: Ask) -> None:
         asked, order = parsed(name), await understood(request, _Promote)
         digest = _revision(asked.digest or order.digest)
         said = PromoteAdapter(asked.base or "", asked.adapter, digest, who(request), order.base)
-        return msgspec.to_builtins(await done(ask, said))
+        return _shown(await done(ask, said))
 
     @router.post("/{name:path}/rollback", summary="Have the name stand for what it stood for before")
     async def roll_back(name: str, request: Request) -> Any:
         asked = whole(name)
-        return msgspec.to_builtins(await done(ask, RollbackAdapter(asked.base or "", asked.adapter, who(request))))
+        return _shown(await done(ask, RollbackAdapter(asked.base or "", asked.adapter, who(request))))
 
     @router.post("/{name:path}/pin", summary="Keep a revision loaded on every worker, or no more")
     async def pin(name: str, request: Request) -> Any:
         asked, order = parsed(name), await understood(request, _Pin)
         digest = asked.digest or (_revision(order.digest) if order.digest else "")
         said = PinAdapter(asked.base or "", asked.adapter, digest, who(request), order.pinned)
-        return msgspec.to_builtins(await done(ask, said))
+        return _shown(await done(ask, said))
 
     @router.post("/{name:path}/split", summary="Have several revisions answer for the name, or no more: an empty body")
     async def split(name: str, request: Request) -> Any:
         asked, order = whole(name), await understood(request, _Split)
         said = SplitAdapter(asked.base or "", asked.adapter, who(request), _canary(order))
-        return msgspec.to_builtins(await done(ask, said))
+        return _shown(await done(ask, said))
 
     @router.delete("/{name:path}", summary="Take an adapter away; requests under way end on what they have")
     async def remove(name: str, request: Request) -> Any:
         asked = whole(name)
-        return msgspec.to_builtins(await done(ask, RemoveAdapter(asked.base or "", asked.adapter, who(request))))
+        return _shown(await done(ask, RemoveAdapter(asked.base or "", asked.adapter, who(request))))
 
 
 def _canary(order: _Split) -> Canary | None:
@@ -168,6 +170,20 @@ def _canary(order: _Split) -> Canary | None:
         return canary(order.split, order.shadow, order.max_error_rate, order.max_ttft_ratio, order.min_requests)
     except ValueError as refused:
         raise InvalidRequest(f"The split {refused}.", param="split") from None
+
+
+def _of(asked: AdapterName, found: Adapted | Listed) -> Adapted | Listed:
+    """What is asked for of all that is known of its adapter. Raises `OrderRefused` where there is nothing."""
+    if isinstance(found, Listed) and asked.digest:
+        mine = tuple(each for each in found.revisions if each.digest.startswith(asked.digest))
+        found = msgspec.structs.replace(found, revisions=mine) if mine else Listed()
+    if found == Listed():
+        raise OrderRefused(AdapterRefusal(404, "adapter_not_found", f"there is no {asked.base}:{asked.adapter}"))
+    return found
+
+
+def _shown(answer: Adapted | Listed) -> Any:
+    return discreetly(msgspec.to_builtins(answer))
 
 
 async def done(ask: Ask, order: AdapterOrder) -> Adapted | Listed:

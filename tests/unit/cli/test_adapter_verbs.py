@@ -23,6 +23,7 @@ from registry.adapter_orders import (
     RevisionState,
     RollbackAdapter,
     SplitAdapter,
+    SplitState,
     Told,
 )
 from registry.adapters import Canary, Share
@@ -70,6 +71,16 @@ def test_adding_says_how_far_it_is_and_what_came_of_it(tmp_path, capsys):
     assert (orders[0].source, orders[0].promote, orders[0].model) == (str(tmp_path), True, "m")
     assert "m:cat@0123456789abcdef: loaded on w1; m:cat now stands for it" in out.out
     assert "loading it" in out.err
+
+
+def test_a_split_is_shown_beside_its_revisions(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    split = SplitState("m", "cat", {DIGEST: 1}, {"f" * 64: 3})
+    shadow = msgspec.structs.replace(CAT, digest="f" * 64, current=False)
+    with supervised(Listed((CAT, shadow), splits=(split,))) as (state, _):
+        assert run(state, "list") == 0
+    out = capsys.readouterr().out
+    assert ("current split 100 %" in out, "shadow 3 %" in out) == (True, True)
 
 
 def test_a_source_on_a_hub_is_passed_on():

@@ -40,6 +40,33 @@ async def test_two_adds_of_one_name_at_once_are_two_revisions_and_one_meaning(tm
         assert list(made.meanings()) == ["m:one"]
 
 
+async def test_adapters_of_a_model_that_is_gone_are_listed_and_can_be_removed(tmp_path: Path) -> None:
+    """By the name that it had, also where that is another one's alias now; who means that one's adapter gets it."""
+    async with rig(tmp_path, "a") as made:
+        for adapter in ("one", "two"):
+            assert isinstance(await made.add(adapter), Adapted)
+        async with made.worker("b", model="n"):
+            assert isinstance(await made.add("two", model="n"), Adapted)
+        spec = ModelSpec(source="./weights", engine="vllm", adapters=AdaptersSpec(slots=2), aliases=["m"])
+        made.desk.adopt(Registry(models={"n": spec}))
+        assert [each.adapter for each in (await order(made, ListAdapters("m", "one"))).revisions] == ["one"]
+        assert await order(made, RemoveAdapter("m", "two", "ann")) == Adapted()
+        assert list(made.meanings()) == ["m:one", "m:two"]
+        made.desk.adopt(Registry(models={}))
+        for adapter in ("one", "two"):
+            assert await order(made, RemoveAdapter("m", adapter, "ann")) == Adapted()
+        assert (made.meanings(), (await order(made, RemoveAdapter("m", "none", "ann"))).status) == ({}, 404)
+
+
+async def test_a_listing_shows_what_is_split(tmp_path: Path) -> None:
+    async with rig(tmp_path, "a") as made:
+        one, other = [(await made.add("one", alpha)).revision.digest for alpha in (8, 16)]
+        canary = Canary((Share(one[:8], 95), Share(other[:8], 5)), max_error_rate=0.5)
+        assert isinstance(await order(made, SplitAdapter("m", "one", "ann", canary)), Adapted)
+        (split,) = (await order(made, ListAdapters())).splits
+        assert (split.adapter, split.shares, split.max_error_rate) == ("one", {one: 95, other: 5}, 0.5)
+
+
 async def test_the_same_content_again_is_no_new_revision(tmp_path: Path) -> None:
     async with rig(tmp_path, "a") as made:
         both = [await made.add("one"), await made.add("one")]

@@ -27,10 +27,12 @@ from registry.adapter_orders import (
     Listed,
     PinAdapter,
     PromoteAdapter,
+    RefusalState,
     RemoveAdapter,
     RevisionState,
     RollbackAdapter,
     SplitAdapter,
+    split_state,
 )
 from registry.adapters import Canary, Share
 from tests.unit.gateway.builders import Clock, Inbox, cancelled, exchange, model_view, part, snapshot, worker_view
@@ -106,7 +108,7 @@ ORDERS = [
 
 @pytest.mark.parametrize(("method", "path", "body", "order"), ORDERS)
 def test_every_route_is_one_order(tmp_path, method, path, body, order):
-    desk = Desk(tmp_path, Listed() if method == "GET" else DONE)
+    desk = Desk(tmp_path, Listed((DONE.revision,)) if method == "GET" else DONE)
     assert desk.client.request(method, path, json=body).status_code == 200
     assert desk.orders == [order]
 
@@ -142,6 +144,39 @@ def test_a_refusal_is_the_envelope_with_its_reasons_and_each_workers(tmp_path):
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (422, "adapter_refused", "rank_too_high")
     assert (error["reasons"], error["faults"]) == (["rank_too_high", "dora"], {"w1": "full"})
+
+
+def test_an_adapter_that_nothing_is_known_of_is_not_found(tmp_path):
+    """In the envelope, where a list of all is empty and fine; nor is a revision of one that there is."""
+    desk = Desk(tmp_path, Listed())
+    answer = desk.client.get(f"{AT}/m:cat")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "adapter_not_found")
+    assert desk.client.get(AT).status_code == 200
+    known = Desk(tmp_path, Listed((DONE.revision,)))
+    assert known.client.get(f"{AT}/m:cat@{DIGEST[:8]}").json()["revisions"][0]["digest"] == DIGEST
+    assert known.client.get(f"{AT}/m:cat@ffffffff").status_code == 404
+
+
+def test_a_split_is_shown_by_digest(tmp_path):
+    split = split_state("m", "cat", Canary((Share(DIGEST, 95), Share("f" * 64, 5)), max_error_rate=0.5))
+    (shown,) = Desk(tmp_path, Listed((DONE.revision,), splits=(split,))).client.get(f"{AT}/m:cat").json()["splits"]
+    assert (shown["shares"], shown["max_error_rate"]) == ({DIGEST: 95, "f" * 64: 5}, 0.5)
+
+
+def test_no_folder_of_this_machine_is_shown(tmp_path):
+    """Neither in a listing nor in what the system says of a file; addresses are whole."""
+    state = "/srv/some house/adapters"
+    refused = RefusalState(0.0, "watch /srv/in", "m", "dog", "/srv/in/dog", f"{state}/quarantine/12-dog", ("r: is 9",))
+    revision = RevisionState("m", "cat", DIGEST, source="https://host/a/b/")
+    listed = Desk(tmp_path, Listed((revision,), refused=(refused,))).client.get(AT).json()
+    (seen,) = listed["refused"]
+    assert (seen["place"], seen["source"], seen["who"]) == ("12-dog", "dog", "watch in")
+    assert listed["revisions"][0]["source"] == "https://host/a/b/"
+    failed = AdapterRefusal(
+        503, "store_failed", f"{state}/store.sqlite: Input/output error", faults={"w1": "no /a/b/c"}
+    )
+    error = Desk(tmp_path, failed).client.post(AT, json=ADD).json()["error"]
+    assert (error["message"], error["faults"]) == ("store.sqlite: Input/output error", {"w1": "no c"})
 
 
 def test_what_can_be_tried_again_says_when(tmp_path):
