@@ -30,7 +30,7 @@
     │   ├── IdleTimeout       504 idle_timeout
     │   └── TotalTimeout      504 total_timeout
     ├── EngineRefused         the engine's own 4xx, in our shape
-    ├── OrderRefused          the supervisor's refusal (`api.adapters`); of uploads DiskFull, 507 (`api.uploads`)
+    ├── OrderRefused          the supervisor's refusal (`api.adapters`); DiskFull, 507; AdapterNotLoaded, 502 (`pool`)
     └── ClientGone            499, never sent to anyone
 
 An error carries its own answer (status, type, code, param, headers), which `middleware.render` alone writes.

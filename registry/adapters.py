@@ -88,6 +88,15 @@ class Resident(msgspec.Struct, frozen=True):
     """New for every departure."""
 
 
+class Unloadable(msgspec.Struct, frozen=True):
+    """An adapter that no worker can be given at present, though there is one that serves."""
+
+    adapter: str
+    """As engines call it."""
+    reason: str
+    """For clients: no path is in it."""
+
+
 def served_as(model: str, adapter: str, digest: str) -> str:
     """What engines call a revision. A changed adapter is called otherwise, and so shares no KV cache with the one
     before it.

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from registry.adapters import AdapterView, Catalogue, Resident, served_as
+from registry.adapters import AdapterView, Catalogue, Resident, Unloadable, served_as
 
 
 class WorkerState(StrEnum):
@@ -184,6 +184,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """By model; only the supervisor sees these."""
     evicted: tuple[Resident, ...] = ()
     """Adapters that are about to be unloaded from a worker."""
+    unloadable: tuple[Unloadable, ...] = ()
+    """What nobody need wait for: each worker that serves has refused it lately."""
     swaps: tuple[Swap, ...] = ()
     """By model, in the order in which they began."""
     reload_error: str = ""

@@ -6,7 +6,7 @@ Whoever asked for a load first can go away without taking it along.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +16,7 @@ from engines.ledger.ledger import Ledger
 from engines.ledger.loading import Loading
 from engines.ledger.picture import Residency
 from engines.ledger.site import Site
+from engines.store.failures import StoreDamaged
 from engines.supervisor.holds import Holds
 from engines.supervisor.pacing import Pacing
 
@@ -27,6 +28,13 @@ class Debt:
     reason: str
     failures: int
     due: float
+    lost: bool = False
+    """Whether its files are gone, so that no worker can ever be given it."""
+
+
+_OFTEN: Final = 2
+"""Loads that have failed in a row, after which another one is not expected to be better soon."""
+_LOST: Final = "its stored files are gone, or are not what they were"
 
 
 class Flights:
@@ -113,6 +121,14 @@ class Flights:
         debt = self._debts.get((worker, name))
         return debt.reason if debt else ""
 
+    def hopeless(self, name: str, workers: Sequence[str]) -> str:
+        """Why none of these workers will be given it soon, for clients; empty: one of them may."""
+        debts = [self._debts.get((worker, name)) for worker in workers]
+        owed = [each for each in debts if each and each.due > self._clock() and (each.lost or each.failures >= _OFTEN)]
+        if not owed or len(owed) < len(debts):
+            return ""
+        return _LOST if any(each.lost for each in owed) else owed[0].reason
+
     def forgive(self, *, name: str = "", worker: str = "") -> None:
         """It is not to be loaded any more, or the worker is gone."""
         for key in [key for key in self._debts if name in {"", key[1]} and worker in {"", key[0]}]:
@@ -134,15 +150,19 @@ class Flights:
                 return "the worker is gone"
             self._ledger.begin(site.id, name)
         begun = self._clock()
-        reason = await self._loading.load(site, name)
+        lost = False
+        try:
+            reason = await self._loading.load(site, name)
+        except StoreDamaged as damaged:
+            reason, lost = str(damaged), True
         if reason:
             self._figures.failed(site.model)
         else:
             self._figures.loaded(site.model, name, self._clock() - begun)
-        self._settle(site.id, name, reason)
+        self._settle(site.id, name, reason, lost=lost)
         return reason or ("" if self._ledger.site(site.id) else "the worker is gone")
 
-    def _settle(self, worker: str, name: str, reason: str) -> None:
+    def _settle(self, worker: str, name: str, reason: str, *, lost: bool = False) -> None:
         if not reason:
             self._debts.pop((worker, name), None)
             self._ledger.settle(worker, name)
@@ -151,7 +171,7 @@ class Flights:
         failures = before.failures + 1 if before else 1
         if self._ledger.site(worker):
             due = self._clock() + self._pacing.load_again(failures)
-            self._debts[worker, name] = Debt(reason, failures, due)
+            self._debts[worker, name] = Debt(reason, failures, due, lost)
         self._ledger.forget(worker, name)
 
     async def _see_off(self, site: Site, name: str, hold: str) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 from engines.ledger.site import Site
 from engines.ledger.stock import Stock
-from engines.store.failures import StoreFailed
+from engines.store.failures import StoreDamaged, StoreFailed
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.probe import Prober
 
@@ -20,12 +20,17 @@ class Loading:
         self._pacing: Final = pacing
 
     async def load(self, site: Site, name: str) -> str:
-        """Load the adapter and have it make a token; empty, or why it is not there. Nothing half-loaded stays."""
+        """Load the adapter and have it make a token; empty, or why it is not there. Nothing half-loaded stays.
+
+        Raises `StoreDamaged` where there is nothing to load any more.
+        """
         revision = self._stock.named(name)
         if revision is None:
             return f"there is no {name} any more"
         try:
             path = await self._stock.store.verify(revision)
+        except StoreDamaged:
+            raise
         except StoreFailed as failed:
             return str(failed)
         call = site.engine.load_adapter(name, path)

@@ -17,9 +17,14 @@ from engines.ledger.picture import Evict, Held, Holder, Load, Picture, Placement
 from engines.ledger.recency import Recency
 from engines.ledger.site import Site
 from engines.ledger.stock import Stock
+from engines.ledger.wardrobe import Wardrobe
+from registry.adapters import Unloadable
+from registry.discretion import discreet
 
 _SAVED: Final = 10
 """Rounds between two savings of what was used last."""
+_SAID: Final = 200
+"""Characters of what an engine says of an adapter, that clients are told."""
 
 
 class Rounds:
@@ -33,6 +38,8 @@ class Rounds:
         recency: Recency,
         flights: Flights,
         placement: Placement,
+        wardrobe: Wardrobe,
+        despair: Callable[[tuple[Unloadable, ...]], None],
         clock: Callable[[], float],
         every: float,
     ) -> None:
@@ -42,6 +49,9 @@ class Rounds:
         self._recency: Final = recency
         self._flights: Final = flights
         self._placement: Final = placement
+        self._wardrobe: Final = wardrobe
+        self._despair: Final = despair
+        """Told of what no worker can be given."""
         self._clock: Final = clock
         self._every: Final = every
         self._serving: set[str] = set()
@@ -57,6 +67,7 @@ class Rounds:
             self._tell_who_serves({site.id for sites in models.values() for site in sites})
             for model, sites in models.items():
                 self._once(model, sites)
+            self._despair(tuple(each for model, sites in models.items() for each in self._hopeless(model, sites)))
             rounds += 1
             if rounds % _SAVED == 0:
                 await asyncio.to_thread(self._recency.save)
@@ -96,6 +107,15 @@ class Rounds:
                     self._flights.begin(by_id[worker], name)
                 case Evict(worker, name):
                     self._flights.evict(name, (worker,))
+
+    def _hopeless(self, model: str, sites: list[Site]) -> list[Unloadable]:
+        """What each of the model's workers that serve has refused, and none is about to have."""
+        workers = [site.id for site in sites]
+        refused = frozenset.intersection(*(self._flights.refused(each) for each in workers))
+        found = {name: self._flights.hopeless(name, workers) for name in refused}
+        found |= self._wardrobe.hopeless(model)
+        vain = {name: why for name, why in sorted(found.items()) if why and not self._ledger.known(name)}
+        return [Unloadable(name, discreet(why)[:_SAID]) for name, why in vain.items() if self._stock.named(name)]
 
     def picture(self, model: str, sites: list[Site]) -> Picture:
         """The model's workers that serve, and what is wanted of them."""

@@ -93,6 +93,11 @@ class Wardrobe:
         reason, until = self._refused.get(name, ("", 0.0))
         return reason if self._clock() < until else ""
 
+    def hopeless(self, model: str) -> Mapping[str, str]:
+        """What no worker of the model is started with at present, by the engines' names, and why."""
+        names = (name for name in self._refused if (found := self._stock.named(name)) and found.model == model)
+        return {name: reason for name in names if (reason := self.fault(name))}
+
     @contextmanager
     def ordered(self, model: str, adapter: str) -> Iterator[None]:
         """Until it is left, what is proved of this adapter stays part of the outfit, published or not."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from registry.adapters import Resident
+from registry.adapters import Resident, Unloadable
 from registry.snapshot import AdapterFigures, Loading, ModelView, Snapshot, Swap, WorkerState, WorkerView
 
 
@@ -154,6 +154,12 @@ class Board:
         """Adapters that are to be unloaded once gateways let go of them."""
         self.snapshot = msgspec.structs.replace(self.snapshot, evicted=leaving)
         self._change()
+
+    def unloadable(self, adapters: tuple[Unloadable, ...]) -> None:
+        """Adapters that no worker can be given at present."""
+        if adapters != self.snapshot.unloadable:
+            self.snapshot = msgspec.structs.replace(self.snapshot, unloadable=adapters)
+            self._change()
 
     def figures(self, model: str, figures: AdapterFigures) -> None:
         """What was done with a model's adapters. Gateways learn it with the next change that concerns them."""

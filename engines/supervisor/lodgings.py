@@ -93,8 +93,11 @@ def lodgings(
     figures = Figures(now, lambda model, counted: board().figures(model, counted))
     flights = Flights(ledger, loading, holds, figures, now, pacing)
     ours = partial(moves, bounds=pacing.adapters)
-    rounds = Rounds(ledger, stock, demands, recency, flights, placement or ours, now, pacing.attend_every)
     wardrobe = Wardrobe(stock, recency, ledger, now, pacing)
+    rounds = Rounds(
+        ledger, stock, demands, recency, flights, placement or ours, wardrobe,
+        lambda lost: board().unloadable(lost), now, pacing.attend_every,
+    )  # fmt: skip
     steward = Steward(ledger, stock, demands, recency, loading, flights, rounds, holds, figures, wardrobe)
     adding = Adding(stock, steward, partial(_fetched, settings), settings.registry_path.absolute().parent, pacing, wake)
     desk = Desk(stock, steward, adding)

@@ -7,12 +7,13 @@ got, whatever is published meanwhile. `free` hears of each leaving worker that h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.errors import GatewayError, ModelNotFound, Unavailable
 from gateway.pool.departures import Departures
 from gateway.pool.evictions import Evictions
+from gateway.pool.loading import hopeless
 from gateway.pool.pool import Pool
 from gateway.pool.residence import Adapters, Say
 from registry.snapshot import Names, Snapshot, Target
@@ -38,6 +39,8 @@ class House:
         self._asked: Final = asked
         self.names = Names(Snapshot(revision=0))
         self._pools: dict[str, Pool] = {}
+        self._unloadable: Mapping[str, str] = {}
+        """Why nobody need wait for an adapter, by the engines' names."""
 
     @property
     def pools(self) -> tuple[Pool, ...]:
@@ -54,6 +57,7 @@ class House:
         if self.informed and snapshot.revision < self.names.snapshot.revision:
             return
         self.names, pools = Names(snapshot, self.names), {}
+        self._unloadable = {each.adapter: each.reason for each in snapshot.unloadable}
         for model in snapshot.models:
             pool = self._pools.get(model.name)
             if pool is None:
@@ -80,7 +84,8 @@ class House:
         """Why nobody need wait for this adapter, as engines call it."""
         if self.names.resolve(adapter) is None:
             return ModelNotFound(f"The adapter '{adapter}' does not exist any more: it was removed.", param="model")
-        return None
+        reason = self._unloadable.get(adapter, "")
+        return hopeless(adapter, reason) if reason else None
 
     def _known(self, name: str) -> str:
         """What there is instead: the adapters of the model that `name` begins with, else the models."""

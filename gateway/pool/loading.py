@@ -46,6 +46,18 @@ def nobody(model: ModelView) -> GatewayError:
     return NoWorker(f"No worker of '{model.name}' can serve right now.", retry_after=RETRY_SOON)
 
 
+class AdapterNotLoaded(GatewayError):
+    """Every worker has refused the adapter: it is tried again, but nobody knows that it will be better then."""
+
+    status = 502
+    code = "adapter_not_loaded"
+
+
+def hopeless(adapter: str, reason: str) -> AdapterNotLoaded:
+    """No worker can be given this adapter, as engines call it."""
+    return AdapterNotLoaded(f"The adapter '{adapter}' cannot be loaded: {reason.rstrip('.')}.", param="model")
+
+
 def absent(adapter: str) -> AdapterLoading:
     """No worker holds this adapter, as engines call it."""
     return AdapterLoading(f"The adapter '{adapter}' is being loaded because of this request.", retry_after=RETRY_SOON)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
-from registry.adapter_orders import AdapterUse, Demand, Missing, PinAdapter, Want
+from registry.adapter_orders import AdapterUse, Demand, Missing, PinAdapter, RemoveAdapter, Want
 from tests.unit.engines.ledger.rig import Rig, rig
 from tests.waiting import eventually
 
 
 def names(made: Rig) -> set[str]:
     return {each.adapter for each in made.board.snapshot.evicted}
+
+
+def unloadable(made: Rig) -> dict[str, str]:
+    return {each.adapter: each.reason for each in made.board.snapshot.unloadable}
 
 
 async def look(made: Rig, worker: str = "a") -> None:
@@ -101,6 +106,32 @@ async def test_a_worker_that_refuses_while_others_take_it_is_told_and_mended(tmp
             return len(made.resident("b")) == 1
 
         await eventually(mended)
+
+
+async def test_what_every_worker_has_refused_is_said_until_one_takes_it(tmp_path: Path) -> None:
+    """Once could be chance, twice in a row is not; who asks for it need not wait."""
+    async with rig(tmp_path, "a", load_first=600.0, load_longest=600.0) as made:
+        name = await made.added("one")
+        made.hosts["a"].refuses = 2
+        made.steward.evict(name)
+        await eventually(lambda: made.hosts["a"].refuses == 1 and made.ledger.state("a.1", name) is None)
+        assert unloadable(made) == {}
+        made.all.heard("gateway", Want("m", name, ("x",)))
+        await eventually(lambda: "out of memory" in unloadable(made).get(name, ""))
+        async with made.worker("b"):
+            await eventually(lambda: unloadable(made) == {} and made.resident("b") == (name,))
+
+
+async def test_what_has_lost_its_files_is_said_at_once_and_without_a_path(tmp_path: Path) -> None:
+    async with rig(tmp_path, "a", load_first=600.0, load_longest=600.0) as made:
+        name = await made.added("one")
+        shutil.rmtree(tmp_path / "state/adapters/revisions")
+        made.steward.evict(name)
+        await eventually(lambda: name in unloadable(made))
+        assert ("files are gone" in unloadable(made)[name], str(tmp_path) in unloadable(made)[name]) == (True, False)
+        assert any("cannot be read" in each for each in made.steward.remarks("a.1"))
+        await made.desk.obey(RemoveAdapter("m", "one", "ann"), lambda _: None)
+        await eventually(lambda: unloadable(made) == {})
 
 
 async def test_a_new_worker_has_what_names_stand_for_before_it_is_ready(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from gateway.api.models import models
 from gateway.errors import ModelNotFound, NoWorker, Unavailable
 from gateway.pool.gauges import gauges
 from gateway.pool.house import House
-from registry.adapters import AdapterView, encode
+from gateway.pool.loading import AdapterNotLoaded
+from registry.adapters import AdapterView, Unloadable, encode
 from registry.snapshot import AdapterFigures, WorkerState
 from tests.unit.gateway.builders import Clock, cancelled, model_view, snapshot, turns, worker_view
 
@@ -122,6 +123,24 @@ async def test_who_waits_for_a_removed_adapter_is_told_that_it_does_not_exist():
         assert caught.value.code == "model_not_found"
     assert (waiting[1].done(), pool.waiting) == (False, 1)
     await cancelled(waiting[1])
+
+
+async def test_who_asks_for_what_cannot_be_loaded_hears_why_at_once():
+    """Who waits already, too; without a time at which it were better. Later it may be loaded after all."""
+    serving, cat = model_view(worker_view(), adapter_slots=4), f"m:cat@{'0' * 16}"
+    adapters = msgspec.Raw(encode([adapter("cat")]))
+    house = house_of(serving, adapters=adapters)
+    _, pool = house.resolve("m:cat")
+    waiting = asyncio.get_running_loop().create_task(pool.lease(needs=cat))
+    await turns()
+    house.publish(snapshot(serving, revision=2, adapters=adapters, unloadable=(Unloadable(cat, "rank 9 is too high"),)))
+    for late in (waiting, pool.lease(needs=cat)):
+        with pytest.raises(AdapterNotLoaded, match="cannot be loaded: rank 9 is too high") as caught:
+            await late
+        assert (caught.value.status, caught.value.code, caught.value.headers()) == (502, "adapter_not_loaded", [])
+    holding = model_view(worker_view(resident=(cat,)), adapter_slots=4)
+    house.publish(snapshot(holding, revision=3, adapters=adapters))
+    assert (await pool.lease(needs=cat)).needs == cat
 
 
 def test_the_gauges_show_workers_by_state_queues_and_the_last_reload():
