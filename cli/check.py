@@ -19,6 +19,7 @@ from cli.registry import impossible, located, unsuited
 from engines.environments.hardware import detect
 from engines.supervisor.memory import read as measures
 from registry.load import Fault, RegistryRefused, load
+from registry.spec import Registry
 
 _WIDE: Final = 160
 """Columns where no terminal says how many there are."""
@@ -63,10 +64,13 @@ class Found:
 def examine(path: Path, here: Here, *, parser: bool = False) -> Found:
     """The registry at `path`, held against its rules, the engines', and this machine."""
     try:
-        registry = load(path, here.env)
-        faults = impossible(registry, path, here.env)
+        return _examined(load(path, here.env), path, here, parser=parser)
     except RegistryRefused as refused:
         return Found(refused.faults)
+
+
+def _examined(registry: Registry, path: Path, here: Here, *, parser: bool) -> Found:
+    faults = impossible(registry, path, here.env)
     notes, models = unsuited(registry, detect()), len(registry.models)
     if faults:
         return Found(faults, notes, models)

@@ -15,8 +15,7 @@ from engines.environments.hardware import device_of
 from engines.parsers.ask import ENVIRONMENTS, Verdict, ask, installed
 from engines.quantize.rules import resolve
 from engines.tool import ToolFailed
-from registry.document import read_document
-from registry.load import Fault, decode, read
+from registry.load import Fault, reread
 from registry.options import spelled
 from registry.spec import ModelSpec, Registry
 
@@ -116,7 +115,7 @@ def placed(found: list[Refusal], path: Path, env: Mapping[str, str]) -> tuple[Fa
     """Each refusal with the line of its option in the file at `path`."""
     if not found:
         return ()
-    document = read_document(decode(read(path), path), env)
+    document = reread(path, env)
     faults = []
     for refusal in found:
         place = ("models", refusal.model, "options", refusal.engine)

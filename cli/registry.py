@@ -15,8 +15,7 @@ from engines.quantize.declared import sizes
 from engines.quantize.rules import LayoutRefused, accept, divide, resolve
 from engines.weights.failures import SourceRefused
 from engines.weights.original import packed_layout
-from registry.document import read_document
-from registry.load import Fault, RegistryRefused, decode, load, read
+from registry.load import Fault, RegistryRefused, load, reread
 from registry.sources import is_path
 from registry.spec import ModelSpec, Registry
 
@@ -25,9 +24,10 @@ def read_registry(path: Path, env: Mapping[str, str]) -> Registry:
     """The registry in the file at `path`, possible throughout. Raises `Mistake` with every fault."""
     try:
         registry = load(path, env)
+        faults = impossible(registry, path, env)
     except RegistryRefused as refused:
         raise refusal(refused) from None
-    if faults := impossible(registry, path, env):
+    if faults:
         raise refusal(RegistryRefused(faults))
     return registry
 
@@ -64,10 +64,10 @@ def impossible(registry: Registry, path: Path, env: Mapping[str, str]) -> tuple[
 
 
 def located(found: Sequence[tuple[tuple[str, ...], str]], path: Path, env: Mapping[str, str]) -> tuple[Fault, ...]:
-    """What was found at places of the file at `path`, each with its line."""
+    """What was found at places of the file at `path`, each with its line. Raises RegistryRefused."""
     if not found:
         return ()
-    document = read_document(decode(read(path), path), env)
+    document = reread(path, env)
     return tuple(Fault(path, document.line(place), said) for place, said in found)
 
 
@@ -108,6 +108,6 @@ def matrices(source: str) -> dict[str, int]:
     """The sizes of a checkpoint's matrices, where it lies on this machine and says them."""
     try:
         config = json.loads((Path(source) / "config.json").read_text(encoding="utf-8")) if is_path(source) else {}
-    except (ValueError, OSError):
+    except (ValueError, RecursionError, OSError):
         return {}
-    return sizes(config)
+    return sizes(config) if isinstance(config, dict) else {}

@@ -19,7 +19,7 @@ from registry.sources import TOKEN_SCHEMES, is_path, scheme
 from registry.spec import ModelSpec, Registry, misplaced
 from registry.syntax import Unreadable
 
-__all__ = ["Fault", "RegistryRefused", "decode", "load", "parse", "read"]
+__all__ = ["Fault", "RegistryRefused", "load", "parse", "reread"]
 
 _PATHS: Final = ("source", "calibration")
 """Fields of a model that may name a place on this machine, relative to the file."""
@@ -59,6 +59,18 @@ def decode(content: bytes, path: Path) -> str:
         raise _refused(path, "not text in UTF-8", line) from None
 
 
+def reread(path: Path, env: Mapping[str, str]) -> Document:
+    """The file at `path` with its lines, as it is now: perhaps not as it was. Raises RegistryRefused."""
+    return _document(decode(read(path), path), path, env)
+
+
+def _document(text: str, path: Path, env: Mapping[str, str]) -> Document:
+    try:
+        return read_document(text, env)
+    except Unreadable as error:
+        raise _refused(path, error.message, error.line) from None
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
@@ -72,10 +84,7 @@ def parse(text: str, path: Path, env: Mapping[str, str], present: Callable[[Path
 
     Raises RegistryRefused with all faults.
     """
-    try:
-        document = read_document(text, env)
-    except Unreadable as error:
-        raise _refused(path, error.message, error.line) from None
+    document = _document(text, path, env)
     folder = path.parent.absolute()
     found = [*_shapeless(document), *_entangled(document), *_absent(document, folder, present)]
     registry = None

@@ -112,11 +112,13 @@ def _tensors(file: Path) -> Mapping[str, Tensor]:
 
 
 def _config(path: Path) -> Mapping[str, Any]:
+    if not path.exists():
+        raise FactsUnknown(f"{path.parent} is no checkpoint: it has no {path.name}")
     with path.open("rb") as file:
         content = file.read(_LARGEST_CONFIG)
     try:
         config = json.loads(content)
-    except ValueError as fault:
+    except (ValueError, RecursionError) as fault:
         raise FactsUnknown(f"{path} is not JSON: {fault}") from None
     if not isinstance(config, dict):
         raise FactsUnknown(f"{path} is no JSON object")

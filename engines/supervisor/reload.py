@@ -68,21 +68,26 @@ class Reload:
                 asked.set_result(answer)
 
     async def _plan(self, path: Path) -> Steps:
-        try:
-            return Steps(steps=steps(self._compare(await asyncio.to_thread(self._read, path))))
-        except RegistryRefused as refused:
-            return Steps(faults=tuple(str(fault) for fault in refused.faults))
+        found = await self._registry(path)
+        return Steps(steps=steps(self._compare(found))) if isinstance(found, Registry) else Steps(faults=found)
 
     async def _once(self, *, again: bool) -> Steps:
-        try:
-            registry = await asyncio.to_thread(self._read, None)
-        except RegistryRefused as refused:
-            faults = tuple(str(fault) for fault in refused.faults)
-            self._board.reloaded("\n".join(faults), self._wall())
-            self._announce(ReloadRefused(faults))
-            return Steps(faults=faults)
-        taken = steps(self._adopt(registry, again=again))
+        found = await self._registry(None)
+        if not isinstance(found, Registry):
+            self._board.reloaded("\n".join(found), self._wall())
+            self._announce(ReloadRefused(found))
+            return Steps(faults=found)
+        taken = steps(self._adopt(found, again=again))
         self._board.reloaded("", self._wall())
         if taken or again:
             self._announce(Reloaded(taken))
         return Steps(steps=taken)
+
+    async def _registry(self, path: Path | None) -> Registry | tuple[str, ...]:
+        """What the file says, or its faults. Whatever it makes us stumble over, what is served stays as it is."""
+        try:
+            return await asyncio.to_thread(self._read, path)
+        except RegistryRefused as refused:
+            return tuple(str(fault) for fault in refused.faults)
+        except Exception as bug:  # noqa: BLE001 (the outermost loop of reading)
+            return (f"the registry could not be read, by a bug of ours: {bug!r}",)

@@ -63,7 +63,7 @@ def packed_layout(path: Path) -> str | None:
         return None
     try:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except ValueError as fault:
+    except (ValueError, RecursionError) as fault:
         raise SourceRefused(f"{path / 'config.json'} is not JSON: {fault}") from fault
     return declared(config) if isinstance(config, dict) else None
 

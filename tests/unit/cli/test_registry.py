@@ -7,7 +7,7 @@ import pytest
 from cli.mistake import Mistake
 from cli.registry import impossible, read_registry, unsuited
 from engines.environments.hardware import CPU
-from registry.load import load
+from registry.load import RegistryRefused, load
 
 
 def test_a_refused_registry_is_one_mistake_with_every_fault(tmp_path):
@@ -92,3 +92,22 @@ def test_groups_are_held_against_a_checkpoint_on_this_machine(tmp_path):
     file.write_text("models:\n  m: {engine: sglang, source: w, quantization: int4}\n")
     [fault] = impossible(load(file, {}), file, {})
     assert "does not divide the model's hidden_size of 576" in fault.message
+
+
+@pytest.mark.parametrize("later", ["models: [", "", None])
+def test_a_file_that_breaks_while_it_is_judged_is_refused(tmp_path, later):
+    """Its lines are looked up in what is there by then: half a file, an empty one, or none."""
+    file = tmp_path / "r.yaml"
+    file.write_text("models:\n  m: {engine: vllm, source: ., environments: {vllm: nowhere}}\n")
+    registry = load(file, {})
+    file.unlink() if later is None else file.write_text(later)
+    with pytest.raises(RegistryRefused):
+        impossible(registry, file, {})
+
+
+def test_a_configuration_that_is_a_pit_is_no_bug(tmp_path):
+    """Python's own JSON reader gives up on it with an error of another kind."""
+    (tmp_path / "config.json").write_text('{"a":' * 100_000)
+    file = tmp_path / "r.yaml"
+    file.write_text("models:\n  m: {engine: vllm, source: ., environments: {vllm: vllm-cpu}}\n")
+    assert impossible(load(file, {}), file, {}) == ()

@@ -100,3 +100,16 @@ def test_experts_count_once_each():
 
 def facts_of(config):
     return by_formula(from_config(config), "bfloat16").weights(2)
+
+
+@pytest.mark.parametrize("config", ['{"a":' * 100_000, "[" * 100_000])
+def test_a_configuration_that_is_a_pit_is_not_json(tmp_path, config):
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(FactsUnknown, match="is not JSON"):
+        facts(tmp_path)
+
+
+def test_a_folder_without_a_configuration_is_no_checkpoint(tmp_path):
+    """In words, for `check` shows them."""
+    with pytest.raises(FactsUnknown, match=r"is no checkpoint: it has no config\.json"):
+        facts(tmp_path)

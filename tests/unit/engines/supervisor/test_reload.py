@@ -24,7 +24,7 @@ class Desk:
     """A `Reload` over a file that a test writes as a value: a registry, or the faults that it has."""
 
     def __init__(self) -> None:
-        self.file: Registry | tuple[Fault, ...] = Registry(models={"m": SPEC})
+        self.file: Registry | tuple[Fault, ...] | None = Registry(models={"m": SPEC})
         self.adopted: list[tuple[Registry, bool]] = []
         self.announced: list[object] = []
         self.board = Board(lambda _: None)
@@ -35,6 +35,8 @@ class Desk:
     def _read(self, _: Path | None) -> Registry:
         if isinstance(self.file, tuple):
             raise RegistryRefused(self.file)
+        if self.file is None:
+            raise ZeroDivisionError
         return self.file
 
     def _adopt(self, registry: Registry, *, again: bool) -> tuple[StartPool, ...]:
@@ -101,3 +103,16 @@ async def test_a_plan_is_said_and_nothing_is_done() -> None:
         refused = await made.reload.ask("other.yaml")
     assert (planned, refused.faults) == (Steps(steps=(Step(Verb.RETIRE, "m"),)), ("r.yaml:3: wrong",))
     assert (made.adopted, made.announced, made.board.snapshot.reloaded) == ([], [], 0.0)
+
+
+async def test_a_file_that_we_stumble_over_changes_nothing() -> None:
+    """Our own bug is told as a fault of the file is; it must not end the house and all that it serves."""
+    async with desk() as made:
+        good, made.file = made.file, None
+        stumbled, planned = await made.reload.ask(), await made.reload.ask("r.yaml")
+        made.file = good
+        assert (await made.reload.ask()).faults == ()
+    said = ("the registry could not be read, by a bug of ours: ZeroDivisionError()",)
+    assert stumbled.faults == planned.faults == said
+    assert [each for each, _ in made.adopted] == [good]
+    assert made.announced[0] == ReloadRefused(stumbled.faults)
