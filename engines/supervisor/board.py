@@ -132,6 +132,11 @@ class Board:
         self._swaps[swap.model] = (swap, rising)
         self._change()
 
+    def unswap(self, model: str) -> None:
+        """Its swap was overtaken by another wish: it is neither done nor going on."""
+        if self._swaps.pop(model, None) is not None:
+            self._change()
+
     def order(self, names: Iterable[str]) -> None:
         """Models are shown in this order from now on; others come before them."""
         order = {name: place for place, name in enumerate(names)}

@@ -170,6 +170,8 @@ class Succession:
             self._shared.announce(Swapped(self._name, self._shared.clock.now() - begun, trial.parity))
         elif trial.outcome is not None:
             self._roll_back(serving, rising, trial, group)
+        else:
+            self._shared.board.unswap(self._name)
 
     async def _try(self, serving: Running, rising: Running, group: asyncio.TaskGroup, trial: Trial) -> None:
         """Fills in `trial` as far as it comes before it is overtaken; its outcome last."""

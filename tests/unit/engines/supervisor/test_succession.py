@@ -204,6 +204,14 @@ async def test_an_edit_that_is_taken_back_stops_the_new_pool() -> None:
         assert (made.states, made.shown) == (["running", "stopped"], ["m#1"])
 
 
+async def test_a_swap_that_is_taken_back_is_no_swap_any_more() -> None:
+    """Or `status` and the metric would say for ever that it is under way."""
+    async with stage(A, B) as made:
+        before = made.swap
+        await made.want(A)
+        assert (before, made.board.snapshot.swaps) == (("starting", ""), ())
+
+
 async def test_names_can_change_while_a_pool_comes_up() -> None:
     """The pool goes on; the name is there when it is."""
     async with stage(A, B, B.model_copy(update={"aliases": ("x",)})) as made:
