@@ -66,9 +66,12 @@ def url(listening: socket.socket) -> str:
 
 @contextmanager
 def noted(state: Path, listening: socket.socket) -> Iterator[None]:
-    """While it is entered, `locate` finds the address."""
+    """While it is entered, `locate` finds the address. Raises `ServeRefused` where it cannot be written down."""
     note = state / _NOTE
-    note.write_text(url(listening), encoding="utf-8")
+    try:
+        note.write_text(url(listening), encoding="utf-8")
+    except OSError as fault:
+        raise ServeRefused(f"cannot write {note}: {fault.strerror}; use --state") from fault
     try:
         yield
     finally:
@@ -79,7 +82,7 @@ def locate(state: Path) -> str | None:
     """Where the house of a state folder serves; None: it does not. What a killed one left may be stale."""
     try:
         return (state / _NOTE).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
+    except (OSError, UnicodeDecodeError):
         return None
 
 

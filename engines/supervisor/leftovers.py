@@ -51,7 +51,7 @@ class Leftovers:
     def _read(self) -> list[Kept]:
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=list[Kept])
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError):
             return []
 
     def _write(self) -> None:

@@ -67,12 +67,12 @@ def _private(path: str, flags: int) -> int:
 
 
 def tail(path: Path, lines: int = 20) -> tuple[str, ...]:
-    """The last lines of the file, at most `lines` of them, without colours and blank ones; () if there is none."""
+    """The last lines of the file, at most `lines` of them, without colours and blank ones; () if it cannot be read."""
     try:
         with path.open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
             text = log.read().decode("utf-8", "replace")
-    except FileNotFoundError:
+    except OSError:  # gone, or no descriptor left: whoever asks has worse to tell
         return ()
     clean = (_ANSI.sub("", line).rstrip() for line in text.splitlines())
     return tuple(line for line in clean if line)[-lines:]

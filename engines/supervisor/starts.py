@@ -21,7 +21,7 @@ class StartTimes:
         self._path: Final = path
         try:
             self._seconds = msgspec.json.decode(path.read_bytes(), type=dict[str, float])
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError):
             self._seconds = {}
 
     def expected(self, model: str, weights: int = 0) -> float:

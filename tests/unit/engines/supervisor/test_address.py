@@ -49,3 +49,16 @@ def test_the_state_folder_says_where_the_house_is_while_it_serves(tmp_path: Path
         with address.noted(tmp_path, listening):
             assert address.locate(tmp_path) == address.url(listening)
         assert address.locate(tmp_path) is None
+
+
+def test_a_state_folder_that_is_none_has_no_house(tmp_path: Path) -> None:
+    """Asked of whatever a person names."""
+    (tmp_path / "file").touch()
+    assert address.locate(tmp_path / "file") is None
+
+
+def test_where_the_address_cannot_be_noted_nothing_is_served(tmp_path: Path) -> None:
+    (tmp_path / "url").mkdir()
+    refused = pytest.raises(ServeRefused, match=r"cannot write .*url: Is a directory; use --state")
+    with address.bound("127.0.0.1", 0) as listening, refused, address.noted(tmp_path, listening):
+        pass

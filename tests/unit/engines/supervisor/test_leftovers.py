@@ -37,3 +37,8 @@ def test_what_runs_is_on_record(tmp_path: Path) -> None:
     assert [kept.pid for kept in msgspec.json.decode(path.read_bytes(), type=list[Kept])] == [os.getpid()]
     left.remove(os.getpid())
     assert path.read_bytes() == b"[]"
+
+
+def test_a_record_that_cannot_be_read_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "workers.json").mkdir()
+    assert Leftovers(tmp_path / "workers.json").clear() == 0

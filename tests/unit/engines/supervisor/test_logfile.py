@@ -68,6 +68,12 @@ def test_no_log_has_no_tail(tmp_path: Path) -> None:
     assert logfile.tail(tmp_path / "none.log") == ()
 
 
+def test_a_log_that_cannot_be_read_has_no_tail(tmp_path: Path) -> None:
+    """Whoever asks is telling of a worker's end, which must not become the pool's."""
+    (tmp_path / "logs").touch()
+    assert logfile.tail(tmp_path / "logs" / "w.log") == ()
+
+
 def test_the_last_error_tells_most() -> None:
     lines = (
         "(APIServer pid=7) ValueError: the cause",

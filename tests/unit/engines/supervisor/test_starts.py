@@ -35,3 +35,8 @@ def test_where_others_were_slow_so_is_a_new_one(tmp_path: Path) -> None:
 def test_a_file_that_is_broken_is_no_hindrance(tmp_path: Path) -> None:
     (tmp_path / "starts.json").write_text("[")
     assert StartTimes(tmp_path / "starts.json").expected("small") == USUAL_START
+
+
+def test_a_record_that_cannot_be_read_is_no_record(tmp_path: Path) -> None:
+    (tmp_path / "starts.json").mkdir()
+    assert StartTimes(tmp_path / "starts.json").expected("small") == USUAL_START
