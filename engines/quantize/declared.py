@@ -43,5 +43,7 @@ def _of(group: object) -> str:
     if not isinstance(group, Mapping) or not isinstance(group.get("weights"), Mapping):
         return COMPRESSED
     weights = group["weights"]
-    key = (weights.get("type"), weights.get("num_bits"), bool(group.get("input_activations")))
-    return _KINDS.get(key, COMPRESSED)
+    kind, bits = weights.get("type"), weights.get("num_bits")
+    if not isinstance(kind, str) or not isinstance(bits, int):
+        return COMPRESSED
+    return _KINDS.get((kind, bits, bool(group.get("input_activations"))), COMPRESSED)

@@ -39,10 +39,10 @@ def named_in(checkpoint: Path, *, trust_remote_code: bool) -> tuple[str, ...]:
     """The architectures that an engine would have to have; none where the checkpoint brings its own, trusted code."""
     try:
         config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
-        named = config.get("architectures") or []
-        brings = bool(config.get("auto_map"))
-    except (OSError, ValueError, AttributeError):
+        named, brings = config.get("architectures"), bool(config.get("auto_map"))
+    except (OSError, ValueError, AttributeError, RecursionError):
         return ()
+    named = named if isinstance(named, list) else []
     return () if brings and trust_remote_code else tuple(name for name in named if isinstance(name, str))
 
 

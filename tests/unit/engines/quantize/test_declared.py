@@ -29,6 +29,7 @@ INT4 = {"weights": {"type": "int", "num_bits": 4}, "input_activations": None}
         (compressed(INT4, INT8), "compressed-tensors"),
         (compressed({"weights": {"type": "int", "num_bits": 8}}), "compressed-tensors"),
         (compressed("nonsense"), "compressed-tensors"),
+        (compressed({"weights": {"type": [], "num_bits": {}}}), "compressed-tensors"),
         ({"compression_config": compressed(INT8)["quantization_config"]}, "w8a8"),
     ],
 )

@@ -51,3 +51,9 @@ def test_where_nothing_is_known_nothing_is_refused(environment):
     assert told(environment, engine="lmdeploy", architectures=["X"]) == ""
     assert told(environment) == ""
     assert unknown(environment, "vllm", environment, trust_remote_code=False) == ""
+
+
+@pytest.mark.parametrize("architectures", [5, {"a": 1}, "LlamaForCausalLM", [None, 7]])
+def test_what_is_no_list_of_names_names_nothing(environment, architectures):
+    """The engine will say what it thinks of that."""
+    assert told(environment, architectures=architectures) == ""
