@@ -33,9 +33,7 @@ def serve(
     drain: Annotated[float, typer.Option(help="Seconds that open requests have to end when stopping.", min=0)] = 30.0,
     processes: Annotated[
         int,
-        typer.Option(
-            help="How many gateway processes share the port; each answers /metrics for itself.", min=1, max=64
-        ),
+        typer.Option(help="How many gateway processes share the port; each answers /metrics for all.", min=1, max=64),
     ] = 1,
 ) -> None:
     """Serve the models of a registry file, setting up their engines and weights first."""

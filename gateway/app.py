@@ -9,15 +9,16 @@ connection ────────┤      Door: id, auth, limits  ├→ Infer
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from fastapi import APIRouter, FastAPI
-from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
 
 from engines.engine import Engine
 from gateway.api.adapters import adapters
@@ -40,15 +41,17 @@ from gateway.middleware.limits import Limits
 from gateway.middleware.request_id import RequestIds
 from gateway.operations import BY_PATH
 from gateway.passages import Passages
-from gateway.pool.gauges import gauges
+from gateway.pool.gauges import gauges, queues
 from gateway.pool.house import House
 from gateway.relay import Relay
+from gateway.scrape import Scrape
 from gateway.settings import Settings
 from gateway.shadowing import Shadows
 from gateway.shortcut import Shortcut
-from gateway.telemetry import Collector, Telemetry
+from gateway.telemetry import Telemetry
 from gateway.trials import Trials
 from gateway.usage import Reporter
+from registry.figures import Summed
 
 _FIRST_SNAPSHOT: Final = 1.0
 """Seconds that the first snapshot may keep a gateway from serving."""
@@ -99,18 +102,16 @@ def build(
     house = House(clock, lambda it: control.free(it), reporter.asked, lambda it: control.lack(it))  # noqa: PLW0108 - late
     trials, shadows = Trials(lambda it: control.lack(it)), Shadows(clock)  # noqa: PLW0108 - late
     telemetry, passages = Telemetry(trials.settle), Passages()
-    control = Control(control_path, house.publish)
+    scrape = _scrape(telemetry, house, shadows, lambda: control.summed())  # noqa: PLW0108 - late
+    control = Control(control_path, house.publish, scrape.counted)
     relay = Relay(clock=clock, suspect=control.suspect, retried=telemetry.retried, resumed=telemetry.resumed)
     inference = Inference(house, relay, telemetry, engines, settings.max_body, clock, trials, shadows)
-    metrics = CollectorRegistry()
-    metrics.register(Collector(telemetry.families, lambda: gauges(house), shadows.families))
-
     beside = _lifespan(control, telemetry, clock, abandoned, (partial(reporter.run, house, control.tell), shadows.run))
     api = FastAPI(title="Enginehouse", version=version("enginehouse"), lifespan=beside)
     install(api)
     for router in (
         models(house),
-        health(house, metrics, version("enginehouse"), stopping),
+        health(house, scrape.text, version("enginehouse"), stopping),
         admin(house, control.reload),
         *_administering(house, control, settings),
         requests(passages, clock),
@@ -121,6 +122,15 @@ def build(
     checks = (Auth(settings).check, Limits(settings.max_body, settings.max_upload).check)
     door = Door(RequestIds(clock), checks, AccessLog(telemetry, clock, log), passages)
     return Gateway(AsgiDoor(Front(inference, api), door), Shortcut(door, inference))
+
+
+def _scrape(telemetry: Telemetry, house: House, shadows: Shadows, summed: Callable[[], Awaitable[Summed]]) -> Scrape:
+    """What is counted here adds up over the host's gateways; what the snapshot says is the same in all."""
+
+    def own() -> Iterable[Metric]:
+        return chain(telemetry.families(), queues(house), shadows.families())
+
+    return Scrape(own, lambda: gauges(house), lambda: house.gateways, summed)
 
 
 def _administering(house: House, control: Control, settings: Settings) -> tuple[APIRouter, ...]:

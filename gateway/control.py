@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ from registry.adapter_orders import (
     Told,
     Want,
 )
+from registry.figures import Count, Counted, Family, Sum, Summed
 from registry.orders import Answer, Free, Gateway, Order, Reload, Steps, Suspect, Usage, answer, encode
 from registry.snapshot import Snapshot, decode
 
@@ -36,15 +38,26 @@ _PATIENCE: Final = 60.0
 """Seconds for a reload; reading a file takes parts of one."""
 _LONG_PATIENCE: Final = 3600.0
 """Seconds for an adapter, which may be fetched from far away."""
+_SUM_PATIENCE: Final = 3.0
+"""Seconds for the sum of all gateways' figures: the supervisor waits one for them, a scraper waits ten."""
+_LAST_WORD: Final = 1.0
+"""Seconds for the channel to take what a gateway says on its way out."""
 _SILENT: Final = "The supervisor did not answer."
 
 
 class Control:
     """Invariant: what is published is always a whole snapshot, in the order in which the supervisor made them."""
 
-    def __init__(self, path: Path, publish: Callable[[Snapshot], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        publish: Callable[[Snapshot], None],
+        counted: Callable[[], tuple[Family, ...]] = lambda: (),
+    ) -> None:
         self._path: Final = path
         self._publish: Final = publish
+        self._counted: Final = counted
+        """This process's figures."""
         self._writer: asyncio.StreamWriter | None = None
         self.informed: Final = asyncio.Event()
         """Set with the first snapshot."""
@@ -55,14 +68,31 @@ class Control:
         self._say(Gateway())
         try:
             while line := await reader.readline():
-                if answer(line) is None:  # else it is what became of a split that we have ended
-                    self._publish(decode(line))
-                    self.informed.set()
+                self._heed(line)
         except (ConnectionError, msgspec.DecodeError, ValueError) as fault:
             _LOG.error("the snapshot channel broke: %s", fault)
+        except asyncio.CancelledError:
+            await self._last_word(self._writer)
+            raise
         finally:
             self._writer.close()
             self._writer = None
+
+    def _heed(self, line: bytes) -> None:
+        found = answer(line)
+        if isinstance(found, Count):
+            self._say(Counted(found.number, self._counted()))
+        elif found is None:  # else it is what became of a split that we have ended
+            self._publish(decode(line))
+            self.informed.set()
+
+    async def _last_word(self, writer: asyncio.StreamWriter) -> None:
+        """What this process has counted outlives it."""
+        self._say(Counted(0, self._counted()))
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_LAST_WORD):
+                writer.close()
+                await writer.wait_closed()
 
     def tell(self, usage: Usage | AdapterUse) -> None:
         """Say how much models, or adapters, are used. Never waits; without a supervisor it does nothing."""
@@ -84,6 +114,13 @@ class Control:
         """Have the supervisor read its registry file now. Raises `Unavailable` if it cannot be asked."""
         found = await self._ask(Reload(), _PATIENCE)
         if isinstance(found, Steps):
+            return found
+        raise Unavailable(_SILENT, retry_after=1.0)
+
+    async def summed(self) -> Summed:
+        """What all gateways of the host have counted. Raises `Unavailable` if it cannot be asked."""
+        found = await self._ask(Sum(), _SUM_PATIENCE)
+        if isinstance(found, Summed):
             return found
         raise Unavailable(_SILENT, retry_after=1.0)
 
@@ -109,7 +146,8 @@ class Control:
                         if found is None:
                             newest = line
                         elif not isinstance(found, Told):
-                            if newest:  # who hears the answer may ask for what it changed at once
+                            # Who hears the answer may ask for what it changed at once; a sum changes nothing.
+                            if newest and not isinstance(found, Summed):
                                 self._publish(decode(newest))
                             return found
                 finally:

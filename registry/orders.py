@@ -2,7 +2,7 @@
 import it.
 
 Among its answers the supervisor sends snapshots, which have no `type`. What concerns adapters is told in
-`registry.adapter_orders`.
+`registry.adapter_orders`, how metrics are summed in `registry.figures`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 
 from registry.adapter_orders import AdapterAnswer, AdapterOrder
 from registry.changes import Step
+from registry.figures import Count, Counted, Sum, Summed
 
 
 class Suspect(msgspec.Struct, tag="suspect", tag_field="type", frozen=True):
@@ -64,7 +65,7 @@ class Plan(msgspec.Struct, tag="plan", tag_field="type", frozen=True):
     path: str
 
 
-Order = Suspect | Gateway | Free | Usage | Reload | Plan | AdapterOrder
+Order = Suspect | Gateway | Free | Usage | Reload | Plan | Sum | Counted | AdapterOrder
 
 
 class Steps(msgspec.Struct, tag="reloaded", tag_field="type", frozen=True):
@@ -75,7 +76,8 @@ class Steps(msgspec.Struct, tag="reloaded", tag_field="type", frozen=True):
     """Each with its file and line."""
 
 
-Answer = Steps | AdapterAnswer
+Answer = Steps | Count | Summed | AdapterAnswer
+"""Or, as `Count`, a question."""
 
 
 _ENCODER: Final = msgspec.json.Encoder()

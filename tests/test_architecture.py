@@ -81,7 +81,7 @@ LAYERS: Final = (
     ("gateway.cycle",),
     ("gateway.shortcut",),
     ("gateway.api", "gateway.middleware"),
-    ("gateway.relay", "gateway.trials", "gateway.shadowing"),
+    ("gateway.relay", "gateway.trials", "gateway.shadowing", "gateway.scrape"),
     ("gateway.answers",),
     ("gateway.resuming",),
     ("gateway.blame",),

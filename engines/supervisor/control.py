@@ -23,13 +23,19 @@ from engines.ledger.adding import Tell
 from engines.ledger.desk import Administration
 from engines.supervisor.attendance import Attendance
 from engines.supervisor.holds import Holds
+from engines.supervisor.sums import Sums
 from registry import orders
 from registry.adapter_orders import AdapterAnswer, AdapterUse, Missing, Want
+from registry.figures import Count, Counted, Sum
 from registry.orders import Free, Gateway, Order, Plan, Reload, Steps, Suspect, Usage, decode
 from registry.snapshot import Snapshot, encode
 
 _LONGEST: Final = 100
 """Bytes of a Unix socket's path; the kernel takes 107."""
+
+
+_LINE_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes of a client's line, at most: a gateway's figures of ten thousand series are about one million."""
 
 
 class Adapters(Protocol):
@@ -62,6 +68,7 @@ class Control:
         self._holds: Final = holds
         self._attendance: Final = attendance
         self._adapters: Final = adapters
+        self._sums: Final = Sums()
         self._group: asyncio.TaskGroup | None = None
         self._orders: Final[set[asyncio.Task[None]]] = set()
         """Administrators' orders, which outlive who gave them."""
@@ -95,7 +102,7 @@ class Control:
                 clients.add(task)
                 task.add_done_callback(clients.discard)
 
-            server = await asyncio.start_unix_server(connected, sock=sock)
+            server = await asyncio.start_unix_server(connected, sock=sock, limit=_LINE_LIMIT)
             try:
                 yield path
             finally:
@@ -120,6 +127,7 @@ class Control:
             self._holds.ended(news)
             self._attendance.ended(news)
             self._adapters.ended(news)
+            self._sums.ended(news)
             writer.close()
 
     async def _send(self, news: asyncio.Event, writer: asyncio.StreamWriter) -> None:
@@ -140,7 +148,11 @@ class Control:
             case Suspect(worker, reason):
                 self._suspect(worker, reason)
             case Gateway():
-                self._holds.joined(client)
+                self._join(writer, client)
+            case Counted():
+                self._sums.counted(client, order)
+            case Sum():
+                writer.write(orders.encode(await self._sums.ask()))
             case Free(worker):
                 self._holds.freed(client, worker)
             case Reload():
@@ -153,6 +165,14 @@ class Control:
                 self._adapters.heard(client, order)
             case _:
                 self._order(order, writer)
+
+    def _join(self, writer: asyncio.StreamWriter, gateway: object) -> None:
+        def say(question: Count) -> None:
+            if not writer.is_closing():
+                writer.write(orders.encode(question))
+
+        self._holds.joined(gateway)
+        self._sums.joined(gateway, say)
 
     def _order(self, order: Administration, writer: asyncio.StreamWriter) -> None:
         def say(answer: AdapterAnswer) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from gateway.pool.house import House
 
 
-def health(house: House, metrics: CollectorRegistry, version: str, stopping: Callable[[], bool]) -> APIRouter:
-    """The routes; `stopping` says whether the gateway was asked to stop."""
+def health(
+    house: House, metrics: Callable[[], Awaitable[bytes]], version: str, stopping: Callable[[], bool]
+) -> APIRouter:
+    """The routes; `metrics` is the text for Prometheus, `stopping` says whether the gateway was asked to stop."""
     router = APIRouter(tags=["health"])
 
     @router.get("/livez", summary="The process answers; depends on nothing")
@@ -36,9 +38,9 @@ def health(house: House, metrics: CollectorRegistry, version: str, stopping: Cal
     async def version_() -> dict[str, str]:
         return {"version": version}
 
-    @router.get("/metrics", summary="Prometheus metrics")
+    @router.get("/metrics", summary="Prometheus metrics, of all gateway processes of the host")
     async def metrics_() -> Response:
-        return Response(generate_latest(metrics), media_type=CONTENT_TYPE_LATEST)
+        return Response(await metrics(), media_type=CONTENT_TYPE_LATEST)
 
     return router
 

@@ -1,4 +1,7 @@
-"""What the pools look like at this moment, as metric families. Read by `/metrics` only."""
+"""What the pools look like at this moment, as metric families. Read by `gateway.scrape` only.
+
+`gauges` is what the snapshot says, the same in every gateway of the host; `queues` is this process's own, and summed.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,13 @@ from registry.snapshot import SwapState, WorkerState
 
 
 def gauges(house: House) -> Iterator[Metric]:
-    """Workers by state, queue depths, and whether the registry's last edit was taken."""
+    """Workers by state, adapters, and whether the registry's last edit was taken."""
     workers = GaugeMetricFamily("enginehouse_workers", "Workers by state", labels=("model", "engine", "state"))
-    queued = GaugeMetricFamily("enginehouse_queue_depth", "Requests waiting for a worker", labels=("model",))
     for pool in house.pools:
         states = Counter(worker.state for worker in pool.model.workers)
         for state in WorkerState:
             workers.add_metric((pool.model.name, pool.model.engine, state.value), states[state])
-        queued.add_metric((pool.model.name,), pool.waiting)
     yield workers
-    yield queued
     snapshot = house.names.snapshot
     yield from _adapters(house)
     taken = not snapshot.reload_error
@@ -40,6 +40,14 @@ def gauges(house: House) -> Iterator[Metric]:
         for at in SwapState:
             swaps.add_metric((swap.model, at.value), float(swap.state is at))
     yield swaps
+
+
+def queues(house: House) -> Iterator[Metric]:
+    """How many requests wait in this process."""
+    queued = GaugeMetricFamily("enginehouse_queue_depth", "Requests waiting for a worker", labels=("model",))
+    for pool in house.pools:
+        queued.add_metric((pool.model.name,), pool.waiting)
+    yield queued
 
 
 def _adapters(house: House) -> Iterator[Metric]:

@@ -52,6 +52,11 @@ class House:
         """Whether a snapshot has arrived."""
         return self.names.snapshot.revision > 0
 
+    @property
+    def gateways(self) -> int | None:
+        """How many gateway processes share the host; None: no snapshot has said it."""
+        return self.names.snapshot.gateways if self.informed else None
+
     def publish(self, snapshot: Snapshot) -> None:
         """Make `snapshot` the present. Older ones than the present are passed over."""
         if self.informed and snapshot.revision < self.names.snapshot.revision:

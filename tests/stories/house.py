@@ -91,11 +91,12 @@ class House:
 
 @asynccontextmanager
 async def house(
-    registry_path: Path, *, drain: float = 2.0, port: int = 0, patient: bool = False
+    registry_path: Path, *, drain: float = 2.0, port: int = 0, patient: bool = False, gateways: int = 1
 ) -> AsyncIterator[House]:
     """A supervisor, ended at the latest when the block is left. `patient`: with the product's own waits."""
     state, port = registry_path.parent / "state", port or free_port()
-    argv = [str(PROGRAM), str(registry_path), str(state), str(port), str(drain), *(["--patient"] if patient else [])]
+    words = (PROGRAM, registry_path, state, port, drain, gateways, *(["--patient"] if patient else []))
+    argv = [str(word) for word in words]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *argv,
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=asyncio.subprocess.PIPE,

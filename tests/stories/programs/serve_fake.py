@@ -1,7 +1,7 @@
 """A supervisor with fake workers, as a program: announcements go out as JSON lines. Run by test_supervisor*.py.
 
-`python serve_fake.py REGISTRY STATE PORT DRAIN [--patient]`: everything but the engine and its preparation is the
-product; waits are short, unless it is patient.
+`python serve_fake.py REGISTRY STATE PORT DRAIN GATEWAYS [--patient]`: everything but the engine and its preparation is
+the product; waits are short, unless it is patient.
 """
 
 from __future__ import annotations
@@ -80,9 +80,11 @@ def announce(event: Announcement) -> None:
     os.write(1, line + b"\n")
 
 
-def main(registry: str, state: str, port: str, drain: str, patient: str = "") -> int:
+def main(registry: str, state: str, port: str, drain: str, gateways: str, patient: str = "") -> int:
     cache = cache_folder(None, os.environ)
-    settings = ServeSettings(Path(registry), port=int(port), state=Path(state), cache=cache, drain_s=float(drain))
+    settings = ServeSettings(
+        Path(registry), port=int(port), state=Path(state), cache=cache, drain_s=float(drain), gateways=int(gateways)
+    )
     machine = partial(crowded, settings.state) if (settings.state.parent / "crowded").exists() else look
     parts = Parts(
         engines=ENGINES,

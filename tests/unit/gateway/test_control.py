@@ -11,10 +11,12 @@ import pytest
 from gateway.control import Control
 from registry import orders
 from registry.adapter_orders import Adapted, RemoveAdapter, Told
+from registry.figures import Count, Counted, Family, Sum, Summed
 from registry.snapshot import encode
 from tests.unit.gateway.builders import cancelled, model_view, snapshot
 from tests.waiting import eventually
 
+FIGURES = (Family("requests", "Requests", "counter"),)
 FIRST, SECOND = (snapshot(model_view(name=f"m{revision}"), revision=revision) for revision in (1, 2))
 
 
@@ -32,7 +34,7 @@ async def supervised(tmp_path, handle):
 
     server = await asyncio.start_unix_server(serve, tmp_path / "control.sock")
     try:
-        yield Control(tmp_path / "control.sock", published.append), published
+        yield Control(tmp_path / "control.sock", published.append, lambda: FIGURES), published
     finally:
         server.close()
         await ended.wait()
@@ -151,3 +153,44 @@ async def test_what_an_order_changed_is_published_before_its_answer(tmp_path):
     async with supervised(tmp_path, handle) as (control, published):
         assert await control.administer(RemoveAdapter("m", "cat", "ann")) == Adapted()
         assert published == [SECOND]
+
+
+async def test_who_is_asked_for_its_figures_says_them(tmp_path):
+    lines = []
+
+    async def handle(reader, writer):
+        writer.write(encode(FIRST) + orders.encode(Count(7)))
+        lines.extend([await reader.readline(), await reader.readline()])
+
+    async with supervised(tmp_path, handle) as (control, published):
+        await control.run()
+    assert ([orders.decode(line) for line in lines], published) == ([orders.Gateway(), Counted(7, FIGURES)], [FIRST])
+
+
+async def test_a_gateway_that_ends_says_its_figures(tmp_path):
+    """What it has counted outlives it; it is cancelled when its last request has ended."""
+    lines, connected = [], asyncio.Event()
+
+    async def handle(reader, _):
+        await reader.readline()
+        connected.set()
+        lines.extend((await reader.read()).splitlines())
+
+    async with supervised(tmp_path, handle) as (control, _):
+        running = asyncio.get_running_loop().create_task(control.run())
+        await connected.wait()
+        await cancelled(running)
+    assert [orders.decode(line) for line in lines] == [Counted(0, FIGURES)]
+
+
+async def test_the_sum_is_asked_of_the_supervisor(tmp_path):
+    """The snapshot that comes first, as on every connection, is none of its news."""
+    lines = []
+
+    async def handle(reader, writer):
+        lines.append(await reader.readline())
+        writer.write(encode(FIRST) + orders.encode(Summed(FIGURES, 2, 1)))
+
+    async with supervised(tmp_path, handle) as (control, published):
+        assert await control.summed() == Summed(FIGURES, 2, 1)
+    assert ([orders.decode(line) for line in lines], published) == ([Sum()], [])

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from gateway.api.models import models
 from gateway.errors import ModelNotFound, NoWorker, Unavailable
-from gateway.pool.gauges import gauges
+from gateway.pool.gauges import gauges, queues
 from gateway.pool.house import House
 from gateway.pool.loading import AdapterNotLoaded
 from registry.adapters import AdapterView, Unloadable, encode
@@ -147,7 +147,9 @@ def test_the_gauges_show_workers_by_state_queues_and_the_last_reload():
     workers = (worker_view("a"), worker_view("b", state=WorkerState.CRASH_LOOP))
     house = house_of(model_view(*workers), reload_error="registry.yaml:3: no")
     samples = {
-        (sample.name, sample.labels.get("state")): sample.value for family in gauges(house) for sample in family.samples
+        (sample.name, sample.labels.get("state")): sample.value
+        for family in (*gauges(house), *queues(house))
+        for sample in family.samples
     }
     assert samples["enginehouse_workers", "ready"] == samples["enginehouse_workers", "crash_loop"] == 1
     assert samples["enginehouse_workers", "starting"] == samples["enginehouse_queue_depth", None] == 0
