@@ -16,9 +16,12 @@ from cli.memory import Here, MemoryPlan, as_notes, as_table, planned
 from cli.memory import as_data as memory_data
 from cli.parsing import misread
 from cli.registry import impossible, located, unsuited
+from cli.stored import stored
 from engines.environments.hardware import detect
+from engines.store.failures import StoreFailed
 from engines.supervisor.memory import read as measures
 from registry.load import Fault, RegistryRefused, load
+from registry.misgivings import misgivings
 from registry.spec import Registry
 
 _WIDE: Final = 160
@@ -39,7 +42,7 @@ def check(
         env=os.environ,
         measures=measures(state / "memory.json"),
     )
-    found = examine(registry, here, parser=parser)
+    found = examine(registry, here, parser=parser, state=state)
     if as_json:
         typer.echo(as_data(found))
     else:
@@ -61,22 +64,31 @@ class Found:
     memory: MemoryPlan | None = None
 
 
-def examine(path: Path, here: Here, *, parser: bool = False) -> Found:
-    """The registry at `path`, held against its rules, the engines', and this machine."""
+def examine(path: Path, here: Here, *, parser: bool = False, state: Path = STATE) -> Found:
+    """The registry at `path`, held against its rules, the engines', this machine, and the adapters of `state`."""
     try:
-        return _examined(load(path, here.env), path, here, parser=parser)
+        return _examined(load(path, here.env), path, here, state, parser=parser)
     except RegistryRefused as refused:
         return Found(refused.faults)
 
 
-def _examined(registry: Registry, path: Path, here: Here, *, parser: bool) -> Found:
+def _examined(registry: Registry, path: Path, here: Here, state: Path, *, parser: bool) -> Found:
     faults = impossible(registry, path, here.env)
-    notes, models = unsuited(registry, detect()), len(registry.models)
+    notes, models = (*unsuited(registry, detect()), *doubtful(registry, state)), len(registry.models)
     if faults:
         return Found(faults, notes, models)
     memory = planned(registry, here)
     misreadings, unasked = misread(registry, path, here.env, here.cache) if parser else ((), ())
     return Found((*misreadings, *located(memory.refusals(), path, here.env)), (*unasked, *notes), models, memory)
+
+
+def doubtful(registry: Registry, state: Path) -> tuple[str, ...]:
+    """What it says of adapters and hardly means, by those that the state folder has."""
+    try:
+        found = misgivings(registry, stored(state))
+    except StoreFailed as failed:
+        return (f"which adapters there are cannot be looked up: {failed}",)
+    return tuple(f"{model}: {said}" for model, each in found.items() for said in each)
 
 
 def show(memory: MemoryPlan | None) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -86,7 +87,8 @@ def parse(text: str, path: Path, env: Mapping[str, str], present: Callable[[Path
     """
     document = _document(text, path, env)
     folder = path.parent.absolute()
-    found = [*_shapeless(document), *_entangled(document), *_absent(document, folder, present)]
+    found = [*_shapeless(document), *_entangled(document), *_watched(document, folder)]
+    found += _absent(document, folder, present)
     registry = None
     try:
         registry = Registry.model_validate(document.root)
@@ -118,6 +120,19 @@ def _entangled(document: Document) -> Iterator[Flaw]:
         yield from _worker_key(document, ("models", name, "external", "key"), fields.get("external"))
     for clash in names.clashes({name: _texts(name, fields.get("aliases")) for name, fields in models.items()}):
         yield _flaw(document, ("models", clash.model, "aliases", clash.position), f": {clash.message}")
+
+
+def _watched(document: Document, folder: Path) -> Iterator[Flaw]:
+    """An adapter that is put into a folder is one model's: it would fit no other."""
+    owners: dict[str, str] = {}
+    for name, fields in _models(document):
+        room = fields.get("adapters") if isinstance(fields, dict) else None
+        watch = room.get("watch") if isinstance(room, dict) else None
+        if isinstance(watch, str) and watch:
+            owner = owners.setdefault(os.path.normpath(folder / watch), name)
+            if owner != name:
+                place = ("models", name, "adapters", "watch")
+                yield _flaw(document, place, f" is the folder that {owner!r} watches: give each model one of its own")
 
 
 def _sleeper(document: Document, place: Place, fields: Mapping[str, object]) -> Iterator[Flaw]:

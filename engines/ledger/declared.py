@@ -6,7 +6,7 @@ Told of every registry by `supervisor.reconcile`, run by `lodgings`. The file wi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,8 @@ from engines.ledger.stock import Stock
 from engines.ledger.watchfolder import Arrival, WatchFolder
 from engines.supervisor.events import AdapterDeclined, AdapterTaken, Announce
 from registry.adapter_orders import Adapted, AdapterRefusal, AddAdapter
+from registry.changes import EMPTY
+from registry.misgivings import misgivings
 from registry.spec import Registry
 
 _HOPELESS: Final = range(400, 500)
@@ -30,6 +32,7 @@ class Declared:
         stock: Stock,
         note: Path,
         announce: Announce,
+        doubt: Callable[[Mapping[str, str]], None],
         every: float,
         again: Callable[[int], float],
     ) -> None:
@@ -37,6 +40,9 @@ class Declared:
         self._stock: Final = stock
         self._note: Final = note
         self._announce: Final = announce
+        self._doubt: Final = doubt
+        """Told of what the file says and hardly means, by model."""
+        self._registry = EMPTY
         self._every: Final = every
         self._again: Final = again
         self._wanted: dict[tuple[str, str], str] = {}
@@ -46,6 +52,7 @@ class Declared:
     def adopt(self, registry: Registry) -> None:
         """From now on the file says so."""
         self._desk.adopt(registry)
+        self._registry = registry
         before = self._wanted
         rooms = {model: spec.adapters for model, spec in registry.models.items()}
         self._wanted = {(m, name): source for m, room in rooms.items() for name, source in room.declared.items()}
@@ -55,6 +62,12 @@ class Declared:
         for key, source in self._wanted.items():
             if before.get(key) != source:
                 self._changed.put_nowait(key)
+        self.look()
+
+    def look(self) -> None:
+        """Hold the file against the adapters that there are, which have changed."""
+        found = misgivings(self._registry, self._stock.names)
+        self._doubt({model: "; ".join(said) for model, said in found.items()})
 
     async def run(self) -> None:
         """Until cancelled."""

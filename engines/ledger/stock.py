@@ -85,6 +85,11 @@ class Stock:
         """All revisions of one adapter, the oldest first."""
         return self._revisions.get((model, adapter), ())
 
+    @property
+    def names(self) -> frozenset[tuple[str, str]]:
+        """Adapters that stand for something, each by its model and its own name."""
+        return frozenset(key for key, known in self._revisions.items() if any(each.current for each in known))
+
     def has(self, model: str, adapter: str = "") -> bool:
         """Whether there is any revision of this adapter; without a name, of any of the model's."""
         if adapter:

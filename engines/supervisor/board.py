@@ -7,7 +7,7 @@ that gateways or people can see publishes a new `Snapshot`. In one event loop, s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -98,6 +98,8 @@ class Board:
         self._leaving: Final[list[Row]] = []
         self._swaps: Final[dict[str, tuple[Swap, Row | None]]] = {}
         self._order: dict[str, int] = {}
+        self._doubts: Mapping[str, str] = {}
+        """What is amiss with models' adapters."""
         self.snapshot = Snapshot(1, gateways=gateways)
         publish(self.snapshot)
 
@@ -155,6 +157,12 @@ class Board:
             self.snapshot = msgspec.structs.replace(self.snapshot, adapters=msgspec.Raw(catalogue))
             self._change()
 
+    def doubts(self, found: Mapping[str, str]) -> None:
+        """What is amiss with adapters, by model: shown with what else is amiss there."""
+        if found != self._doubts:
+            self._doubts = dict(found)
+            self._change()
+
     def evicted(self, leaving: tuple[Resident, ...]) -> None:
         """Adapters that are to be unloaded once gateways let go of them."""
         self.snapshot = msgspec.structs.replace(self.snapshot, evicted=leaving)
@@ -179,6 +187,12 @@ class Board:
         if row in (self._shown.get(row.view.name), rising, *self._leaving):
             self._change()
 
+    def _doubted(self, view: ModelView) -> ModelView:
+        doubt = self._doubts.get(view.name)
+        if not doubt:
+            return view
+        return msgspec.structs.replace(view, trouble="; ".join(filter(None, (view.trouble, doubt))))
+
     def _departing(self) -> tuple[WorkerView, ...]:
         rising = [row for _, row in self._swaps.values() if row]
         ones = [worker for row in (*self._shown.values(), *rising, *self._leaving) for worker in row.leaving]
@@ -188,7 +202,7 @@ class Board:
         self.snapshot = msgspec.structs.replace(
             self.snapshot,
             revision=self.snapshot.revision + 1,
-            models=tuple(row.view for row in sorted(self._shown.values(), key=self._place)),
+            models=tuple(self._doubted(row.view) for row in sorted(self._shown.values(), key=self._place)),
             leaving=self._departing(),
             swaps=tuple(
                 msgspec.structs.replace(swap, loading=rising.view.loading) if rising else swap

@@ -84,9 +84,12 @@ def lodgings(
 ) -> Lodgings:
     """Nothing of it runs yet, and the store is not opened yet. The board may come later; without a placement: ours."""
     root, now = settings.state / "adapters", clock.now
-    stock = Stock(
-        AdapterStore(root, clock.wall), Splits(root / "splits.json"), lambda catalogue: board().adapters(catalogue)
-    )
+
+    def published(catalogue: bytes) -> None:
+        board().adapters(catalogue)
+        declared.look()
+
+    stock = Stock(AdapterStore(root, clock.wall), Splits(root / "splits.json"), published)
     ledger = Ledger(now, lambda leaving: board().evicted(leaving))
     recency = Recency(root / "recent.json")
     demands, loading = Demands(now, recency.used), Loading(prober, stock, pacing)
@@ -101,7 +104,10 @@ def lodgings(
     steward = Steward(ledger, stock, demands, recency, loading, flights, rounds, holds, figures, wardrobe)
     adding = Adding(stock, steward, partial(_fetched, settings), settings.registry_path.absolute().parent, pacing, wake)
     desk = Desk(stock, steward, adding)
-    declared = Declared(desk, stock, root / "watched.json", announce, pacing.watch_every, pacing.prepare_again)
+    declared = Declared(
+        desk, stock, root / "watched.json", announce, lambda found: board().doubts(found), pacing.watch_every,
+        pacing.prepare_again,
+    )  # fmt: skip
     return Lodgings(stock, steward, desk, declared, pacing.collect_every)
 
 

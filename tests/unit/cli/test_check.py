@@ -1,8 +1,12 @@
 """What `enginehouse check` prints."""
 
+import asyncio
 import json
 
 from cli.__main__ import main
+from engines.adapters.against import Against
+from engines.store.adapters import AdapterStore, Arrival
+from tests.unit.engines.ledger.rig import crafted
 
 RIGHT = "models:\n  m: {source: ., engine: vllm}\n"
 WRONG = "models:\n  m: {source: ., engine: vllm, replicas: many}\n  n: {source: ., engin: vllm}\n"
@@ -50,3 +54,28 @@ def test_a_missing_file_is_a_fault(tmp_path, capsys):
     """Not a traceback."""
     assert main(["check", str(tmp_path / "none.yaml")]) == 1
     assert "there is no such file" in capsys.readouterr().out
+
+
+def test_what_is_pinned_and_not_there_is_a_note(tmp_path, capsys):
+    """It may be added yet; a store that cannot be read is a note too, and no fault."""
+    file, store = tmp_path / "r.yaml", tmp_path / "state/adapters/store.sqlite"
+    file.write_text("models:\n  m: {source: ., engine: vllm, adapters: {slots: 1, pinned: [cat]}}\n")
+    words = ["check", "--no-parser", "--state", str(tmp_path / "state"), str(file)]
+    assert main(words) == 0
+    assert "note: m: 'cat' is pinned, and is neither declared nor stored" in capsys.readouterr().out
+    assert not store.exists()
+    store.parent.mkdir(parents=True)
+    asyncio.run(keep(store.parent, crafted(tmp_path, 8)))
+    assert main(words) == 0
+    assert "'cat'" not in capsys.readouterr().out
+    for each in store.parent.glob("store.sqlite*"):
+        each.write_bytes(b"x" * 9999)
+    assert main(words) == 0
+    assert "cannot be looked up" in capsys.readouterr().out
+
+
+async def keep(root, folder):
+    store = AdapterStore(root, lambda: 0.0)
+    await store.open()
+    revision = await store.add(Arrival("m", "cat", folder, "ann"), Against())
+    await store.promote("m", "cat", revision.digest, "ann")

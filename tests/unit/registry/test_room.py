@@ -50,3 +50,13 @@ def test_an_adapter_does_not_come_in_a_wheel():
 @pytest.mark.parametrize("text", ["{slots: 1, declared: {a: ./x}}", "{slots: 1, watch: ./x}"])
 def test_what_is_not_there_is_said_with_its_line(text):
     assert "missing: there is no file or folder './x'" in refused(text, present=False)
+
+
+def test_two_models_do_not_watch_one_folder():
+    """However it is spelled; the second one's line is told."""
+    model = "  {}:\n    source: hf://o/n@main\n    engine: vllm\n    adapters: {{slots: 1, watch: {}}}\n"
+    text = "models:\n" + "".join(model.format(*each) for each in (("m", "./in"), ("n", "x/../in/"), ("o", "./other")))
+    with pytest.raises(RegistryRefused) as caught:
+        parse(text, FILE, {}, lambda _: True)
+    (fault,) = caught.value.faults
+    assert (fault.line, "models.n.adapters.watch is the folder that 'm' watches" in fault.message) == (9, True)

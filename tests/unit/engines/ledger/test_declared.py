@@ -10,6 +10,7 @@ from engines.store.keeping import Keep
 from engines.supervisor.events import AdapterDeclined, AdapterTaken
 from registry.adapter_orders import PromoteAdapter
 from registry.room import AdaptersSpec
+from registry.snapshot import ModelView
 from registry.spec import ModelSpec, Registry
 from tests.unit.engines.ledger.rig import Rig, crafted, rig
 from tests.waiting import eventually
@@ -76,3 +77,23 @@ async def test_what_is_loaded_is_never_collected(tmp_path: Path) -> None:
         assert kept == held | {made.meanings()["m:one"][:16]}
         gone = await made.desk.obey(PromoteAdapter("m", "one", "0" * 8, "ann"), lambda _: None)
         assert gone.status == 404
+
+
+async def test_what_is_pinned_and_not_there_is_shown_until_it_is(tmp_path: Path) -> None:
+    """And an adapter whose own name a model has taken, for as long as it has."""
+    async with rig(tmp_path, "a") as made:
+        row = made.board.row(ModelView("m", "vllm", "m"))
+        made.board.show(row)
+        adopt(made, pinned=["one"])
+        row.trouble("one worker is away")
+        (shown,) = made.board.snapshot.models
+        assert ("one worker is away; 'one' is pinned" in shown.trouble, row.view.trouble) == (
+            True,
+            "one worker is away",
+        )
+        await made.added("one")
+        assert made.board.snapshot.models[0].trouble == "one worker is away"
+        room = AdaptersSpec(slots=2)
+        taken = ModelSpec(source="./w", engine="vllm", adapters=room, aliases=["one"])
+        made.all.declared.adopt(Registry(models={"m": taken}))
+        assert "asked for as m:one" in made.board.snapshot.models[0].trouble
