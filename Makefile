@@ -9,6 +9,8 @@ ARGS     ?=
 PEERS    ?=
 FAKE     ?=
 MINUTES  ?= 30
+GOAL     ?=
+SCALE    ?= 1
 TARGET   ?= gateway
 
 BIN    := .venv/bin
@@ -89,8 +91,8 @@ loadtest: setup ## Locust for RUN_TIME with USERS, on a house of its own or on H
 faults-report: develop ## the fault matrix, with the measured times
 	$(PYTEST) -q tests/faults
 
-soak: develop ## load for MINUTES while workers are killed; every failure has to be explained
-	$(BIN)/python -m loadtests.soak --minutes $(MINUTES)
+soak: develop ## load for MINUTES while workers are killed, every failure explained; or GOAL=name, docs/faults.md
+	$(BIN)/python -m loadtests.soak --minutes $(MINUTES) $(if $(GOAL),--goal $(GOAL) --scale $(SCALE))
 
 image: develop ## make TARGET of deploy/Dockerfile in a clean Debian, without a container engine, and run it; as root
 	$(BIN)/python -m deploy.check $(TARGET)

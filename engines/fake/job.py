@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from engines.fake.behaviour import Behaviour
 from engines.fake.words import Vocabulary, half_id, next_number, spoken, word
 
@@ -24,6 +26,18 @@ class Refused(Exception):
         self.message: Final = message
         self.kind: Final = kind
         self.param: Final = param
+
+
+class _Typed(msgspec.Struct):
+    """The types that every engine's own schema asks of a body, as far as they matter here."""
+
+    messages: list[dict[str, Any]] = []
+    stream_options: dict[str, Any] | None = None
+    tools: list[dict[str, Any]] | None = None
+    seed: int | None = None
+    temperature: float | None = None
+    stop: str | list[str] | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,7 @@ class Worker:
 
 def plan(path: str, body: Mapping[str, Any], *, worker: Worker, script: Behaviour, job_id: str, created: int) -> Job:
     """The job that `body` asks for. Raises `Refused` for what the engine refuses."""
+    _check(body)
     ids = prompt_ids(body, worker.vocabulary)
     if len(ids) > worker.context:
         raise worker.too_long(worker.context, len(ids))
@@ -97,6 +112,13 @@ def plan(path: str, body: Mapping[str, Any], *, worker: Worker, script: Behaviou
         token_ids=bool(body.get("return_token_ids")),
         tool=_forced_tool(body),
     )
+
+
+def _check(body: Mapping[str, Any]) -> None:
+    try:
+        msgspec.convert(body, _Typed)
+    except msgspec.ValidationError as wrong:
+        raise Refused(400, f"1 validation error: {wrong}", "BadRequestError") from wrong
 
 
 def _token(index: int, key: int, voice: str, script: Behaviour) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""The workers of a soak: three fake ones, killed by turns and started again. Used by `__main__`.
+"""The workers of a soak: fake ones, killed by turns and started again. Used by `__main__` and the goals.
 
 It plays the supervisor's part: a worker's death is published a little late, so that the gateway has to cope alone
 for a while, and a new worker only once it answers.
@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -19,6 +20,7 @@ from tests import processes
 from tests.processes import FakeWorker, Gateway, model
 
 SIZE: Final = 3
+CAPACITY: Final = 256
 _UNNOTICED: Final = 0.5
 """Seconds that a dead worker stays in the snapshot."""
 _LIMITS: Final = Timeouts(first_token=10.0, idle=10.0, answer=30.0)
@@ -37,9 +39,16 @@ class Kill:
 class Crew:
     """Invariant: while it is open, all workers but the one being replaced run and are published."""
 
-    def __init__(self, gateway: Gateway, seed: int) -> None:
+    def __init__(
+        self, gateway: Gateway, seed: int, *, size: int = SIZE, capacity: int = CAPACITY, script: Sequence[str] = ()
+    ) -> None:
         self.kills: Final[list[Kill]] = []
         self._gateway: Final = gateway
+        self._size: Final = size
+        self._capacity: Final = capacity
+        """Requests that each worker runs at once."""
+        self._script: Final = script
+        """Options of the fake engine: what it does with a request that does not say."""
         self._chance: Final = random.Random(seed)
         self._workers: Final[list[FakeWorker]] = []
         self._open: Final = contextlib.ExitStack()
@@ -47,7 +56,7 @@ class Crew:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as opening:
             opening.push(self._open)
-            self._workers.extend(self._open.enter_context(processes.fake_worker()) for _ in range(SIZE))
+            self._workers.extend(self._start(processes.free_port()) for _ in range(self._size))
             self._publish(self._workers)
             opening.pop_all()
         return self
@@ -61,7 +70,7 @@ class Crew:
         """Kill a random worker every so many seconds, and replace it, until cancelled."""
         while True:
             await asyncio.sleep(every)
-            number = self._chance.randrange(SIZE)
+            number = self._chance.randrange(self._size)
             victim = self._workers[number]
             self.kills.append(Kill(victim.view().id, time.monotonic()))
             victim.kill()
@@ -92,7 +101,9 @@ class Crew:
         return [f"{name}: {count:g}" for name, count in counts.items() if count]
 
     def _start(self, port: int) -> FakeWorker:
-        return self._open.enter_context(processes.fake_worker(port=port))
+        room = ("--max-num-seqs", str(self._capacity))
+        return self._open.enter_context(processes.fake_worker(*room, *self._script, port=port))
 
     def _publish(self, workers: list[FakeWorker]) -> None:
-        self._gateway.supervisor.publish(model(*workers, timeouts=_LIMITS))
+        views = [worker.view(capacity=self._capacity) for worker in workers]
+        self._gateway.supervisor.publish(model(*views, timeouts=_LIMITS))

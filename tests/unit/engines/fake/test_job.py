@@ -8,7 +8,7 @@ import pytest
 
 from engines.fake.behaviour import Behaviour
 from engines.fake.dialects import DIALECTS
-from engines.fake.job import Job, Worker, plan
+from engines.fake.job import Job, Refused, Worker, plan
 from engines.fake.words import Vocabulary, verify
 
 CHAT = {"model": "small", "messages": [{"role": "user", "content": "tell me"}], "seed": 5}
@@ -30,3 +30,12 @@ def test_a_second_worker_says_the_rest(script: Behaviour):
         rest = planned("/v1/completions", {"model": "small", "prompt": prompt, "seed": 5}, script)
         assert (rest.words, rest.ids) == (whole.words[cut:], whole.ids[cut:])
         assert len(rest.prompt_ids) == len(whole.prompt_ids) + cut
+
+
+@pytest.mark.parametrize("field", ["messages", "seed", "temperature", "stop", "tools", "user", "stream_options"])
+def test_a_field_of_another_type_is_refused_as_engines_do(field: str):
+    """With the engine's own 400: a 500 would be the worker's fault, and is retried."""
+    with pytest.raises(Refused) as refused:
+        planned("/v1/chat/completions", CHAT | {field: [{"": {}}, []]}, Behaviour())
+    assert refused.value.status == 400
+    assert field in refused.value.message
