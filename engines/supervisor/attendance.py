@@ -33,7 +33,7 @@ class Present:
     claim: str
     """What its memory is promised to."""
     since: float
-    """When the pool was made, or its worker last sent to sleep."""
+    """When the pool was made, became one that comes and goes, or its worker was last sent to sleep."""
     dormant: bool
     admitted: bool
     ready_since: float | None

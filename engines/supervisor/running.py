@@ -19,7 +19,7 @@ class Running:
     row: Row
     pool: Pool
     since: float
-    """When it was made, by the clock for durations."""
+    """When it was made, or it began to count how long nobody has used it, by the clock for durations."""
     task: asyncio.Task[None] = field(init=False)
 
 

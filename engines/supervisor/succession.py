@@ -135,6 +135,8 @@ class Succession:
         self._depart(serving, group)
 
     def _amend(self, running: Running, spec: ModelSpec) -> None:
+        if running.spec.least and not spec.least:  # gateways have not counted its requests so far
+            running.since = self._shared.clock.now()
         running.spec = spec
         running.pool.amend(spec)
         self._look(spec, running.row)
@@ -213,6 +215,7 @@ class Succession:
 
     def _succeed(self, serving: Running, rising: Running, trial: Trial, group: asyncio.TaskGroup) -> None:
         beside, self.refused = self._serving is serving, None
+        rising.since = self._shared.clock.now()
         self._serve(rising)
         self._say(SwapState.DONE, parity=trial.parity)
         if beside:

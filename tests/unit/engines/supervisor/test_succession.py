@@ -85,6 +85,7 @@ class Stage:
     def __init__(self) -> None:
         self.pools: list[ScriptedPool] = []
         self.said: list[str] = []
+        self.now = 0.0
         self.board = Board(lambda _: None)
         self.holds = Holds()
         self.attendance = Attendance(lambda: 0.0, None, None, Pacing())
@@ -94,7 +95,7 @@ class Stage:
             board=self.board,
             holds=self.holds,
             pacing=Pacing(),
-            clock=Clock(lambda: 0.0, lambda: 0.0),
+            clock=Clock(lambda: self.now, lambda: 0.0),
             announce=self.hear,
         )
         self.succession = Succession("m", shared, self.build, self.look)
@@ -210,6 +211,26 @@ async def test_a_swap_that_is_taken_back_is_no_swap_any_more() -> None:
         before = made.swap
         await made.want(A)
         assert (before, made.board.snapshot.swaps) == (("starting", ""), ())
+
+
+async def test_a_model_that_becomes_one_on_demand_has_not_been_idle() -> None:
+    """Nobody counted its requests before: it must not be unloaded because of an edit that touches no worker."""
+    async with stage(A) as made:
+        made.now = 1000.0
+        await made.want(A.model_copy(update={"replicas": ReplicasSpec()}))
+        assert (made.states, made.succession.present.since) == (["running"], 1000.0)
+        made.now = 2000.0
+        await made.want(A.model_copy(update={"replicas": ReplicasSpec(idle_after=60.0)}))
+        assert made.succession.present.since == 1000.0
+
+
+async def test_what_comes_up_in_a_swap_is_idle_from_its_first_request_on() -> None:
+    """It may have been ready for long, while it was compared."""
+    async with stage(A, B) as made:
+        made.now = 1000.0
+        made.pools[1].ordeal.proved(0)
+        await made.settled()
+        assert made.succession.present.since == 1000.0
 
 
 async def test_names_can_change_while_a_pool_comes_up() -> None:
