@@ -42,7 +42,7 @@ def placed(status: int, headers: Mapping[str, str], have: int, validator: str, f
     if headers.get("content-encoding", "identity") != "identity":
         raise FetchFailed(f"{where} was sent packed ({headers['content-encoding']}), although we asked for it plain")
     etag = headers.get("etag", "")
-    strong = "" if etag.startswith("W/") else etag
+    strong = "" if etag.startswith("W/") or not etag.isascii() else etag  # what is not ASCII cannot be sent back
     if status == 416:
         raise Untrue(f"{where}: the server has no bytes behind {have}")
     if status == 200:
@@ -51,12 +51,18 @@ def placed(status: int, headers: Mapping[str, str], have: int, validator: str, f
             raise FetchFailed(f"{where}: the server does not say how long it is, so a cut would not be seen")
         return _sized(Placed(False, total, strong), file)
     found = _RANGE.fullmatch(headers.get("content-range", ""))
-    if found is None or int(found[1]) != have:
+    if found is None or not _continues(have, int(found[1]), int(found[2]), found[3]):
         raise Untrue(f"{where}: asked for the bytes from {have} on, the server sent others")
+    if found[3] == "*" and file.size is None:
+        raise Untrue(f"{where}: the server does not say how long it is, so a cut would not be seen")
     if validator and strong and strong != validator:
         raise Untrue(f"{where} was changed meanwhile")
     total = int(found[3]) if found[3] != "*" else None
     return _sized(Placed(True, total, strong or validator), file)
+
+
+def _continues(have: int, begin: int, end: int, total: str) -> bool:
+    return begin == have <= end and (total == "*" or end < int(total))
 
 
 def _sized(place: Placed, file: File) -> Placed:

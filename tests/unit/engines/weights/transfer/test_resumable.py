@@ -16,6 +16,7 @@ UNSIZED = File("m", "https://h/m")
     [
         (200, {"content-length": "100", "etag": '"a"'}, 0, FILE, Placed(False, 100, '"a"')),
         (200, {"content-length": "100", "etag": 'W/"a"'}, 40, FILE, Placed(False, 100, "")),
+        (200, {"content-length": "100", "etag": '"\u00e9"'}, 0, FILE, Placed(False, 100, "")),
         (200, {"transfer-encoding": "chunked"}, 0, FILE, Placed(False, 100, "")),
         (200, {"transfer-encoding": "chunked"}, 0, UNSIZED, Placed(False, None, "")),
         (206, {"content-range": "bytes 40-99/100", "etag": '"a"'}, 40, FILE, Placed(True, 100, '"a"')),
@@ -35,12 +36,15 @@ def test_an_honest_answer_is_placed(status, headers, have, file, place):
         (206, {"content-range": "bytes 0-99/100"}),
         (206, {"content-range": "bytes 40-99/100", "etag": '"b"'}),
         (206, {"content-range": "bytes 40-99/" + "9" * 30}),
+        (206, {"content-range": "bytes 40-38/39"}),
+        (206, {"content-range": "bytes 40-99/99"}),
+        (206, {"content-range": "bytes 40-59/*"}),
     ],
 )
 def test_what_does_not_continue_what_is_here_is_untrue(status, headers):
     """All of it is fetched again."""
     with pytest.raises(Untrue):
-        placed(status, headers, 40, '"a"', FILE)
+        placed(status, headers, 40, '"a"', UNSIZED)
 
 
 @pytest.mark.parametrize(
