@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from engines.store.adapters import AdapterStore
 
 
-def stored(state: Path) -> Collection[tuple[str, str]]:
-    """Adapters that a name stands for, each by its model and its own name. Raises `StoreFailed`."""
+def stored(state: Path) -> Mapping[str, Collection[str]]:
+    """By model, the adapters that stand for something. Raises `StoreFailed`."""
     root = state / "adapters"
     if not (root / "store.sqlite").exists():
-        return ()
+        return {}
     revisions = asyncio.run(AdapterStore(root, time.time).revisions())  # noqa: TID251 (nothing is written)
-    return {(each.model, each.adapter) for each in revisions if each.current}
+    found: dict[str, list[str]] = {}
+    for each in revisions:
+        if each.current:
+            found.setdefault(each.model, []).append(each.adapter)
+    return found

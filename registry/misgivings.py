@@ -10,32 +10,30 @@ from collections.abc import Collection, Mapping
 from registry.spec import ModelSpec, Registry
 
 
-def misgivings(registry: Registry, stored: Collection[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
-    """Sentences by model; `stored` are the adapters that there are, each by its model and its own name."""
+def misgivings(registry: Registry, stored: Mapping[str, Collection[str]]) -> Mapping[str, tuple[str, ...]]:
+    """Sentences by model; `stored` are the adapters that there are, by model."""
     owners = {name: model for model, spec in registry.models.items() for name in (model, *spec.aliases)}
-    mine: dict[str, set[str]] = {}
-    for model, adapter in stored:
-        mine.setdefault(model, set()).add(adapter)
     found = {}
     for model, spec in registry.models.items():
-        known = mine.get(model, set()).union(spec.adapters.declared) if spec.adapters.slots else set()
+        known = (stored.get(model, ()), spec.adapters.declared) if spec.adapters.slots else ()
         if said := (*_pinned(spec, known), *_covered(model, known, owners)):
             found[model] = said
     return found
 
 
-def _pinned(spec: ModelSpec, known: Collection[str]) -> tuple[str, ...]:
+def _pinned(spec: ModelSpec, known: Collection[Collection[str]]) -> tuple[str, ...]:
     return tuple(
         f"{name!r} is pinned, and is neither declared nor stored: add it, or take it out of `pinned`"
         for name in dict.fromkeys(spec.adapters.pinned)
-        if name not in known
+        if not any(name in each for each in known)
     )
 
 
-def _covered(model: str, known: Collection[str], owners: Mapping[str, str]) -> tuple[str, ...]:
+def _covered(model: str, known: Collection[Collection[str]], owners: Mapping[str, str]) -> tuple[str, ...]:
+    """Looked for by the models' names: there may be many more adapters."""
     return tuple(
         f"{name!r} alone means the model {owners[name]!r}, not this model's adapter of that name, which is asked for "
         f"as {model}:{name}"
-        for name in sorted(known)
-        if name in owners
+        for name in sorted(owners)
+        if any(name in each for each in known)
     )

@@ -6,7 +6,7 @@ Read by `steward` for what shall be loaded. The store's own reads cost a thread 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from engines.ledger.splits import Splits
@@ -27,6 +27,9 @@ class Stock:
         self.splits: Final = splits
         self._publish: Final = publish
         self._revisions: Final[dict[tuple[str, str], tuple[Revision, ...]]] = {}
+        self._views: Final[dict[tuple[str, str], bytes]] = {}
+        """What is published of each adapter, encoded: of many, one changes."""
+        self._names: Final[dict[str, set[str]]] = {}
         self._named: Final[dict[str, Revision]] = {}
         self._due: Final[dict[str, tuple[str, ...]]] = {}
         self._pinned: Final[dict[str, frozenset[str]]] = {}
@@ -80,15 +83,20 @@ class Stock:
             del self._revisions[model, adapter]
         if any(each.current for each in revisions):
             self._named.update({name_of(each): each for each in revisions})
+            self._names.setdefault(model, set()).add(adapter)
+            self._views[model, adapter] = encode([self._view(revisions)])[1:-1]
+        else:
+            self._names.get(model, set()).discard(adapter)
+            self._views.pop((model, adapter), None)
 
     def of(self, model: str, adapter: str) -> tuple[Revision, ...]:
         """All revisions of one adapter, the oldest first."""
         return self._revisions.get((model, adapter), ())
 
     @property
-    def names(self) -> frozenset[tuple[str, str]]:
-        """Adapters that stand for something, each by its model and its own name."""
-        return frozenset(key for key, known in self._revisions.items() if any(each.current for each in known))
+    def names(self) -> Mapping[str, Collection[str]]:
+        """By model, the adapters that stand for something."""
+        return self._names
 
     def has(self, model: str, adapter: str = "") -> bool:
         """Whether there is any revision of this adapter; without a name, of any of the model's."""
@@ -137,7 +145,7 @@ class Stock:
         return revision.pinned or revision.current or shared
 
     def _tell(self) -> None:
-        self._publish(encode(self._view(known) for known in self._revisions.values() if any(r.current for r in known)))
+        self._publish(b"[" + b",".join(self._views.values()) + b"]")
 
     def _view(self, known: tuple[Revision, ...]) -> AdapterView:
         current = next(each for each in known if each.current)

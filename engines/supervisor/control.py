@@ -30,6 +30,8 @@ from registry.figures import Count, Counted, Sum
 from registry.orders import Free, Gateway, Order, Plan, Reload, Steps, Suspect, Usage, decode
 from registry.snapshot import Snapshot, encode
 
+_BACKLOG: Final = 1024
+"""Clients that may connect at once: a Unix socket refuses whoever finds no place."""
 _LONGEST: Final = 100
 """Bytes of a Unix socket's path; the kernel takes 107."""
 
@@ -52,7 +54,9 @@ class Adapters(Protocol):
 
 
 class Control:
-    """Invariant: every client has been sent, or will be sent next, the newest published snapshot."""
+    """Invariant: every client has been sent, or will be sent next, the newest published snapshot; one whose order is
+    carried out is sent the next one with the answer, unless it is a gateway.
+    """
 
     def __init__(
         self,
@@ -74,6 +78,7 @@ class Control:
         """Administrators' orders, which outlive who gave them."""
         self._frame = b""
         self._news: Final[set[asyncio.Event]] = set()
+        self._gateways: Final[set[asyncio.Event]] = set()
 
     def publish(self, snapshot: Snapshot) -> None:
         """Makes `snapshot` the newest; never waits."""
@@ -102,7 +107,7 @@ class Control:
                 clients.add(task)
                 task.add_done_callback(clients.discard)
 
-            server = await asyncio.start_unix_server(connected, sock=sock, limit=_LINE_LIMIT)
+            server = await asyncio.start_unix_server(connected, sock=sock, limit=_LINE_LIMIT, backlog=_BACKLOG)
             try:
                 yield path
             finally:
@@ -124,6 +129,7 @@ class Control:
             pass  # the client left, or sent a line without end
         finally:
             self._news.discard(news)
+            self._gateways.discard(news)
             self._holds.ended(news)
             self._attendance.ended(news)
             self._adapters.ended(news)
@@ -138,12 +144,12 @@ class Control:
                 writer.write(self._frame)
                 await writer.drain()
 
-    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: object) -> None:
+    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: asyncio.Event) -> None:
         while line := await reader.readline():
             with contextlib.suppress(msgspec.DecodeError):
                 await self._obey(decode(line), writer, client)
 
-    async def _obey(self, order: Order, writer: asyncio.StreamWriter, client: object) -> None:
+    async def _obey(self, order: Order, writer: asyncio.StreamWriter, client: asyncio.Event) -> None:
         match order:
             case Suspect(worker, reason):
                 self._suspect(worker, reason)
@@ -164,17 +170,18 @@ class Control:
             case Want() | Missing() | AdapterUse():
                 self._adapters.heard(client, order)
             case _:
-                self._order(order, writer)
+                self._order(order, writer, client)
 
-    def _join(self, writer: asyncio.StreamWriter, gateway: object) -> None:
+    def _join(self, writer: asyncio.StreamWriter, gateway: asyncio.Event) -> None:
         def say(question: Count) -> None:
             if not writer.is_closing():
                 writer.write(orders.encode(question))
 
+        self._gateways.add(gateway)
         self._holds.joined(gateway)
         self._sums.joined(gateway, say)
 
-    def _order(self, order: Administration, writer: asyncio.StreamWriter) -> None:
+    def _order(self, order: Administration, writer: asyncio.StreamWriter, client: asyncio.Event) -> None:
         def say(answer: AdapterAnswer) -> None:
             if not writer.is_closing():
                 writer.write(orders.encode(answer))
@@ -183,8 +190,11 @@ class Control:
             found = await self._adapters.obey(order, say)
             if not writer.is_closing():
                 writer.write(self._frame)  # what has come of it is known before it is answered
+                self._news.add(client)
             say(found)
 
+        if client not in self._gateways:  # five hundred orders at once would each be sent what all of them change
+            self._news.discard(client)
         if self._group is not None:
             task = self._group.create_task(carry_out())
             self._orders.add(task)

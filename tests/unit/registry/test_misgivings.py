@@ -18,17 +18,17 @@ def spec(aliases: tuple[str, ...] = (), **room: object) -> ModelSpec:
 def test_what_is_pinned_and_nowhere_is_told() -> None:
     """Declared or stored, it is there, or will be."""
     house = registry(m=spec(slots=4, pinned=("a", "b", "c"), declared={"a": "hf://o/a@main"}))
-    (said,) = misgivings(house, {("m", "b"), ("n", "c")})["m"]
+    (said,) = misgivings(house, {"m": ["b"], "n": ["c"]})["m"]
     assert "'c' is pinned" in said
 
 
 def test_an_alias_that_takes_an_adapters_own_name_is_told_with_how_to_ask() -> None:
     """A model's name as well; the adapter of a model without room stands for nothing anyway."""
     house = registry(m=spec(slots=4), n=spec(("cat",)), off=spec())
-    assert misgivings(house, {("m", "cat"), ("m", "dog"), ("off", "n")}) == {
+    assert misgivings(house, {"m": ["cat", "dog"], "off": ["n"]}) == {
         "m": ("'cat' alone means the model 'n', not this model's adapter of that name, which is asked for as m:cat",)
     }
 
 
 def test_nothing_is_made_up() -> None:
-    assert misgivings(registry(m=spec(("default",), slots=4, pinned=("a",))), {("m", "a"), ("gone", "b")}) == {}
+    assert misgivings(registry(m=spec(("default",), slots=4, pinned=("a",))), {"m": ["a"], "gone": ["b"]}) == {}
