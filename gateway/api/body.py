@@ -67,8 +67,8 @@ async def read_body(receive: Receive, limit: int) -> bytes:
 
 def decode(body: bytes) -> Wanted:
     """What the gateway must know of an inference request. Raises `InvalidRequest`, naming the parameter."""
-    if shape.crowded(body):
-        raise _too_many()
+    if len(body) > shape.ROOMY:
+        _check_excess(body)
     fields = _parsed(body)
     if len(fields) > shape.WIDEST:
         raise InvalidRequest(f"The request's body has more than {shape.WIDEST} fields.")
@@ -78,13 +78,21 @@ def decode(body: bytes) -> Wanted:
     model, stream, options = _decided(fields)
     if not model:
         raise InvalidRequest("You must name a model: the 'model' parameter is missing or empty.", param="model")
-    if shape.too_deep(body, fields):
+    if len(body) <= shape.ROOMY and shape.too_deep(body, fields):
         raise _too_deep()
     bounds.check_numbers(fields)
     if len(values) <= bounds.SHORT and _REMARKABLE.isdisjoint(fields):
         return Wanted(model, stream, options)
     bounds.check(fields)
     return Wanted(model, stream, options, steering(fields))
+
+
+def _check_excess(body: bytes) -> None:
+    match shape.excess(body):
+        case shape.Excess.VALUES:
+            raise _too_many()
+        case shape.Excess.LEVELS:
+            raise _too_deep()
 
 
 def _parsed(body: bytes) -> shape.Fields:

@@ -7,13 +7,14 @@ Called by `api.body`. A bound keeps one request from costing a worker more than 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final
 
 import msgspec
 
-from gateway.api.shape import LARGEST, WIDEST, Fields, too_large
+from gateway.api.numbers import LARGEST, suspicious, too_large
+from gateway.api.shape import ROOMY, WIDEST, Fields
 from gateway.errors import InvalidRequest
 
 MESSAGES: Final = 4096
@@ -52,9 +53,8 @@ def check_numbers(fields: Fields) -> None:
     """No number of a field without a bound of its own is too large. Raises `InvalidRequest`, naming the parameter."""
     # A comma keeps the digits of neighbours apart.
     plain = b",".join([raw for name, raw in fields.items() if name not in _BOUNDS])
-    if len(plain) >= _SHORTEST and too_large(plain):
-        names = (name for name in fields if name not in _BOUNDS)
-        raise _number_too_large(next(name for name in names if too_large(bytes(fields[name]))))
+    if len(plain) >= _SHORTEST and (len(plain) > ROOMY or suspicious(plain)):
+        _check_large((name, bytes(raw)) for name, raw in fields.items() if name not in _BOUNDS)
 
 
 def wrong_type(fault: msgspec.ValidationError, name: str) -> InvalidRequest:
@@ -64,8 +64,11 @@ def wrong_type(fault: msgspec.ValidationError, name: str) -> InvalidRequest:
     return InvalidRequest(f"Wrong type for '{param}': {sentence.lower().replace('`', '')}.", param=param)
 
 
-def _number_too_large(name: str) -> InvalidRequest:
-    return InvalidRequest(f"'{name}' holds a number beyond ±{LARGEST}.", param=name)
+def _check_large(values: Iterable[tuple[str, bytes]]) -> None:
+    name = too_large(values)
+    if name is not None:
+        message = f"'{name}' holds a number beyond ±{LARGEST}, or is one too many that might be."
+        raise InvalidRequest(message, param=name)
 
 
 def _number(limit: int, name: str, raw: msgspec.Raw) -> None:
@@ -92,8 +95,8 @@ def _texts(limit: int, name: str, raw: msgspec.Raw) -> None:
 
 def _prompt(limit: int, name: str, raw: msgspec.Raw) -> None:
     _texts(limit, name, raw)
-    if _LISTED.match(raw) and too_large(bytes(raw)):
-        raise _number_too_large(name)
+    if _LISTED.match(raw):
+        _check_large([(name, bytes(raw))])
 
 
 def _size(limit: int, name: str, raw: msgspec.Raw) -> None:

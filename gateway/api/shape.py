@@ -1,4 +1,4 @@
-"""What a request's JSON as a whole may be: no field twice, no deep nesting, no number that engines overflow on. Pure.
+"""What a request's JSON as a whole may be: not too much of it, no field twice, no deep nesting. Pure.
 
 Called by `api.body` for every request, so each question is first put in a form that C answers in one pass and that
 can only err towards "look closer"; the exact answer is worked out for the few bodies that need it.
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from itertools import chain
-from typing import Any, Final
+from enum import Enum, auto
+from typing import Final
 
 import msgspec
+
+from gateway.api.outline import marks, outside
 
 DEEPEST: Final = 64
 WIDEST: Final = 256
 """Fields of a body; APIs have some sixty."""
-LARGEST: Final = 2**53
-"""Beyond it not every integer is a double any more, and engines' own counters begin to overflow."""
 
 ROOMY: Final = 256 * 1024
 """Bytes of a body in which nothing can be crowded enough to take long."""
@@ -30,38 +30,31 @@ Fields = Mapping[str, msgspec.Raw]
 
 _ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _RUNS: Final = re.compile(rb"(\{+)(\}+)")
-_KEPT: Final = b'"{}[]'
-_DROPPED: Final = bytes(set(range(256)) - set(_KEPT))
-_BRACKETS: Final = bytes.maketrans(b"[]", b"{}")
 _SEARCHABLE: Final = 8
 """Brackets of a text that are searched one by one; more are counted."""
-_SPLITTABLE: Final = 16 * 1024
-"""Commas of a list that may be looked at item by item."""
 _WALKABLE: Final = 16
 """One peak in so many brackets: fewer are walked in Python, more are folded away in C."""
 
-_NUMBERS: Final = frozenset({int, float})
-_NESTED: Final = frozenset({list, dict})
-_DIGITS: Final = bytes.maketrans(b"123456789E", b"000000000e")
-_LONG: Final = b"0" * 16
-"""2^53 has sixteen digits."""
+
+class Excess(Enum):
+    """What a long body has too much of."""
+
+    VALUES = auto()
+    LEVELS = auto()
 
 
-def crowded(body: bytes) -> bool:
-    """Whether the JSON text `body` holds more values than may be looked at one by one.
+def excess(body: bytes) -> Excess | None:
+    """What the JSON text `body` has too much of to be parsed; asked of all that is longer than `ROOMY`.
 
-    Asked before it is parsed, since making an object for each of a million would take most of a second.
+    Making an object for each of a million values would take most of a second.
     """
-    if len(body) <= ROOMY or not _crowded(body, body.count(b'"')):
-        return False
-    text = _unescaped(body)  # it may all have been in strings
-    quotes = text.count(b'"')
-    return quotes > 2 * STRINGS or _crowded(b"".join(text.split(b'"')[::2]), quotes)
-
-
-def _crowded(text: bytes, quotes: int) -> bool:
-    containers = text.count(b"{") + text.count(b"[")
-    return quotes > 2 * STRINGS or containers > CONTAINERS or text.count(b",") >= VALUES
+    found = marks(body)
+    if found.count(b'"') > 2 * STRINGS:
+        return Excess.VALUES
+    found = outside(found)
+    if found.count(b"{") > CONTAINERS or found.count(b",") >= VALUES:
+        return Excess.VALUES
+    return Excess.LEVELS if _deeper(found.replace(b",", b""), DEEPEST) else None
 
 
 def doubled(body: bytes, fields: Fields, values: bytes) -> bool:
@@ -109,19 +102,20 @@ def _few_brackets(text: bytes) -> bool:
 
 
 def _value_too_deep(value: bytes) -> bool:
-    """The value of one field. Long lists (messages, tools) are seldom deep in any of their items."""
+    """The value of one field. Lists (messages, tools) are seldom deep in any of their items."""
     if value.startswith(b"["):
-        if value.count(b",") > _SPLITTABLE:
-            return _deeper(value, DEEPEST - 1)
         items = map(bytes, _ITEMS.decode(value))
         allowed = DEEPEST - 2
-        return any(_deeper(item, allowed) for item in items if item.count(b"{") + item.count(b"[") > allowed)
-    return value.startswith(b"{") and not _few_brackets(value) and _deeper(value, DEEPEST - 1)
+        return any(_deeper(_brackets(item), allowed) for item in items if item.count(b"{") + item.count(b"[") > allowed)
+    return value.startswith(b"{") and not _few_brackets(value) and _deeper(_brackets(value), DEEPEST - 1)
 
 
-def _deeper(value: bytes, allowed: int) -> bool:
-    """The exact answer for one JSON value, in time that grows with its length alone."""
-    brackets = _brackets(value)
+def _brackets(text: bytes) -> bytes:
+    return outside(marks(text)).replace(b",", b"")
+
+
+def _deeper(brackets: bytes, allowed: int) -> bool:
+    """The exact answer, in time that grows with the number of brackets alone."""
     # Folding takes one level off everything at once.
     while brackets and brackets.count(b"{}") * _WALKABLE >= len(brackets):
         brackets = brackets.replace(b"{}", b"")
@@ -133,42 +127,3 @@ def _deeper(value: bytes, allowed: int) -> bool:
             return True
         depth -= len(closed)
     return allowed < 0
-
-
-def _brackets(body: bytes) -> bytes:
-    """The brackets of a JSON text, all of one kind, without those in strings."""
-    outline = _unescaped(body).translate(_BRACKETS, _DROPPED)
-    # Two quotes side by side go away without changing what is inside a string and what is not.
-    return b"".join(outline.replace(b'""', b"").split(b'"')[::2])
-
-
-def _unescaped(text: bytes) -> bytes:
-    """A JSON text in which every quotation mark begins or ends a string."""
-    if b"\\" not in text:
-        return text
-    # A run of backslashes begins with an escape: whatever is escaped in it, then the quotes.
-    return text.replace(b"\\\\", b"").replace(b'\\"', b"")
-
-
-def too_large(value: bytes) -> bool:
-    """Whether some number in `value` (JSON texts with commas between) is beyond ±`LARGEST`, infinite included."""
-    outline = value.translate(_DIGITS)
-    if _LONG not in outline and b"0e0" not in outline and b"0e+" not in outline:
-        return False
-    try:
-        return _beyond(msgspec.json.decode(b"[%b]" % value))
-    except msgspec.ValidationError:  # out of every range
-        return True
-
-
-def _beyond(values: list[Any]) -> bool:
-    """Level by level: a call for every value would take a second for what fits into a body."""
-    while values:
-        numbers = [value for value in values if type(value) in _NUMBERS]
-        if numbers and (max(numbers) > LARGEST or min(numbers) < -LARGEST):
-            return True
-        if len(numbers) == len(values):
-            return False
-        nested = [value for value in values if type(value) in _NESTED]
-        values = list(chain.from_iterable(value.values() if type(value) is dict else value for value in nested))
-    return False

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from gateway.api.body import decode
-from gateway.api.shape import LARGEST
+from gateway.api.numbers import LARGEST
 from gateway.errors import InvalidRequest
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}

@@ -92,10 +92,10 @@ def test_only_the_top_counts(inner):
 @given(VALUES)
 def test_depth_is_exact(value):
     """At every limit that the fast way is not asked about."""
-    text = value.encode()
-    levels = depth(json.loads(text))
-    assert not shape._deeper(text, levels)
-    assert levels == 0 or shape._deeper(text, levels - 1)
+    brackets = shape._brackets(value.encode())
+    levels = depth(json.loads(value))
+    assert not shape._deeper(brackets, levels)
+    assert levels == 0 or shape._deeper(brackets, levels - 1)
 
 
 NESTS = {
