@@ -9,6 +9,8 @@ from cli.greeting import greeting
 from cli.show import duration, now_of_day
 from engines.supervisor.events import (
     AdapterDeclined,
+    AdaptersApart,
+    AdaptersTogether,
     AdapterTaken,
     Announcement,
     CutShort,
@@ -79,10 +81,8 @@ def sentence(event: Announcement) -> str:  # noqa: C901, PLR0911, PLR0912 - one 
         case ReloadRefused(faults):
             listed = "".join(f"\n  {fault}" for fault in faults)
             return f"the registry file is refused, everything stays as it is:{listed}"
-        case AdapterTaken(model, adapter, digest):
-            return f"{model}:{adapter} stands for {digest[:16]} now"
-        case AdapterDeclined(model, adapter, reason):
-            return f"{model}:{adapter} is refused, everything stays as it is: {reason}"
+        case AdapterTaken() | AdapterDeclined() | AdaptersApart() | AdaptersTogether():
+            return _of_adapters(event)
         case Swapping(model):
             return f"{model}: changed; its new workers come up beside the old ones"
         case Swapped(model, seconds, parity):
@@ -99,6 +99,18 @@ def sentence(event: Announcement) -> str:  # noqa: C901, PLR0911, PLR0912 - one 
             return f"listening on {url}; until a model is ready, requests are answered 503"
         case ModelReady(model, seconds):
             return f"{model} is ready after {duration(seconds)}"
+
+
+def _of_adapters(event: AdapterTaken | AdapterDeclined | AdaptersApart | AdaptersTogether) -> str:
+    match event:
+        case AdapterTaken(model, adapter, digest):
+            return f"{model}:{adapter} stands for {digest[:16]} now"
+        case AdapterDeclined(model, adapter, reason):
+            return f"{model}:{adapter} is refused, everything stays as it is: {reason}"
+        case AdaptersApart(reason):
+            return f"adapters shared with other hosts: {reason}"
+        case AdaptersTogether():
+            return "adapters shared with other hosts: in step again"
 
 
 def _lost(event: WorkerLost) -> str:

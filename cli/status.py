@@ -113,6 +113,8 @@ def view(snapshot: Snapshot, now: float) -> Group:
     refused = Text(f"the last edit of the registry was refused{at}: {snapshot.reload_error}", style="red")
     swaps = [_swap(swap, now) for swap in snapshot.swaps] + [*_remarks(snapshot)]
     amiss = [Text(f"{model.name}: {model.trouble}", style="yellow") for model in snapshot.models if model.trouble]
+    if snapshot.store_trouble:
+        amiss.append(Text(f"adapters shared with other hosts: {snapshot.store_trouble}", style="yellow"))
     return Group(_table(snapshot, now), *amiss, *swaps, *([refused] if snapshot.reload_error else []))
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from registry import names, options, sentences
+from registry import names, options, sentences, sharing
 from registry.document import Document, dotted, read_document
 from registry.faults import Fault, Flaw, Place, RegistryRefused
 from registry.sources import TOKEN_SCHEMES, is_path, scheme
@@ -97,7 +97,11 @@ def parse(text: str, path: Path, env: Mapping[str, str], present: Callable[[Path
     found = [*document.flaws, *(flaw for flaw in found if flaw.place not in document.unusable)]
     if found or registry is None:
         raise RegistryRefused(_ordered(found, path))
-    return Registry(models={name: _anchored(spec, folder) for name, spec in registry.models.items()})
+    models = {name: _anchored(spec, folder) for name, spec in registry.models.items()}
+    store = registry.store
+    if store is not None:
+        store = store.model_copy(update={"files": str(folder / store.files)})
+    return Registry(models=models, store=store)
 
 
 def _shapeless(document: Document) -> Iterator[Flaw]:
@@ -108,6 +112,7 @@ def _shapeless(document: Document) -> Iterator[Flaw]:
 
 def _entangled(document: Document) -> Iterator[Flaw]:
     """Rules that concern several fields or models at once; checked on raw values, so that one fault hides none."""
+    yield from _redis_url(document, ("store", "redis"))
     models = {name: fields for name, fields in _models(document) if isinstance(fields, dict)}
     for name, fields in models.items():
         launcher = fields.get("launcher", "local")
@@ -153,6 +158,13 @@ def _worker_key(document: Document, place: Place, external: object) -> Iterator[
     key = external.get("key") if isinstance(external, dict) else None
     if isinstance(key, str) and not _FROM_ENVIRONMENT.fullmatch(document.originals.get(place, "")):
         yield _flaw(document, place, " must be ${env:NAME}: a secret does not belong in a file")
+
+
+def _redis_url(document: Document, place: Place) -> Iterator[Flaw]:
+    store = document.root.get("store") if isinstance(document.root, dict) else None
+    url = store.get("redis") if isinstance(store, dict) else None
+    if isinstance(url, str) and sharing.is_secret(url) and place not in document.originals:
+        yield _flaw(document, place, " holds a password, which does not belong in a file: write ${env:NAME}")
 
 
 def _optional(document: Document, place: Place, chosen: object) -> Iterator[Flaw]:

@@ -20,10 +20,12 @@ from registry.external import ExternalSpec
 from registry.faults import Flaw, Place, quoted
 from registry.replicas import ReplicasSpec
 from registry.room import AdaptersSpec
+from registry.sharing import StoreSpec
 from registry.spec import ModelSpec, QueueSpec, Registry, TimeoutsSpec
 
 _SHAPES: Final[Mapping[str, type[BaseModel]]] = {
     "": Registry,
+    "store": StoreSpec,
     "models.*": ModelSpec,
     "models.*.adapters": AdaptersSpec,
     "models.*.timeouts": TimeoutsSpec,
@@ -50,7 +52,7 @@ _OPTION: Final = "models.*.options.*.*"
 _CHECKED_WHOLE: Final = frozenset({"", "models.*", "models.*.options"})
 """Places whose rules `registry.load` applies itself, line by line, because they concern several fields at once."""
 _SECRETIVE: Final = frozenset(
-    {"models.*.urls", "models.*.urls.*", "models.*.token", "models.*.source", "models.*.external.key"}
+    {"models.*.urls", "models.*.urls.*", "models.*.token", "models.*.source", "models.*.external.key", "store.redis"}
 )
 """Places that may hold a password or a token, by mistake."""
 _KEY: Final = "[key]"

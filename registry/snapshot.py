@@ -186,6 +186,10 @@ class Snapshot(msgspec.Struct, frozen=True):
     """Adapters that are about to be unloaded from a worker."""
     unloadable: tuple[Unloadable, ...] = ()
     """What nobody need wait for: each worker that serves has refused it lately."""
+    store_trouble: str = ""
+    """Why the adapters that several hosts share are not followed or cannot be changed; empty: they are, or each host
+    has its own.
+    """
     swaps: tuple[Swap, ...] = ()
     """By model, in the order in which they began."""
     reload_error: str = ""

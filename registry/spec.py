@@ -17,6 +17,7 @@ from registry.cluster import RaySpec
 from registry.external import ExternalSpec, Urls
 from registry.replicas import Replicas, ReplicasSpec
 from registry.room import AdaptersSpec
+from registry.sharing import StoreSpec
 from registry.snapshot import QueueLimits, Timeouts
 from registry.steering import SteeringField
 from registry.strict import Duration, DurationOrOff, Strict
@@ -259,6 +260,8 @@ class Registry(Strict):
 
     models: Mapping[Name, ModelSpec]
     """By public name: what clients send as `model`."""
+    store: StoreSpec | None = None
+    """Where several hosts have their adapters in common. Left out: each keeps its own."""
 
     @model_validator(mode="after")
     def _has_distinct_names(self) -> Self:

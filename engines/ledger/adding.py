@@ -80,8 +80,8 @@ class Adding:
         stock.expect(revision)
         try:
             faults = await (self.proved_again if later else self.proved)(revision, tell)
-            if order.promote or current is None:
-                await stock.store.promote(model, order.adapter, revision.digest, order.who)
+            admitted = await stock.store.admit(revision, order.who, order.base, promote=order.promote)
+            if admitted.current and (order.promote or current is None):
                 await asyncio.to_thread(stock.splits.put, model, order.adapter, None)
         except BaseException:
             if revision.digest not in known:

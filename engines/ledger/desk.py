@@ -69,9 +69,11 @@ class Desk:
             _check(order.adapter)
             if isinstance(order, RemoveAdapter) and (gone := self._orphaned(order)):
                 async with self._turns.of((gone, order.adapter)):
+                    await self._stock.meet(gone, order.adapter)
                     return await self._remove(order, gone)
             model, spec = self._model(order.model)
             async with self._turns.of((model, order.adapter)):
+                await self._stock.meet(model, order.adapter)
                 with self._steward.wardrobe.ordered(model, order.adapter):
                     return await self._change(order, model, spec, tell, later=later)
         except FAILURES as failed:

@@ -8,6 +8,7 @@ from typing import Final
 from engines.store.failures import (
     AdapterRefused,
     AliasMoved,
+    StoreAway,
     StoreBusy,
     StoreDamaged,
     StoreFailed,
@@ -30,6 +31,7 @@ _STATUSES: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (AliasMoved, 409, "adapter_moved"),
     (StoreRefused, 404, "adapter_not_found"),
     (StoreFull, 507, "disk_full"),
+    (StoreAway, 503, "store_unreachable"),
     (StoreBusy, 503, "store_busy"),
     (StoreDamaged, 503, "store_damaged"),
     (StoreFailed, 503, "store_failed"),

@@ -35,9 +35,9 @@ class Splitting:
             canary, revisions = await self._resolved(asked, model, order.adapter)
             for each in revisions:
                 faults |= await self._adding.proved_again(each, tell)
-        await asyncio.to_thread(self._stock.splits.put, model, order.adapter, canary)
         why = f"{order.who} ({order.reason})" if order.reason else order.who
-        await self._stock.store.note_split(model, order.adapter, why)
+        await self._stock.store.note_split(model, order.adapter, why, canary)
+        await asyncio.to_thread(self._stock.splits.put, model, order.adapter, canary)
         await self._stock.refresh(model, order.adapter)
         return current, faults
 

@@ -59,6 +59,11 @@ class Stock:
         self._put(model, adapter, await self.store.revisions(model, adapter))
         self._tell()
 
+    async def meet(self, model: str, adapter: str) -> None:
+        """Before one is changed: is as other hosts see it, where they share it. Raises `StoreFailed`: it cannot be."""
+        if await self.store.meet(model, adapter):
+            await self.refresh(model, adapter)
+
     def keep(self, model: str, adapters: frozenset[str]) -> None:
         """Whatever these names stand for is pinned: the registry says so."""
         self._kept[model] = adapters

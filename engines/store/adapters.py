@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,12 +21,15 @@ from engines.adapters.findings import Finding
 from engines.adapters.folder import NotThere
 from engines.adapters.limits import Limits
 from engines.store import records
+from engines.store.book import Alone, Book, Followed
 from engines.store.database import Database
-from engines.store.failures import AdapterRefused, AliasMoved, StoreDamaged, StoreFailed, StoreRefused, told
+from engines.store.dossier import Dossier
+from engines.store.failures import AdapterRefused, StoreDamaged, StoreFailed, StoreRefused, told
 from engines.store.files import Files, digest_of, stage
-from engines.store.keeping import KEEP, Keep, before, removable
-from engines.store.records import Move, Refusal, Revision, Why
+from engines.store.keeping import KEEP, Keep, removable
+from engines.store.records import Move, Refusal, Revision
 from registry import names
+from registry.adapters import Canary
 
 _ADAPTER: Final = re.compile(names.ADAPTER_PATTERN)
 _DIGEST: Final = re.compile(names.DIGEST_PATTERN)
@@ -33,6 +37,9 @@ _QUARANTINED: Final = 8
 """How many refused adapters are kept to look at."""
 _SAID: Final = 100
 """Findings of a refused one that are noted."""
+
+Sharing = Callable[[Path, Database, Files], Book]
+"""With whom it is decided what names stand for, made from the store's folder, rows and files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +63,12 @@ class Arrival:
 class AdapterStore:
     """Invariant: every revision that is listed is whole on the disk, and an alias stands for exactly one of them."""
 
-    def __init__(self, root: Path, clock: Callable[[], float], limits: Limits = LIMITS) -> None:
+    def __init__(
+        self, root: Path, clock: Callable[[], float], limits: Limits = LIMITS, sharing: Sharing | None = None
+    ) -> None:
         self._files: Final = Files(root)
         self._database: Final = Database(root / "store.sqlite")
+        self._book: Final = sharing(root, self._database, self._files) if sharing else Alone(self._database)
         self._root: Final = root
         self._clock: Final = clock
         """Seconds since 1970: a person reads them, after years and on other machines."""
@@ -74,6 +84,13 @@ class AdapterStore:
         Raises `AdapterRefused` with all findings, and keeps what was refused aside; `StoreFailed`.
         """
         return await asyncio.to_thread(self._add, arrival, against)
+
+    async def admit(self, revision: Revision, who: str, expected: str | None, *, promote: bool) -> Revision:
+        """It was proved: others may know it. If it is the first of its name, or with `promote`, its name stands for it.
+
+        Raises `AliasMoved` unless the name stood for `expected` (empty: nothing), where that is given; `StoreFailed`.
+        """
+        return await asyncio.to_thread(self._admit, revision, who, expected, promote)
 
     async def promote(self, model: str, adapter: str, digest: str, who: str, expected: str | None = None) -> Revision:
         """The name stands for this revision from now on, for everybody at once. `digest` may be a beginning of it.
@@ -94,9 +111,12 @@ class AdapterStore:
         """As if it had never been added, unless a name stands for it or it is pinned. Raises `StoreFailed`."""
         await asyncio.to_thread(self._discard, revision)
 
-    async def note_split(self, model: str, adapter: str, who: str) -> None:
-        """For the history: from now on several revisions stand behind the name, or no longer. Raises `StoreFailed`."""
-        await asyncio.to_thread(self._note_split, model, adapter, who)
+    async def note_split(self, model: str, adapter: str, who: str, split: Canary | None = None) -> None:
+        """For the history, and for other hosts: from now on several revisions stand behind the name, or no longer.
+
+        Raises `StoreFailed`.
+        """
+        await asyncio.to_thread(self._note_split, model, adapter, who, split)
 
     async def pin(self, model: str, adapter: str, digest: str, *, pinned: bool = True) -> Revision:
         """A pinned revision is never collected. Raises `StoreFailed`."""
@@ -122,6 +142,17 @@ class AdapterStore:
         """Where its files lie, read once more. Raises `StoreDamaged` where they are not what was stored."""
         return await asyncio.to_thread(self._verify, revision)
 
+    async def meet(self, model: str, adapter: str) -> bool:
+        """Whether what is changed now will be taken, where several hosts decide; whether others had changed something.
+
+        Raises `StoreFailed`.
+        """
+        return await asyncio.to_thread(self._book.meet, model, adapter)
+
+    async def follow(self) -> Followed:
+        """Takes over what other hosts have done. Raises `StoreFailed`."""
+        return await asyncio.to_thread(self._book.follow)
+
     async def collect(self, loaded: Collection[str], keep: Keep = KEEP) -> tuple[Revision, ...]:
         """Remove what nothing needs; `loaded` are the digests that workers hold. Raises `StoreFailed`."""
         return await asyncio.to_thread(self._collect, frozenset(loaded), keep)
@@ -130,6 +161,7 @@ class AdapterStore:
         with told(self._root):
             self._files.lay_out()
             self._database.examine()
+            self._book.open()
             with self._files.alone(), self._database.transaction() as connection:
                 self._files.sweep(records.digests(connection))
 
@@ -179,53 +211,38 @@ class AdapterStore:
                 records.set_aside(connection, refusal)
         return AdapterRefused(arrival.asked, findings)
 
+    def _admit(self, revision: Revision, who: str, expected: str | None, promote: bool) -> Revision:  # noqa: FBT001 (of `to_thread`)
+        def change(known: Dossier) -> Dossier:
+            return known.admitted(revision.digest, who, self._clock(), expected, promote=promote)
+
+        return self._book.change(revision.model, revision.adapter, change, (revision.digest,)).find(revision.digest)
+
     def _promote(self, model: str, adapter: str, digest: str, who: str, expected: str | None) -> Revision:
         if not _DIGEST.fullmatch(digest):
             raise StoreRefused("a revision is named by 8 to 64 hexadecimal digits in lower case")
-        with self._database.transaction() as connection:
-            to = records.find(connection, model, adapter, digest)
-            was = records.at(connection, model, adapter)
-            if expected is not None and was != expected:
-                raise AliasMoved(f"{model}:{adapter} was moved meanwhile: it is at {was}, not at {expected}")
-            if was != to.digest:
-                records.move(connection, to, Move(self._clock(), who, Why.PROMOTE, was, to.digest))
-            return replace(to, current=True)
+        change = partial(Dossier.promoted, digest=digest, who=who, at=self._clock(), expected=expected)
+        return self._book.change(model, adapter, change).find()
 
     def _rollback(self, model: str, adapter: str, who: str) -> Revision:
-        with self._database.transaction() as connection:
-            moves = records.history(connection, model, adapter)
-            back = before(moves)
-            if back is None:
-                raise StoreRefused(f"{model}:{adapter} has not stood for anything before: there is no way back")
-            to = records.find(connection, model, adapter, back)
-            move = Move(self._clock(), who, Why.ROLLBACK, records.at(connection, model, adapter), back)
-            records.move(connection, to, move)
-            return replace(to, current=True)
+        return self._book.change(model, adapter, partial(Dossier.rolled_back, who=who, at=self._clock())).find()
 
     def _remove(self, model: str, adapter: str, who: str) -> None:
-        with self._database.transaction() as connection:
-            was = records.at(connection, model, adapter)
-            if was is None and not records.revisions(connection, model, adapter):
-                raise StoreRefused(f"there is no {model}:{adapter}")
-            records.drop(connection, model, adapter, Move(self._clock(), who, Why.REMOVE, was, None))
+        self._book.change(model, adapter, partial(Dossier.removed, who=who, at=self._clock()))
 
     def _discard(self, revision: Revision) -> None:
+        shared = self._book.shared(revision.model, revision.adapter)
         with told(self._root), self._files.alone():
             with self._database.transaction() as connection:
                 known = records.find(connection, revision.model, revision.adapter, revision.digest)
-                free = records.forget(connection, () if known.current or known.pinned else (known,))
+                stays = known.current or known.pinned or known.digest in shared
+                free = records.forget(connection, () if stays else (known,))
             self._files.remove(free)
 
-    def _note_split(self, model: str, adapter: str, who: str) -> None:
-        with self._database.transaction() as connection:
-            at = records.at(connection, model, adapter)
-            records.note(connection, model, adapter, Move(self._clock(), who, Why.SPLIT, at, at))
+    def _note_split(self, model: str, adapter: str, who: str, split: Canary | None) -> None:
+        self._book.change(model, adapter, partial(Dossier.noted, who=who, at=self._clock(), split=split))
 
     def _pin(self, model: str, adapter: str, digest: str, pinned: bool) -> Revision:  # noqa: FBT001 (of `to_thread`)
-        with self._database.transaction() as connection:
-            found = records.find(connection, model, adapter, digest)
-            records.pin(connection, found, pinned=pinned)
-            return replace(found, pinned=pinned)
+        return self._book.change(model, adapter, partial(Dossier.pinned, digest=digest, pinned=pinned)).find(digest)
 
     def _find(self, model: str, adapter: str, digest: str) -> Revision:
         with self._database.transaction() as connection:

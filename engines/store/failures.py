@@ -6,6 +6,8 @@ StoreFailed
 │   └── AliasMoved     somebody else has moved the alias meanwhile
 ├── StoreFull          the disk is full; nothing half-made was kept
 ├── StoreBusy          another process has held the store for too long
+├── StoreAway          what several hosts share cannot be reached; this host goes on with what it has
+│   └── FilesAway      of that, the files
 └── StoreDamaged       the database or a stored file is not what it was
 """
 
@@ -54,6 +56,14 @@ class StoreFull(StoreFailed):
 
 class StoreBusy(StoreFailed):
     """Another process does not let go."""
+
+
+class StoreAway(StoreFailed):
+    """Redis or the shared folder is not there, or does not take what it is told."""
+
+
+class FilesAway(StoreAway):
+    """The shared folder is not there, or the files of a revision are not in it (yet)."""
 
 
 class StoreDamaged(StoreFailed):

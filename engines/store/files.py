@@ -77,10 +77,10 @@ class Files:
             return
         for name in PARTS:
             (folder / name).chmod(0o444)
-            _sync(folder / name)
-        _sync(folder)
+            synced(folder / name)
+        synced(folder)
         folder.rename(place)
-        _sync(self._revisions)
+        synced(self._revisions)
 
     def remove(self, digests: Collection[str]) -> None:
         """To be called `alone`, once no row names them."""
@@ -159,7 +159,8 @@ def digest_of(folder: Path) -> tuple[str, int]:
     return hashlib.sha256("".join(lines).encode()).hexdigest(), octets
 
 
-def _sync(path: Path) -> None:
+def synced(path: Path) -> None:
+    """Have what was written to a file or folder on the disk. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

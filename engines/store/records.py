@@ -100,38 +100,31 @@ def revisions(connection: sqlite3.Connection, model: str = "", adapter: str = ""
 
 def find(connection: sqlite3.Connection, model: str, adapter: str, digest: str = "") -> Revision:
     """The revision whose digest begins so; without one, that of the alias. Raises `StoreRefused`."""
-    known = revisions(connection, model, adapter)
+    return the_one(revisions(connection, model, adapter), f"{model}:{adapter}", digest)
+
+
+def the_one(known: tuple[Revision, ...], name: str, digest: str) -> Revision:
+    """Of an adapter's revisions, as `find`. Pure."""
     found = [each for each in known if (each.digest.startswith(digest) if digest else each.current)]
     if len(found) == 1:
         return found[0]
-    called = f"{model}:{adapter}" + (f"@{digest}" if digest else "")
+    called = name + (f"@{digest}" if digest else "")
     if found:
         raise StoreRefused(f"{called} can be {len(found)} revisions: write more of the digest")
     listed = ", ".join(each.digest[:12] for each in known) or "none"
     raise StoreRefused(f"there is no {called}; stored revisions: {listed}")
 
 
-def move(connection: sqlite3.Connection, to: Revision, move: Move) -> None:
-    """The alias of `to`'s adapter stands for `to` from now on."""
+def stand(connection: sqlite3.Connection, model: str, adapter: str, digest: str | None, since: float) -> None:
+    """The alias stands for this revision from now on; None: for nothing."""
+    if digest is None:
+        connection.execute("DELETE FROM aliases WHERE model = ? AND adapter = ?", (model, adapter))
+        return
     connection.execute(
         "INSERT INTO aliases VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET digest = excluded.digest, "
         "since = excluded.since",
-        (to.model, to.adapter, to.digest, move.at),
+        (model, adapter, digest, since),
     )
-    _note(connection, to.model, to.adapter, move)
-
-
-def drop(connection: sqlite3.Connection, model: str, adapter: str, move: Move) -> None:
-    """The alias stands for nothing; revisions stay until they are collected."""
-    connection.execute("DELETE FROM aliases WHERE model = ? AND adapter = ?", (model, adapter))
-    connection.execute("UPDATE revisions SET pinned = 0 WHERE model = ? AND adapter = ?", (model, adapter))
-    _note(connection, model, adapter, move)
-
-
-def at(connection: sqlite3.Connection, model: str, adapter: str) -> str | None:
-    """The digest that the alias stands for."""
-    row = connection.execute("SELECT digest FROM aliases WHERE model = ? AND adapter = ?", (model, adapter)).fetchone()
-    return str(row["digest"]) if row else None
 
 
 def history(connection: sqlite3.Connection, model: str, adapter: str) -> tuple[Move, ...]:
@@ -188,13 +181,14 @@ def refusals(connection: sqlite3.Connection) -> tuple[Refusal, ...]:
     )
 
 
-def note(connection: sqlite3.Connection, model: str, adapter: str, move: Move) -> None:
-    """A line of the history for something that moves no name."""
-    _note(connection, model, adapter, move)
-
-
-def _note(connection: sqlite3.Connection, model: str, adapter: str, move: Move) -> None:
-    connection.execute(
+def tell(connection: sqlite3.Connection, model: str, adapter: str, moves: tuple[Move, ...]) -> None:
+    """Further lines of an alias's history."""
+    connection.executemany(
         "INSERT INTO history (at, who, why, model, adapter, was, now) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (move.at, move.who, str(move.why), model, adapter, move.was, move.now),
+        [(each.at, each.who, str(each.why), model, adapter, each.was, each.now) for each in moves],
     )
+
+
+def untell(connection: sqlite3.Connection, model: str, adapter: str) -> None:
+    """Its history is told anew."""
+    connection.execute("DELETE FROM history WHERE model = ? AND adapter = ?", (model, adapter))

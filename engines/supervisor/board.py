@@ -174,6 +174,12 @@ class Board:
             self.snapshot = msgspec.structs.replace(self.snapshot, unloadable=adapters)
             self._change()
 
+    def store(self, trouble: str) -> None:
+        """Why the adapters that hosts share are not followed; empty: they are."""
+        if trouble != self.snapshot.store_trouble:
+            self.snapshot = msgspec.structs.replace(self.snapshot, store_trouble=trouble)
+            self._change()
+
     def figures(self, model: str, figures: AdapterFigures) -> None:
         """What was done with a model's adapters. Gateways learn it with the next change that concerns them."""
         known = self.snapshot.adapter_figures | {model: figures}

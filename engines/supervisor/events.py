@@ -105,6 +105,18 @@ class AdapterDeclined:
 
 
 @dataclass(frozen=True, slots=True)
+class AdaptersApart:
+    """What several hosts share of their adapters cannot be reached, or not all of it can be taken over."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptersTogether:
+    """It is reached again, and all of it was taken over."""
+
+
+@dataclass(frozen=True, slots=True)
 class Swapping:
     """A model's pool is being replaced: the new one is prepared."""
 
@@ -160,6 +172,8 @@ Announcement = (
     | ReloadRefused
     | AdapterTaken
     | AdapterDeclined
+    | AdaptersApart
+    | AdaptersTogether
     | Swapping
     | Swapped
     | RolledBack

@@ -14,6 +14,7 @@ from engines.ledger.demands import Demands
 from engines.ledger.desk import Administration, Desk
 from engines.ledger.figures import Figures
 from engines.ledger.flights import Flights
+from engines.ledger.following import Following
 from engines.ledger.ledger import Ledger
 from engines.ledger.loading import Loading
 from engines.ledger.picture import Placement
@@ -27,7 +28,13 @@ from engines.ledger.sweeping import sweep
 from engines.ledger.wardrobe import Wardrobe
 from engines.progress import silent
 from engines.store.adapters import AdapterStore
+from engines.store.book import Book
+from engines.store.database import Database
+from engines.store.depot import Depot
 from engines.store.fetching import fetch_adapter
+from engines.store.files import Files
+from engines.store.rediscommons import RedisCommons
+from engines.store.shared import Shared
 from engines.supervisor.board import Board
 from engines.supervisor.events import Announce, unheard
 from engines.supervisor.holds import Holds
@@ -39,6 +46,7 @@ from engines.weights.cache import Cache
 from engines.weights.hubs.catalogue import hubs
 from engines.weights.remote import Fetching
 from registry.adapter_orders import AdapterAnswer, AdapterUse, Missing, Want
+from registry.sharing import StoreSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +57,15 @@ class Lodgings:
     steward: Steward
     desk: Desk
     declared: Declared
+    following: Following | None
+    """None: other hosts, if there are any, have adapters of their own."""
     collect_every: float
 
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
+            if self.following is not None:
+                group.create_task(self.following.run())
             group.create_task(self.declared.run())
             group.create_task(sweep(self.stock, self.steward.ledger, self.collect_every))
             await self.steward.run()
@@ -81,6 +93,7 @@ def lodgings(
     announce: Announce = unheard,
     wake: Callable[[str], None] = lambda _: None,
     placement: Placement | None = None,
+    store: StoreSpec | None = None,
 ) -> Lodgings:
     """Nothing of it runs yet, and the store is not opened yet. The board may come later; without a placement: ours."""
     root, now = settings.state / "adapters", clock.now
@@ -89,17 +102,17 @@ def lodgings(
         board().adapters(catalogue)
         declared.look()
 
-    stock = Stock(AdapterStore(root, clock.wall), Splits(root / "splits.json"), published)
+    splits = Splits(root / "splits.json")
+    stock = Stock(_kept(root, clock, splits, store), splits, published)
     ledger = Ledger(now, lambda leaving: board().evicted(leaving))
     recency = Recency(root / "recent.json")
     demands, loading = Demands(now, recency.used), Loading(prober, stock, pacing)
     figures = Figures(now, lambda model, counted: board().figures(model, counted))
     flights = Flights(ledger, loading, holds, figures, now, pacing)
-    ours = partial(moves, bounds=pacing.adapters)
     wardrobe = Wardrobe(stock, recency, ledger, now, pacing)
     rounds = Rounds(
-        ledger, stock, demands, recency, flights, placement or ours, wardrobe,
-        lambda lost: board().unloadable(lost), now, pacing.attend_every,
+        ledger, stock, demands, recency, flights, placement or partial(moves, bounds=pacing.adapters),
+        wardrobe, lambda lost: board().unloadable(lost), now, pacing.attend_every,
     )  # fmt: skip
     steward = Steward(ledger, stock, demands, recency, loading, flights, rounds, holds, figures, wardrobe)
     adding = Adding(stock, steward, partial(_fetched, settings), settings.registry_path.absolute().parent, pacing, wake)
@@ -108,7 +121,16 @@ def lodgings(
         desk, stock, root / "watched.json", announce, lambda found: board().doubts(found), pacing.watch_every,
         pacing.prepare_again,
     )  # fmt: skip
-    return Lodgings(stock, steward, desk, declared, pacing.collect_every)
+    following = Following(stock, steward, lambda why: board().store(why), announce, pacing.follow_every)
+    return Lodgings(stock, steward, desk, declared, following if store else None, pacing.collect_every)
+
+
+def _kept(root: Path, clock: Clock, splits: Splits, store: StoreSpec | None) -> AdapterStore:
+    return AdapterStore(root, clock.wall, sharing=partial(_shared, store, splits) if store else None)
+
+
+def _shared(store: StoreSpec, splits: Splits, root: Path, database: Database, files: Files) -> Book:
+    return Shared(root, database, files, RedisCommons(store.redis), Depot(Path(store.files)), splits)
 
 
 async def _fetched(settings: ServeSettings, source: str, told: Callable[[str, float], None]) -> Path:

@@ -55,6 +55,7 @@ from engines.supervisor.statefolder import locked
 from engines.supervisor.watch import watch
 from registry.faults import Fault, RegistryRefused
 from registry.load import load
+from registry.sharing import StoreSpec
 from registry.spec import Registry
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -158,11 +159,12 @@ class Supervisor:
         self._announce: Final = announce
         self._report: Final = report
         self._clock: Final = Clock(time.monotonic, time.time)  # noqa: TID251 (shown to people)
+        self._store: StoreSpec | None = None
         self._left: Final = Leftovers(settings.state / "workers.json")
 
     async def run(self, registry: Registry, listening: socket.socket) -> None:
         """Clears what an earlier supervisor left, serves, ends in order: gateways first, then workers."""
-        settings = self._settings
+        settings, self._store = self._settings, registry.store
         self._left.clear()
         shutil.rmtree(settings.state / "uploads", ignore_errors=True)  # of gateways that are no more
         async with probe.client() as client:
@@ -170,8 +172,9 @@ class Supervisor:
             prober = probe.Prober(client)
             pacing, placement = self._parts.pacing, self._parts.placement
             adapters = lodgings(
-                settings, lambda: board, holds, prober, self._clock, pacing, self._announce, attendance.wake, placement
-            )
+                settings, lambda: board, holds, prober, self._clock, pacing, self._announce, attendance.wake, placement,
+                registry.store,
+            )  # fmt: skip
             control = Control(
                 lambda worker, reason: reconciler.suspect(worker, reason),  # noqa: PLW0108 (bound late)
                 lambda path: reload.ask(path),  # noqa: PLW0108 (bound late)
@@ -182,9 +185,7 @@ class Supervisor:
             board = Board(control.publish, gateways=settings.gateways)
             shared = self._shared(board, holds, attendance, prober, adapters)
             reconciler = Reconciler(self._parts.engines, self._launchers(), shared, int(self._clock.wall()))
-            reload = Reload(
-                self._read, reconciler.adopt, reconciler.compare, shared.board, self._announce, self._clock.wall
-            )
+            reload = Reload(self._read, reconciler.adopt, reconciler.compare, board, self._announce, self._clock.wall)
             await adapters.stock.open()
             async with control.listening(settings.state) as path:
                 gateways = Gateways(
@@ -223,6 +224,9 @@ class Supervisor:
         """The registry file as it is now, or another one. Raises `RegistryRefused`."""
         path, env = path or self._settings.registry_path, self._settings.env
         registry = load(path, env)
+        if registry.store != self._store:
+            said = "store is another one: which adapters are shared is decided at the start; restart enginehouse serve"
+            raise RegistryRefused((Fault(path, 1, said),))
         if faults := self._parts.judge(registry, path, env):
             raise RegistryRefused(faults)
         return registry

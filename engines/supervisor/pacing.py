@@ -58,6 +58,8 @@ class Pacing:
     load_first: float = 5.0
     """Before a load that failed is tried again; doubled each time."""
     load_longest: float = 20.0
+    follow_every: float = 0.5
+    """Between two looks at what other hosts have done with adapters that all share."""
     attend_every: float = 0.5
     """Between two looks at the models on demand; one that is asked for is looked at at once."""
     adapters: Bounds = field(default_factory=Bounds)

@@ -51,6 +51,7 @@ def _verbose(house: House) -> dict[str, Any]:
         "snapshot": snapshot.revision,
         "registry_error": snapshot.reload_error or None,
         "registry_read_at": snapshot.reloaded or None,
+        "adapter_store_error": snapshot.store_trouble or None,
         "models": {
             model.name: {
                 "loading": model.loading.step if model.loading else None,

@@ -1,0 +1,78 @@
+"""Follows what other hosts do with the adapters that all share. Run by `lodgings`, where the registry has a `store`.
+
+Twice a second it asks what has changed, which also says whether anybody answers: no other heartbeat, no subscription
+that could be lost without a word. What cannot be reached is asked again at the next look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from engines.ledger.steward import Steward
+from engines.ledger.stock import Stock, name_of
+from engines.store.failures import StoreAway, StoreFailed
+from engines.supervisor.events import AdaptersApart, AdaptersTogether, Announce
+from registry.adapter_orders import Want
+
+_SAID: Final = 3
+"""Troubles that are said at once."""
+
+
+class Following:
+    """Invariant: what is shown of the store's troubles is what the last look found."""
+
+    def __init__(
+        self, stock: Stock, steward: Steward, show: Callable[[str], None], announce: Announce, every: float
+    ) -> None:
+        self._stock: Final = stock
+        self._steward: Final = steward
+        self._show: Final = show
+        """Puts the trouble on the board; empty: none."""
+        self._announce: Final = announce
+        self._every: Final = every
+        self._shown = ""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._tell(await self.look())
+            await asyncio.sleep(self._every)
+
+    async def look(self) -> str:
+        """Once; why this host does not follow, empty: it does."""
+        try:
+            found = await self._stock.store.follow()
+            for model, adapter in found.changed:
+                await self._stock.refresh(model, adapter)
+                self._load(model, adapter)
+        except StoreAway as away:
+            return f"{away}; what is here is served on, and orders about adapters are refused"
+        except StoreFailed as failed:
+            return str(failed)
+        except Exception as bug:  # noqa: BLE001 (the outermost loop of following)
+            return f"a bug of ours: {bug!r}"
+        return _told(found.troubles)
+
+    def _load(self, model: str, adapter: str) -> None:
+        """What a name stands for now is loaded before somebody has to wait for it."""
+        current = self._stock.current(model, adapter)
+        if current is not None and not self._steward.ledger.known(name_of(current)):
+            self._steward.heard(self, Want(model, name_of(current)))
+
+    def _tell(self, trouble: str) -> None:
+        if trouble == self._shown:
+            return
+        before, self._shown = self._shown, trouble
+        self._show(trouble)
+        if trouble:
+            self._announce(AdaptersApart(trouble))
+        elif before:
+            self._announce(AdaptersTogether())
+
+
+def _told(troubles: Mapping[str, str]) -> str:
+    said = [f"{name} is not followed: {why}" if name else why for name, why in sorted(troubles.items())]
+    more = f"; and {len(said) - _SAID} more" if len(said) > _SAID else ""
+    return "; ".join(said[:_SAID]) + more

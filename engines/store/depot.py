@@ -1,0 +1,86 @@
+"""The adapters' files that several hosts have in common: a folder that all of them see, on NFS or the like.
+
+    incoming/<random>/      one revision on its way in
+    revisions/<digest>/     what is stored: whole, never written to again
+
+Called by `shared`, off the event loop. A name appears by one rename, after everything below it was synced.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from pathlib import Path
+from typing import Final
+
+from engines.adapters.doctor import LIMITS
+from engines.adapters.folder import PARTS, NotThere
+from engines.adapters.limits import Limits
+from engines.store.failures import FilesAway, StoreDamaged, told
+from engines.store.files import digest_of, stage, synced
+
+
+class Depot:
+    """Invariant: a folder below `revisions` is whole."""
+
+    def __init__(self, root: Path, limits: Limits = LIMITS) -> None:
+        self._root: Final = root
+        self._limits: Final = limits
+
+    def has(self, digest: str) -> bool:
+        """Whether a revision is there."""
+        return self._place(digest).is_dir()
+
+    def put(self, digest: str, source: Path) -> None:
+        """Have the revision there whose files lie in `source`. Raises `StoreFailed`."""
+        self._check()
+        with told(self._root):
+            if self.has(digest):
+                return
+            work = self._root / "incoming" / secrets.token_hex(8)
+            for folder in (work, self._place(digest).parent):
+                folder.mkdir(parents=True, exist_ok=True)
+            try:
+                for name in PARTS:
+                    shutil.copyfile(source / name, work / name)
+                    synced(work / name)
+                synced(work)
+                if not self._renamed(work, digest):
+                    return
+                synced(self._place(digest).parent)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+
+    def fetch(self, digest: str, work: Path) -> None:
+        """The files into the empty folder `work`; they are what their digest says. Raises `StoreFailed`."""
+        self._check()
+        place = self._place(digest)
+        if not place.is_dir():
+            raise FilesAway(f"{place} is not there (yet): the host that added it has to bring it")
+        with told(place):
+            try:
+                stage(place, work, self._limits)
+            except NotThere as refused:
+                raise StoreDamaged(f"{place}: {refused.finding}") from None
+            if digest_of(work)[0] != digest:
+                raise StoreDamaged(
+                    f"{place} was changed on the disk: remove that folder, and a host that has it brings it again"
+                )
+
+    def _place(self, digest: str) -> Path:
+        return self._root / "revisions" / digest
+
+    def _check(self) -> None:
+        """It is never made: where nothing is mounted, a host would fill a folder that nobody else sees."""
+        if not self._root.is_dir():
+            raise FilesAway(f"the shared folder {self._root} is not there: is it mounted?")
+
+    def _renamed(self, work: Path, digest: str) -> bool:
+        """False: another host was first."""
+        try:
+            work.rename(self._place(digest))
+        except OSError:
+            if self.has(digest):
+                return False
+            raise
+        return True

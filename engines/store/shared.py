@@ -1,0 +1,204 @@
+"""The book of several hosts: what names stand for is decided in the commons, and then in this host's own rows too.
+
+Whoever reads, reads this host's rows: all of it works on while the commons are away, but for changes. `adapters`
+calls `change`, `engines.ledger.following` has it follow what other hosts do. Files come before rows: what others have
+added is fetched from the depot, and is what its digest says, before a row names it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, Protocol
+
+from engines.store import entry, merging, rewriting, taken
+from engines.store.book import Change, Followed
+from engines.store.commons import Commons, Mark
+from engines.store.database import Database
+from engines.store.depot import Depot
+from engines.store.dossier import Dossier
+from engines.store.failures import FilesAway, StoreAway, StoreBusy, StoreFailed, told
+from engines.store.files import Files
+from engines.store.merging import Step
+from registry.adapters import Canary
+
+_TRIES: Final = 8
+"""A change is begun anew so often because another host has changed the same adapter meanwhile."""
+_WHOLE: Final = 120
+"""Looks after which everything is compared, whatever has changed: a memory may be set back without a word."""
+_AGAIN: Final = 10
+"""Looks after which is tried again what could not be taken over."""
+
+
+class Splits(Protocol):
+    """Where this host keeps which names stand for several revisions."""
+
+    def of(self, model: str, adapter: str) -> Canary | None: ...
+
+    def put(self, model: str, adapter: str, canary: Canary | None) -> None: ...
+
+
+class Shared:
+    """Invariant: this host's rows are what some entry of the commons said, the newest that it could take over."""
+
+    def __init__(
+        self, root: Path, database: Database, files: Files, commons: Commons, depot: Depot, splits: Splits
+    ) -> None:
+        self._root: Final = root
+        self._database: Final = database
+        self._files: Final = files
+        self._commons: Final = commons
+        self._depot: Final = depot
+        self._splits: Final = splits
+        self._mark: Mark | None = None
+        self._looks = 0
+        self._behind: Final[dict[str, str]] = {}
+        """By `model:adapter`, why it could not be taken over."""
+
+    def open(self) -> None:
+        """See `Book`."""
+        with self._database.transaction() as connection:
+            taken.make(connection)
+
+    def change(self, model: str, adapter: str, change: Change, sharing: Collection[str] = ()) -> Dossier:
+        """See `Book`. Raises `StoreAway` where it cannot be decided, and nothing has changed then."""
+        name = f"{model}:{adapter}"
+        for _ in range(_TRIES):
+            raw = self._commons.get(name)
+            theirs = entry.decode(name, raw) if raw else None
+            mine = self._mine(model, adapter)
+            to = change(merging.ground(mine, theirs))
+            offer = merging.offered(to, sharing)
+            if theirs is not None and merging.equal(offer, theirs):
+                self._take_or_owe(theirs)
+                return to
+            if not merging.told_again(offer, mine, theirs):
+                offer = replace(offer, version=offer.version + 1, stamp=secrets.token_hex(8))
+            self._bring(offer)
+            if self._commons.put(name, raw, entry.encode(offer)):
+                self._take_or_owe(offer)
+                return to
+        raise StoreBusy(f"{name} is being changed by other hosts all the time: try again")
+
+    def meet(self, model: str, adapter: str) -> bool:
+        """See `Book`."""
+        self._commons.check()
+        name = f"{model}:{adapter}"
+        return self._settled(name, self._commons.get(name))
+
+    def follow(self) -> Followed:
+        """See `Book`. Raises `StoreAway`; the next look then compares everything."""
+        since = self._mark if self._looks % _WHOLE else None
+        again = set(self._behind) if self._looks % _AGAIN == 0 else set()
+        self._mark = None
+        news = self._commons.look(since)
+        names = set(news.entries) | again
+        if news.whole:
+            with self._database.transaction() as connection:
+                names |= taken.everything(connection)
+        changed = []
+        for name in sorted(names):
+            raw = news.entries.get(name, b"") if news.whole or name in news.entries else self._commons.get(name)
+            if self._settled(name, raw, first=not self._looks):
+                changed.append(entry.named(name))
+        self._looks += 1
+        self._mark = news.mark
+        return Followed(tuple(changed), self._behind | ({"": news.trouble} if news.trouble else {}))
+
+    def shared(self, model: str, adapter: str) -> frozenset[str]:
+        """See `Book`."""
+        with self._database.transaction() as connection:
+            known = taken.last(connection, model, adapter)
+        return frozenset(each.digest for each in known.revisions) if known else frozenset()
+
+    def _settled(self, name: str, raw: bytes, *, first: bool = False) -> bool:
+        """Has both sides say the same; whether this host's rows have changed. What cannot be now is owed."""
+        try:
+            changed = self._settle(name, raw, again=first or name in self._behind)
+        except FilesAway as away:
+            self._behind[name] = str(away)
+            return False
+        except StoreAway:
+            raise
+        except StoreFailed as failed:
+            self._behind[name] = str(failed)
+            return False
+        self._behind.pop(name, None)
+        return changed
+
+    def _settle(self, name: str, raw: bytes, *, again: bool) -> bool:
+        theirs = entry.decode(name, raw) if raw else None
+        model, adapter = entry.named(name)
+        mine = self._mine(model, adapter)
+        found = merging.step(mine, theirs)
+        if found is Step.GIVE:
+            self.change(model, adapter, lambda known: known)
+            return True
+        if theirs is not None and (found is Step.TAKE or again):
+            return self._take(theirs)
+        return False
+
+    def _mine(self, model: str, adapter: str) -> Dossier:
+        with self._database.transaction() as connection:
+            rows, known = taken.both(connection, model, adapter)
+        found = merging.mine(rows, known)
+        return found if known else replace(found, split=self._splits.of(model, adapter))
+
+    def _bring(self, offer: Dossier) -> None:
+        """Files before rows: whoever hears of a revision finds it. One that this host lacks too came from elsewhere."""
+        for each in offer.revisions:
+            place = self._files.place(each.digest)
+            if place.is_dir():
+                self._depot.put(each.digest, place)
+
+    def _take_or_owe(self, dossier: Dossier) -> None:
+        """It is decided already; what fails now is done at a later look."""
+        try:
+            self._take(dossier)
+        except StoreFailed as failed:
+            self._behind[dossier.name] = str(failed)
+
+    def _take(self, dossier: Dossier) -> bool:
+        """Has the rows be those of `dossier`; whether they were others.
+
+        A revision whose files are not to be had is left out; where it is needed, nothing is taken.
+        """
+        with told(self._root), ExitStack() as stack:
+            brought, lacking = self._brought(dossier, stack)
+            for digest in dossier.needed & lacking.keys():
+                raise lacking[digest]
+            with self._files.alone():
+                for digest, work in brought.items():
+                    self._files.publish(work, digest)
+                changed, free = self._write(dossier, lacking.keys())
+                self._files.remove(free)
+        self._splits.put(dossier.model, dossier.adapter, dossier.split)
+        if lacking:
+            self._behind[dossier.name] = str(next(iter(lacking.values())))
+        return changed
+
+    def _brought(self, dossier: Dossier, stack: ExitStack) -> tuple[dict[str, Path], dict[str, StoreFailed]]:
+        brought: dict[str, Path] = {}
+        lacking: dict[str, StoreFailed] = {}
+        for digest in (each.digest for each in dossier.revisions):
+            if not self._files.place(digest).is_dir():
+                work = stack.enter_context(self._files.work())
+                try:
+                    self._depot.fetch(digest, work)
+                    brought[digest] = work
+                except StoreFailed as failed:
+                    lacking[digest] = failed
+        return brought, lacking
+
+    def _write(self, dossier: Dossier, lacking: Collection[str]) -> tuple[bool, tuple[str, ...]]:
+        with self._database.transaction() as connection:
+            rows, known = taken.both(connection, dossier.model, dossier.adapter)
+            if known is not None and known.version > dossier.version:
+                return False, ()  # it was overtaken
+            to = merging.laid(rows, known, dossier, lacking)
+            free = rewriting.write(connection, rows, to)
+            taken.note(connection, dossier)
+            return not merging.equal(rows, replace(to, split=None)), free

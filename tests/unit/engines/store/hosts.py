@@ -1,0 +1,102 @@
+"""Hosts that share their adapters, in memory: a commons that can be lost and taken away, stores that are real."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import count
+from pathlib import Path
+
+from engines.adapters.against import Against
+from engines.ledger.splits import Splits
+from engines.store.adapters import AdapterStore, Arrival
+from engines.store.commons import Mark, News
+from engines.store.depot import Depot
+from engines.store.failures import StoreAway
+from engines.store.records import Revision
+from engines.store.shared import Shared
+from tests import lora
+
+ANY = Against()
+SHAPES = lora.tensors(layers=1, rank=1)
+
+
+class MemoryCommons:
+    """As Redis does it. Invariant: each change has a number of its own."""
+
+    def __init__(self) -> None:
+        self.generations = count(1)
+        self.away = ""
+        self.meanwhile = []
+        """Called before the next changes, one each."""
+        self.flush()
+
+    def flush(self) -> None:
+        self.entries: dict[str, bytes] = {}
+        self.changed: dict[str, int] = {}
+        self.mark = Mark("", 0)
+
+    def look(self, since: Mark | None) -> News:
+        self.check()
+        if since is None or since.generation != self.mark.generation:
+            return News(self.mark, dict(self.entries), whole=True)
+        news: Mapping[str, bytes] = {k: self.entries[k] for k, number in self.changed.items() if number > since.number}
+        return News(self.mark, news, whole=False)
+
+    def check(self) -> None:
+        if self.away:
+            raise StoreAway(self.away)
+        if not self.mark.generation:
+            self.mark = Mark(f"g{next(self.generations)}", self.mark.number)
+
+    def get(self, name: str) -> bytes:
+        self.check()
+        return self.entries.get(name, b"")
+
+    def put(self, name: str, known: bytes, to: bytes) -> bool:
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+        if self.get(name) != known:
+            return False
+        self.mark = Mark(self.mark.generation, self.mark.number + 1)
+        self.entries[name], self.changed[name] = to, self.mark.number
+        return True
+
+
+class Host:
+    """One store of several, and what it is asked for in tests."""
+
+    def __init__(self, root: Path, commons: MemoryCommons, files: Path, clock: count) -> None:
+        self.root, self.depot, self.clock = root, Depot(files), clock
+        root.mkdir(exist_ok=True)
+        self.splits = Splits(root / "splits.json")
+        self.store = AdapterStore(
+            root,
+            clock=lambda: float(next(clock)),
+            sharing=lambda *made: Shared(*made, commons, self.depot, self.splits),
+        )
+
+    async def open(self) -> Host:
+        await self.store.open()
+        self.splits.open()
+        return self
+
+    async def add(self, alpha: int, *, promote: bool = False, expected: str | None = None) -> Revision:
+        """Stored, as if proved, admitted."""
+        folder = self.root.parent / f"adapter-{alpha}"
+        if not folder.exists():
+            lora.write(folder, lora.config(r=1, lora_alpha=alpha), SHAPES)
+        kept = await self.store.add(Arrival("m", "pirate", folder, who=self.root.name), ANY)
+        return await self.store.admit(kept, self.root.name, expected, promote=promote)
+
+    async def follow(self) -> Mapping[str, str]:
+        """The troubles."""
+        return (await self.store.follow()).troubles
+
+    async def at(self) -> str:
+        """What the name stands for."""
+        return next((each.digest for each in await self.store.revisions() if each.current), "")
+
+    async def all(self) -> list[tuple]:
+        """Everything that hosts shall agree on."""
+        known = [(r.digest, r.current, r.pinned, r.who) for r in await self.store.revisions()]
+        return [*known, *await self.store.history("m", "pirate"), self.splits.of("m", "pirate")]

@@ -1,0 +1,195 @@
+"""Hosts that share their adapters: what one does all have, nothing is lost, and nothing is half done."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from itertools import count
+from types import SimpleNamespace
+
+import pytest
+
+from engines.store.failures import AliasMoved, StoreAway, StoreBusy, StoreDamaged
+from registry.adapters import Canary, Share
+from tests.unit.engines.store.hosts import Host, MemoryCommons
+
+
+@pytest.fixture
+async def house(tmp_path):
+    """Hosts a and b; a has added an adapter, and both know it."""
+    commons, clock, files = MemoryCommons(), count(1000), tmp_path / "files"
+    files.mkdir()
+
+    async def host(name: str) -> Host:
+        return await Host(tmp_path / name, commons, files, clock).open()
+
+    made = SimpleNamespace(commons=commons, files=files, host=host, a=await host("a"), b=await host("b"))
+    made.first = (await made.a.add(1)).digest
+    assert (await made.a.follow(), await made.b.follow()) == ({}, {})
+    return made
+
+
+async def same(*hosts: Host) -> bool:
+    for each in hosts:
+        await each.follow()
+    found = [await each.all() for each in hosts]
+    return all(each == found[0] for each in found)
+
+
+async def test_what_was_added_on_one_host_is_whole_on_the_other(house):
+    (kept,) = await house.b.store.revisions("m", "pirate")
+    assert (kept.digest, kept.current, kept.who) == (house.first, True, "a")
+    assert (await house.b.store.verify(kept)).is_dir()
+
+
+async def test_every_change_is_followed(house):
+    second = (await house.b.add(2, promote=True)).digest
+    assert (await same(house.a, house.b), await house.a.at()) == (True, second)
+    await house.a.store.rollback("m", "pirate", "ann")
+    await house.a.store.pin("m", "pirate", second, pinned=True)
+    await house.a.store.note_split("m", "pirate", "ann", Canary((Share(house.first, 1), Share(second, 1))))
+    assert (await same(house.a, house.b), await house.b.at()) == (True, house.first)
+    assert house.b.splits.of("m", "pirate").split[1].digest == second
+    await house.b.store.remove("m", "pirate", "bob")
+    assert (await same(house.a, house.b), await house.a.at()) == (True, "")
+    assert house.a.splits.of("m", "pirate") is None
+    assert [each.pinned for each in await house.a.store.revisions()] == [False, False]
+
+
+async def test_of_two_first_revisions_the_first_one_has_the_name(house):
+    """The second one is known everywhere, and nobody's."""
+    await house.a.store.remove("m", "pirate", "ann")
+    found = [await house.b.add(2), await house.a.add(3)]
+    assert [each.current for each in found] == [True, False]
+    assert (await same(house.a, house.b), len(await house.b.store.revisions())) == (True, 3)
+
+
+async def test_an_expected_revision_is_compared_where_all_decide(house):
+    """Although this host has not heard of the other's promotion yet."""
+    await house.b.add(2, promote=True)
+    with pytest.raises(AliasMoved):
+        await house.a.add(3, promote=True, expected=house.first)
+    with pytest.raises(AliasMoved):
+        await house.a.store.promote("m", "pirate", house.first, "ann", expected=house.first)
+
+
+async def test_a_change_begins_anew_when_another_host_was_quicker(house):
+    """Both are carried out, one after the other."""
+    house.commons.meanwhile.append(lambda: asyncio.run(house.b.add(2, promote=True)))
+    await house.a.store.pin("m", "pirate", house.first)
+    assert await same(house.a, house.b)
+    assert [(each.current, each.pinned) for each in await house.a.store.revisions()] == [(False, True), (True, False)]
+
+
+async def test_who_is_always_overtaken_gives_up(house):
+    turns = count(1)
+    bump = lambda: asyncio.run(house.b.store.pin("m", "pirate", house.first, pinned=bool(next(turns) % 2)))  # noqa: E731
+    for _ in range(8):  # each of b's own changes comes to the list too
+        house.commons.meanwhile += [bump, lambda: None]
+    with pytest.raises(StoreBusy):
+        await house.a.add(2, promote=True)
+
+
+async def test_without_the_commons_nothing_changes_and_everything_can_be_read(house):
+    house.commons.away = "gone"
+    before = await house.a.all()
+    await house.a.store.find("m", "pirate")
+    for change in (
+        house.a.store.remove("m", "pirate", "ann"),
+        house.a.store.pin("m", "pirate", house.first),
+        house.a.store.meet("m", "pirate"),
+        house.a.store.follow(),
+    ):
+        with pytest.raises(StoreAway):
+            await change
+    assert await house.a.all() == before
+
+
+async def test_an_addition_that_cannot_be_told_is_taken_back(house):
+    """What `adding` does where `admit` fails."""
+    house.commons.away = "gone"
+    with pytest.raises(StoreAway):
+        await house.a.add(2, promote=True)
+    (left,) = (each for each in await house.a.store.revisions() if not each.current)
+    await house.a.store.discard(left)
+    house.commons.away = ""
+    assert (await same(house.a, house.b), len(await house.a.store.revisions())) == (True, 1)
+
+
+async def test_commons_that_were_lost_are_told_again(house):
+    """By whoever looks first; and what was changed before anybody looked is not lost either."""
+    before = await house.a.all()
+    house.commons.flush()
+    assert (await same(house.a, house.b), await house.b.all()) == (True, before)
+    house.commons.flush()
+    second = (await house.b.add(2, promote=True)).digest
+    assert (await same(house.a, house.b), await house.a.at()) == (True, second)
+    assert len(await house.a.store.revisions()) == 2
+
+
+async def test_what_was_removed_stays_removed_when_the_commons_are_lost(house):
+    """A host that was away and still has it does not bring it back."""
+    await house.a.store.remove("m", "pirate", "ann")
+    house.commons.flush()
+    assert (await same(house.b, house.a, house.b), await house.b.at()) == (True, "")
+
+
+async def test_commons_that_were_set_back_are_set_forth(house):
+    """An older copy of Redis' memory, under the same generation: noticed when everything is compared."""
+    entries, changed, mark = dict(house.commons.entries), dict(house.commons.changed), house.commons.mark
+    second = (await house.a.add(2, promote=True)).digest
+    house.commons.entries, house.commons.changed, house.commons.mark = entries, changed, mark
+    again = await house.host("a")
+    assert (await same(again, house.b), await house.b.at()) == (True, second)
+
+
+async def test_a_host_that_joins_takes_the_names_and_keeps_its_own_revisions(house):
+    """They are not shared until somebody promotes them."""
+    joins = await house.host("c")
+    house.commons.away = "not yet"
+    with pytest.raises(StoreAway):
+        await joins.add(7)
+    house.commons.away = ""
+    assert (await joins.follow(), await joins.at()) == ({}, house.first)
+    own = next(each.digest for each in await joins.store.revisions() if each.digest != house.first)
+    assert len(await house.a.store.revisions()) == 1
+    await joins.store.promote("m", "pirate", own, "cid")
+    assert (await same(house.a, house.b, joins), await house.a.at()) == (True, own)
+
+
+async def test_a_host_stays_where_it_is_while_files_are_not_to_be_had(house):
+    """And takes them when they are; a wrong file is none."""
+    second = (await house.a.add(2, promote=True)).digest
+    place = house.files / "revisions" / second
+    weights = place / "adapter_model.safetensors"
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-1] + b"x")
+    assert "was changed on the disk" in (await house.b.follow())["m:pirate"]
+    assert await house.b.at() == house.first
+    shutil.rmtree(place)
+    assert (await house.b.follow())["m:pirate"]
+    house.a.depot.put(second, await house.a.store.verify(await house.a.store.find("m", "pirate")))
+    for _ in range(20):  # what failed is tried again now and then
+        await house.b.follow()
+    assert (await house.b.at(), await house.b.follow()) == (second, {})
+
+
+async def test_where_no_folder_is_mounted_nothing_is_added(house):
+    """And no folder is made."""
+    shutil.rmtree(house.files)
+    with pytest.raises(StoreAway, match="is it mounted"):
+        await house.a.add(2, promote=True)
+    assert (house.files.exists(), await house.a.at()) == (False, house.first)
+
+
+async def test_nonsense_in_the_commons_changes_nothing(house):
+    """It is said, and other adapters are followed."""
+    house.commons.put("m:pirate", house.commons.get("m:pirate"), b'{"version": 9}')
+    house.commons.put("../m:pirate", b"", b"{}")
+    troubles = await house.b.follow()
+    assert (sorted(troubles), await house.b.at()) == (["../m:pirate", "m:pirate"], house.first)
+    with pytest.raises(StoreDamaged):
+        await house.b.store.remove("m", "pirate", "bob")
+    house.commons.entries = {}
+    again = await house.host("a")
+    assert (await again.follow(), "m:pirate" in house.commons.entries) == ({}, True)
