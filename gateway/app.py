@@ -100,13 +100,14 @@ def build(
     """
     reporter = Reporter(clock)
     house = House(clock, lambda it: control.free(it), reporter.asked, lambda it: control.lack(it))  # noqa: PLW0108 - late
-    trials, shadows = Trials(lambda it: control.lack(it)), Shadows(clock)  # noqa: PLW0108 - late
+    trials, shadows = Trials(), Shadows(clock)
     telemetry, passages = Telemetry(trials.settle), Passages()
     scrape = _scrape(telemetry, house, shadows, lambda: control.summed())  # noqa: PLW0108 - late
     control = Control(control_path, house.publish, scrape.counted)
     relay = Relay(clock=clock, suspect=control.suspect, retried=telemetry.retried, resumed=telemetry.resumed)
     inference = Inference(house, relay, telemetry, engines, settings.max_body, clock, trials, shadows)
-    beside = _lifespan(control, telemetry, clock, abandoned, (partial(reporter.run, house, control.tell), shadows.run))
+    works = (partial(reporter.run, house, control.tell), partial(trials.run, control.tell), shadows.run)
+    beside = _lifespan(control, telemetry, clock, abandoned, works)
     api = FastAPI(title="Enginehouse", version=version("enginehouse"), lifespan=beside)
     install(api)
     for router in (

@@ -23,8 +23,8 @@ from registry.adapter_orders import (
     AdapterUse,
     Listed,
     Missing,
-    SplitAdapter,
     Told,
+    Tried,
     Want,
 )
 from registry.figures import Count, Counted, Family, Sum, Summed
@@ -94,12 +94,12 @@ class Control:
                 writer.close()
                 await writer.wait_closed()
 
-    def tell(self, usage: Usage | AdapterUse) -> None:
-        """Say how much models, or adapters, are used. Never waits; without a supervisor it does nothing."""
+    def tell(self, usage: Usage | AdapterUse | Tried) -> None:
+        """Say how much models, or adapters, are used, or how revisions do. Never waits; without a channel: nothing."""
         self._say(usage)
 
-    def lack(self, lacking: Want | Missing | SplitAdapter) -> None:
-        """Say which adapter requests miss, or that a split is to end. Never waits; without a supervisor: nothing."""
+    def lack(self, lacking: Want | Missing) -> None:
+        """Say which adapter requests miss. Never waits; without a supervisor: nothing."""
         self._say(lacking)
 
     def suspect(self, worker: str, reason: str) -> None:

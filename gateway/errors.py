@@ -33,7 +33,8 @@
     ├── OrderRefused          the supervisor's refusal (`api.adapters`); DiskFull, 507; AdapterNotLoaded, 502 (`pool`)
     └── ClientGone            499, never sent to anyone
 
-An error carries its own answer (status, type, code, param, headers), which `middleware.render` alone writes.
+An error carries its own answer (status, type, code, param, headers). `middleware.door`, `api.refusals` (FastAPI's own)
+and `protocol` (what is no request yet) write it whole; `operations` spells it for the middle of a stream.
 """
 
 from __future__ import annotations
@@ -281,16 +282,14 @@ class EngineRefused(GatewayError):
     def __init__(self, status: int, message: str, kind: str, param: str | None, code: str | None) -> None:
         super().__init__(message, param=param)
         self._status: Final = status
-        self._kind: Final = kind
-        self._code: Final = code
+        self._said: Final = {"message": message, "type": kind, "param": param, "code": code}
 
     @property
     def answered_status(self) -> int:
         return self._status
 
     def body(self) -> bytes:
-        error = {"message": str(self), "type": self._kind, "param": self.param, "code": self._code}
-        return msgspec.json.encode({"error": error})
+        return msgspec.json.encode({"error": self._said})
 
 
 class ClientGone(GatewayError):

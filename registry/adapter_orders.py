@@ -1,6 +1,6 @@
 """What clients of the control socket say of adapters, and what the supervisor answers. Pure; part of `registry.orders`.
 
-`Want`, `Missing` and `AdapterUse` come from gateways and are not answered: what follows from them is in the snapshots.
+`Want`, `Missing`, `AdapterUse` and `Tried` come from gateways, which wait for no answer: snapshots say what follows.
 The others come from whoever administers; each is answered with any number of `Told`, then one `Adapted`, `Listed` or
 `AdapterRefusal`, on the connection that it came by. `who` is the administrator as far as known, for the audit; `model`
 is a model's name or alias, `adapter` an adapter's plain name.
@@ -47,6 +47,26 @@ class AdapterUse(msgspec.Struct, tag="adapter_use", tag_field="type", frozen=Tru
     """
 
     models: Mapping[str, Mapping[str, Demand]]
+
+
+class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One revision's requests that ended on one gateway since its last report."""
+
+    requests: int = 0
+    """The clients' own mistakes are not among them."""
+    errors: int = 0
+    first_tokens: tuple[float, ...] = ()
+    """Seconds from receipt; of streams whose first token was seen."""
+
+
+class Tried(msgspec.Struct, tag="adapter_tried", tag_field="type", frozen=True):
+    """How the revisions of a name that stands for several did, by digest. It is added to what was said before."""
+
+    model: str
+    adapter: str
+    canary: Canary
+    """The split that it is about: there may be another one by now."""
+    revisions: Mapping[str, Seen]
 
 
 class AddAdapter(msgspec.Struct, tag="adapter_add", tag_field="type", frozen=True):
@@ -112,7 +132,7 @@ class SplitAdapter(msgspec.Struct, tag="adapter_split", tag_field="type", frozen
     who: str
     canary: Canary | None = None
     reason: str = ""
-    """Why it ends, where a gateway ends it by its rule."""
+    """Why it ends, where it ends by its own rule."""
 
 
 class ListAdapters(msgspec.Struct, tag="adapter_list", tag_field="type", frozen=True):
@@ -128,6 +148,7 @@ AdapterOrder = (
     Want
     | Missing
     | AdapterUse
+    | Tried
     | AddAdapter
     | PromoteAdapter
     | RollbackAdapter

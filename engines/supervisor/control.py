@@ -25,7 +25,7 @@ from engines.supervisor.attendance import Attendance
 from engines.supervisor.holds import Holds
 from engines.supervisor.sums import Sums
 from registry import orders
-from registry.adapter_orders import AdapterAnswer, AdapterUse, Missing, Want
+from registry.adapter_orders import AdapterAnswer, AdapterUse, Missing, SplitAdapter, Tried, Want
 from registry.figures import Count, Counted, Sum
 from registry.orders import Free, Gateway, Order, Plan, Reload, Steps, Suspect, Usage, decode
 from registry.snapshot import Snapshot, encode
@@ -48,6 +48,9 @@ class Adapters(Protocol):
 
     def heard(self, gateway: object, said: Want | Missing | AdapterUse) -> None:
         """A gateway's word, which nobody answers."""
+
+    def judged(self, tried: Tried) -> SplitAdapter | None:
+        """What follows from how revisions did on a gateway; None: nothing."""
 
     def ended(self, gateway: object) -> None:
         """A connection is gone."""
@@ -151,26 +154,35 @@ class Control:
 
     async def _obey(self, order: Order, writer: asyncio.StreamWriter, client: asyncio.Event) -> None:
         match order:
-            case Suspect(worker, reason):
-                self._suspect(worker, reason)
             case Gateway():
                 self._join(writer, client)
-            case Counted():
-                self._sums.counted(client, order)
             case Sum():
                 writer.write(orders.encode(await self._sums.ask()))
-            case Free(worker):
-                self._holds.freed(client, worker)
             case Reload():
                 writer.write(orders.encode(await self._reload(None)))
             case Plan(path):
                 writer.write(orders.encode(await self._reload(path)))
-            case Usage(models):
-                self._attendance.report(client, models)
-            case Want() | Missing() | AdapterUse():
-                self._adapters.heard(client, order)
+            case Tried():
+                if (end := self._adapters.judged(order)) is not None:
+                    self._order(end, writer, client)
+            case Suspect() | Free() | Usage() | Counted() | Want() | Missing() | AdapterUse():
+                self._hear(order, client)
             case _:
                 self._order(order, writer, client)
+
+    def _hear(self, said: Suspect | Free | Usage | Counted | Want | Missing | AdapterUse, gateway: object) -> None:
+        """What nobody answers."""
+        match said:
+            case Suspect(worker, reason):
+                self._suspect(worker, reason)
+            case Free(worker):
+                self._holds.freed(gateway, worker)
+            case Usage(models):
+                self._attendance.report(gateway, models)
+            case Counted():
+                self._sums.counted(gateway, said)
+            case _:
+                self._adapters.heard(gateway, said)
 
     def _join(self, writer: asyncio.StreamWriter, gateway: asyncio.Event) -> None:
         def say(question: Count) -> None:

@@ -15,6 +15,7 @@ from engines.ledger.desk import Administration, Desk
 from engines.ledger.figures import Figures
 from engines.ledger.flights import Flights
 from engines.ledger.following import Following
+from engines.ledger.judging import Judging
 from engines.ledger.ledger import Ledger
 from engines.ledger.loading import Loading
 from engines.ledger.picture import Placement
@@ -45,7 +46,7 @@ from engines.supervisor.settings import ServeSettings
 from engines.weights.cache import Cache
 from engines.weights.hubs.catalogue import hubs
 from engines.weights.remote import Fetching
-from registry.adapter_orders import AdapterAnswer, AdapterUse, Missing, Want
+from registry.adapter_orders import AdapterAnswer, AdapterRefusal, AdapterUse, Missing, SplitAdapter, Tried, Want
 from registry.sharing import StoreSpec
 
 
@@ -56,6 +57,7 @@ class Lodgings:
     stock: Stock
     steward: Steward
     desk: Desk
+    judging: Judging
     declared: Declared
     following: Following | None
     """None: other hosts, if there are any, have adapters of their own."""
@@ -72,7 +74,14 @@ class Lodgings:
 
     async def obey(self, order: Administration, tell: Tell) -> AdapterAnswer:
         """Carries an administrator's order out."""
-        return await self.desk.obey(order, tell)
+        answer = await self.desk.obey(order, tell)
+        if isinstance(order, SplitAdapter) and isinstance(answer, AdapterRefusal):
+            self.judging.failed(order)
+        return answer
+
+    def judged(self, tried: Tried) -> SplitAdapter | None:
+        """What follows from how revisions did on a gateway."""
+        return self.judging.heard(tried)
 
     def heard(self, gateway: object, said: Want | Missing | AdapterUse) -> None:
         """A gateway's word."""
@@ -122,7 +131,7 @@ def lodgings(
         pacing.prepare_again,
     )  # fmt: skip
     following = Following(stock, steward, lambda why: board().store(why), announce, pacing.follow_every)
-    return Lodgings(stock, steward, desk, declared, following if store else None, pacing.collect_every)
+    return Lodgings(stock, steward, desk, Judging(stock), declared, following if store else None, pacing.collect_every)
 
 
 def _kept(root: Path, clock: Clock, splits: Splits, store: StoreSpec | None) -> AdapterStore:

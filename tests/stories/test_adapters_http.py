@@ -16,6 +16,7 @@ import httpx
 from registry.adapters import served_as
 from tests import lora
 from tests.faults.stage import CHAT
+from tests.stories.doors import Door, doors
 from tests.stories.house import House, house, registry
 from tests.waiting import eventually
 
@@ -99,6 +100,33 @@ async def test_an_upload_is_asked_by_its_name_and_each_user_has_one_revision(tmp
         assert (await client.http.delete(f"{ADAPTERS}/m:pirate")).status_code == 200
         assert (await client.http.post(CHAT, json={"model": "m:pirate", "messages": []})).status_code == 404
         assert "m:pirate" not in await client.roots()
+
+
+async def test_a_split_is_judged_by_the_requests_of_all_gateways(tmp_path: Path) -> None:
+    """Two on each of two gateways are four, which is what the rule wants before it judges."""
+    async with (
+        house(registry(tmp_path, m=ROOM), gateways=2, patient=True) as running,
+        doors(running) as both,
+    ):
+        client = Client(running, both[0].http)
+        digests = [(await client.upload(packed(tmp_path, alpha))).json()["revision"]["digest"] for alpha in (8, 16)]
+        first, second = (served_as("m", "pirate", digest) for digest in digests)
+        rule = {"split": {digests[1]: 1}, "max_error_rate": 0.5, "min_requests": 4}
+        assert (await client.change("split", **rule)).status_code == 200
+        for door in both:
+            await eventually(lambda door=door: speaks(door, second), within=PATIENT, what="the split")
+        for number in range(4):
+            wrong = {"model": "m:pirate", "messages": [], "x_fake": {"status": 500}}
+            assert (await both[number % 2].http.post(CHAT, json=wrong)).status_code >= 500
+        for door in both:
+            await eventually(lambda door=door: speaks(door, first), within=PATIENT, what="the end of the split")
+
+
+async def speaks(door: Door, revision: str) -> bool:
+    """Whether a request that comes in there is answered by this revision; it may also be told to come again."""
+    answer = await door.http.post(CHAT, json={"model": "m:pirate", "messages": []})
+    assert answer.status_code in {200, 503}, answer.text
+    return answer.status_code == 200 and f"{revision}/" in answer.text
 
 
 async def test_what_cannot_be_served_is_refused_and_leaves_nothing(tmp_path: Path) -> None:

@@ -1,30 +1,31 @@
-"""Several revisions behind one name: who gets which, what is counted, and its one end."""
+"""Several revisions behind one name: who gets which, and what the supervisor is told of how they do."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 import msgspec
 import pytest
 
 from gateway.trials import Trials
-from registry.adapter_orders import SplitAdapter
+from registry.adapter_orders import Seen, Tried
 from registry.adapters import AdapterView, Canary, Share, encode
 from registry.snapshot import Names
-from tests.unit.gateway.builders import exchange, model_view, scope, snapshot
+from tests.unit.gateway.builders import exchange, jumping, model_view, scope, snapshot
+from tests.waiting import eventually
 
 A, B = "a" * 64, "b" * 64
 SPLIT = Canary((Share(A, 1), Share(B, 1)), max_error_rate=0.5, min_requests=4)
 
 
 class Desk:
-    """Names of a snapshot, and what the supervisor was asked to end."""
+    """Names of a snapshot, and what the supervisor is told."""
 
     def __init__(self, canary=SPLIT, chance=0.5):
-        self.ended = []
         self.draws = iter(())
         self.chance = chance
-        self.trials = Trials(self.ended.append, lambda: next(self.draws, self.chance))
+        self.trials = Trials(lambda: next(self.draws, self.chance))
         self.show(canary)
 
     def show(self, canary, revisions=(A, B)):
@@ -81,15 +82,18 @@ def test_a_revision_that_is_gone_is_not_asked_for():
     assert desk.asked().digest == A
 
 
-def test_too_many_errors_end_it_once_and_at_once():
-    """Those that come before the supervisor has heard of it get the present revision."""
-    desk = Desk(msgspec.structs.replace(SPLIT, split=(Share(B, 1),)))
+def test_the_supervisor_is_told_once_how_each_revision_did():
+    """By whole digests; how requests of one gateway alone went decides nothing here."""
+    desk = Desk()
     desk.asked()
     for _ in range(6):
         desk.over(code="worker_failed", status=502)
-    why = f"4 of 4 requests failed on {B[:16]}"
-    assert desk.ended == [SplitAdapter("m", "cat", "gateway", None, why)]
-    assert desk.asked().digest == A
+    desk.over(A, first_token=100.5, started=100.0)
+    seen = {B: Seen(6, 6), A: Seen(1, 0, (0.5,))}
+    assert list(desk.trials.reports()) == [Tried("m", "cat", SPLIT, seen)]
+    assert list(desk.trials.reports()) == []
+    desk.over(A)
+    assert [each.revisions for each in desk.trials.reports()] == [{A: Seen(1)}]
 
 
 def test_the_clients_own_errors_do_not_count():
@@ -97,28 +101,39 @@ def test_the_clients_own_errors_do_not_count():
     desk.asked()
     for status, code in [(400, "x"), (404, "x"), (429, "queue_full"), (499, "client_gone")] * 10:
         desk.over(code=code, status=status)
-    assert desk.ended == []
+    assert list(desk.trials.reports()) == []
 
 
 def test_another_split_begins_from_nothing():
     desk = Desk()
     desk.asked()
-    for _ in range(3):
-        desk.over(code="worker_failed", status=502)
-    desk.show(msgspec.structs.replace(SPLIT, min_requests=3))
-    desk.asked()
     desk.over(code="worker_failed", status=502)
-    assert desk.ended == []
+    desk.show(other := msgspec.structs.replace(SPLIT, min_requests=3))
+    desk.asked()
+    desk.over()
+    assert list(desk.trials.reports()) == [Tried("m", "cat", other, {B: Seen(1)})]
 
 
-def test_after_its_end_nothing_is_judged():
+def test_after_its_end_nothing_is_told():
     desk = Desk()
     desk.asked()
     desk.show(None)
     desk.asked()
-    for _ in range(10):
-        desk.over(code="worker_failed", status=502)
-    assert desk.ended == []
+    desk.over(code="worker_failed", status=502)
+    assert list(desk.trials.reports()) == []
+
+
+@jumping
+async def test_reports_go_out_by_themselves_and_not_one_for_each_request():
+    desk, told = Desk(), []
+    desk.asked()
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(desk.trials.run(told.append))
+        for _ in range(3):
+            desk.over()
+        await eventually(lambda: told)
+        running.cancel()
+    assert told == [Tried("m", "cat", SPLIT, {B: Seen(3)})]
 
 
 def test_a_share_of_the_requests_has_a_shadow():

@@ -1,4 +1,4 @@
-"""When a split between revisions ends by itself: the rule that its author stated. Pure; asked by `gateway.trials`."""
+"""When a split between revisions ends by itself: the rule that its author stated. Pure; asked by `judging`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
+from registry.adapter_orders import Seen
 from registry.adapters import DIGITS, Canary
 
 _REMEMBERED: Final = 512
@@ -23,12 +24,11 @@ class Figures:
     first_tokens: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     """Seconds."""
 
-    def add(self, *, failed: bool, first_token: float | None) -> None:
-        """One more; `first_token` in seconds, None where there was none or nobody saw it."""
-        self.requests += 1
-        self.errors += failed
-        if first_token is not None:
-            self.first_tokens.append(first_token)
+    def add(self, seen: Seen) -> None:
+        """What one gateway has seen since it last said something."""
+        self.requests += seen.requests
+        self.errors += seen.errors
+        self.first_tokens.extend(seen.first_tokens)
 
 
 def verdict(canary: Canary, current: str, figures: Mapping[str, Figures]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.balance.verdict import Figures, verdict
+from engines.ledger.verdict import Figures, verdict
+from registry.adapter_orders import Seen
 from registry.adapters import Canary, Share
 
 A, B = "a" * 64, "b" * 64
@@ -11,8 +12,7 @@ RULE = Canary((Share(A, 95), Share(B, 5)), max_error_rate=0.1, max_ttft_ratio=2.
 
 def seen(requests, errors=0, first_token=None):
     figures = Figures()
-    for number in range(requests):
-        figures.add(failed=number < errors, first_token=first_token)
+    figures.add(Seen(requests, errors, () if first_token is None else (first_token,) * requests))
     return figures
 
 
