@@ -1,4 +1,4 @@
-"""Connections that stay with one gateway process of a house with two, for stories in which it matters which is asked."""
+"""Connections that stay with one gateway process of a house with two, for stories where it matters which is asked."""
 
 from __future__ import annotations
 
