@@ -115,7 +115,8 @@ class App:
         self._last = _shown(call)
         behaviour = self.script.take(header_overrides(call.headers) | body.pop("x_fake", {}))
         exchange.obey(behaviour)
-        if behaviour.status and (behaviour.share >= 1 or self.script.draw() < behaviour.share):
+        meant = behaviour.only in {"", body.get("model")}
+        if behaviour.status and meant and (behaviour.share >= 1 or self.script.draw() < behaviour.share):
             headers = {"retry-after": behaviour.retry_after} if behaviour.retry_after else None
             await self._refuse(exchange, Refused(behaviour.status, "scripted", "scripted"), headers)
             return

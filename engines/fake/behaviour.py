@@ -32,6 +32,8 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Answer with this error status instead (500, 502, 503, 429, …)."""
     share: float = 1.0
     """The share of requests that `status` applies to, drawn from the seeded random numbers."""
+    only: str = ""
+    """The one model or adapter that `status` applies to; empty: all."""
     retry_after: str = ""
     """The `Retry-After` of such an answer."""
     silent: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import socket
 import tarfile
 import zipfile
@@ -59,6 +60,19 @@ class Client:
         answer = await self.http.post(CHAT, json={"model": model, "messages": [], **fields})
         assert answer.status_code == 200, answer.text
         return answer.json()["choices"][0]["message"]["content"].rpartition("/")[0].rpartition(" ")[2]
+
+    async def known(self, name: str = "m:pirate") -> dict:
+        return (await self.http.get(f"{ADAPTERS}/{name}")).json()
+
+    async def script(self, **behaviour: object) -> None:
+        """How the worker behaves from now on."""
+        await self.http.post(f"{self.house.worker().url}/fake/script", json={"set": behaviour})
+
+    async def drop(self, name: str) -> None:
+        """The worker forgets an adapter, as engines do by themselves."""
+        worker = self.house.worker()
+        words, headers = {"lora_name": name}, {"authorization": f"Bearer {worker.key}"}
+        await self.http.post(f"{worker.url}/v1/unload_lora_adapter", json=words, headers=headers)
 
     async def roots(self) -> dict[str, tuple[str, str | None]]:
         models = (await self.http.get("/v1/models")).json()["data"]
@@ -147,6 +161,55 @@ async def test_what_cannot_be_served_is_refused_and_leaves_nothing(tmp_path: Pat
         cut_short(running.port)
         await eventually(lambda: not client.left, within=PATIENT)
         assert (await client.roots(), running.worker().resident) == ({"m": ("m", None)}, ())
+
+
+async def test_a_revision_whose_requests_fail_loses_its_part_by_itself(tmp_path: Path) -> None:
+    """By the rule that its author gave; the name stands for what it stood for, and the history says why."""
+    async with (
+        house(registry(tmp_path, m=ROOM)) as running,
+        talking(running) as client,
+    ):
+        await running.ready(within=PATIENT)
+        digests = [(await client.upload(packed(tmp_path, alpha))).json()["revision"]["digest"] for alpha in (8, 16)]
+        good, bad = (served_as("m", "pirate", digest) for digest in digests)
+        await client.script(status=500, only=bad)
+        rule = {"max_error_rate": 0.2, "min_requests": 3}
+        assert (await client.change("split", split=dict.fromkeys(digests, 1), **rule)).status_code == 200
+        assert list((await client.known())["splits"][0]["shares"]) == digests
+
+        async def ended() -> bool:
+            said = [await client.http.post(CHAT, json={"model": "m:pirate", "messages": []}) for _ in range(8)]
+            assert {each.status_code for each in said} <= {200, 502}
+            return not (await client.known()).get("splits")
+
+        await eventually(ended, within=PATIENT)
+        assert {await client.voice(user=f"user-{number}") for number in range(8)} == {good}
+        known = await client.known()
+        assert [each["digest"] for each in known["revisions"] if each.get("current")] == digests[:1]
+        last = known["history"][-1]
+        assert (last["why"], last["now"], last["who"].startswith("gateway (")) == ("split", digests[0], True)
+
+
+async def test_what_a_worker_has_dropped_by_itself_is_loaded_again_and_the_request_answered(tmp_path: Path) -> None:
+    """The worker answers 404, the gateway says so, the supervisor mends it; without its files it is said at once."""
+    async with (
+        house(registry(tmp_path, m=ROOM), patient=True) as running,  # no probe finds it out first
+        talking(running) as client,
+    ):
+        await running.ready(within=PATIENT)
+        name = served_as("m", "pirate", (await client.upload(packed(tmp_path, 8))).json()["revision"]["digest"])
+
+        async def missed() -> bool:
+            await client.drop(name)
+            assert await client.voice() == name
+            return any("a gateway missed" in each for each in running.worker().remarks)
+
+        await eventually(missed, within=PATIENT)
+        shutil.rmtree(tmp_path / "state/adapters/revisions")
+        await client.drop(name)
+        said = await client.http.post(CHAT, json={"model": "m:pirate", "messages": []})
+        assert (said.status_code, said.json()["error"]["code"]) == (502, "adapter_not_loaded")
+        assert ("files are gone" in said.text, str(tmp_path) in said.text) == (True, False)
 
 
 def cut_short(port: int) -> None:
