@@ -84,6 +84,8 @@ class AddAdapter(msgspec.Struct, tag="adapter_add", tag_field="type", frozen=Tru
     """Digest that the name has to stand for until then (`""`: nothing), else it is refused; None: whatever it is."""
     consumed: bool = False
     """Whether the path is the gateway's upload, to be removed afterwards, whatever comes of it."""
+    outside: bool = False
+    """Whether it came over HTTP: then no web server is asked that only this machine can reach."""
 
 
 class PromoteAdapter(msgspec.Struct, tag="adapter_promote", tag_field="type", frozen=True):

@@ -27,8 +27,10 @@ from registry.adapter_orders import AddAdapter, Told
 from registry.spec import ModelSpec
 
 Tell = Callable[[Told], None]
-Fetch = Callable[[str, Callable[[str, float], None]], Awaitable[Path]]
-"""From a hub's address to a folder; how far it is is told. Raises `StoreRefused`, `WeightsFailed`."""
+Fetch = Callable[[str, bool, Callable[[str, float], None]], Awaitable[Path]]
+"""From a hub's address, which somebody outside may have named, to a folder; how far it is is told. Raises
+`StoreRefused`, `WeightsFailed`.
+"""
 _UPLOADED: Final = "the upload"
 """The source of what a gateway was sent: where it lay meanwhile is of no use to anybody."""
 _AT_ONCE: Final = 8
@@ -69,7 +71,7 @@ class Adding:
     ) -> tuple[Revision, Mapping[str, str]]:
         stock, current = self._stock, self._stock.current(model, order.adapter)
         self._check(order, current, spec)
-        path = await self._obtained(order.source, tell)
+        path = await self._obtained(order, tell)
         tell(Told("examining it"))
         weights = self._steward.weights(model)
         why = "its weights are not here yet"
@@ -110,11 +112,12 @@ class Adding:
             said = f"{order.model}:{order.adapter} stands for {digest or 'nothing'}, not for {order.base or 'nothing'}"
             raise Declined(409, "adapter_moved", said)
 
-    async def _obtained(self, source: str, tell: Tell) -> Path:
+    async def _obtained(self, order: AddAdapter, tell: Tell) -> Path:
+        source = order.source
         if sources.is_path(source):
             return self._folder / source
         tell(Told("fetching it"))
-        return await self._fetch(source, lambda step, fraction: tell(Told(step, fraction)))
+        return await self._fetch(source, order.outside, lambda step, fraction: tell(Told(step, fraction)))
 
     async def proved(self, revision: Revision, tell: Tell) -> Mapping[str, str]:
         """Has it make a token on every worker that has room; by worker, why not. Raises `Declined` where none does."""

@@ -15,7 +15,7 @@ from engines.store.failures import (
     StoreFull,
     StoreRefused,
 )
-from engines.weights.failures import WeightsFailed
+from engines.weights.failures import HostRefused, WeightsFailed
 from registry.adapter_orders import AdapterRefusal
 
 
@@ -35,6 +35,7 @@ _STATUSES: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (StoreBusy, 503, "store_busy"),
     (StoreDamaged, 503, "store_damaged"),
     (StoreFailed, 503, "store_failed"),
+    (HostRefused, 403, "source_inside"),
     (WeightsFailed, 502, "fetch_failed"),
     (OSError, 422, "adapter_refused"),
 )

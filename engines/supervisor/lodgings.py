@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -46,6 +46,9 @@ from engines.supervisor.settings import ServeSettings
 from engines.weights.cache import Cache
 from engines.weights.hubs.catalogue import hubs
 from engines.weights.remote import Fetching
+from engines.weights.transfer.guard import ALLOWED, Guard
+from engines.weights.transfer.web import client
+from registry import sources
 from registry.adapter_orders import AdapterAnswer, AdapterRefusal, AdapterUse, Missing, SplitAdapter, Tried, Want
 from registry.sharing import StoreSpec
 
@@ -142,6 +145,14 @@ def _shared(store: StoreSpec, splits: Splits, root: Path, database: Database, fi
     return Shared(root, database, files, RedisCommons(store.redis), Depot(Path(store.files)), splits)
 
 
-async def _fetched(settings: ServeSettings, source: str, told: Callable[[str, float], None]) -> Path:
+async def _fetched(
+    settings: ServeSettings,
+    source: str,
+    outside: bool,  # noqa: FBT001 (of a `Fetch`)
+    told: Callable[[str, float], None],
+) -> Path:
     fetching = Fetching(hubs(settings.env, settings.cache, silent), settings.env)
+    if outside and sources.scheme(source) in {"http", "https"}:  # the other hubs are where the operator says
+        guard = Guard(settings.env.get(ALLOWED, "").split(","))
+        fetching = replace(fetching, http=partial(client, guard))
     return await fetch_adapter(source, Cache(settings.cache), fetching, told)

@@ -3,7 +3,8 @@
 WeightsFailed
 ├── SourceRefused      the registry's `source` cannot be what was meant
 ├── FetchFailed        the source was not reached, or does not hold the file
-│   └── Offline        it would have to be fetched, and this machine is told to stay offline
+│   ├── Offline        it would have to be fetched, and this machine is told to stay offline
+│   └── HostRefused    whoever asks may not have this host asked
 ├── ChecksumMismatch   the file is another one than the registry or the hub says
 ├── Damaged            a checkpoint's files contradict each other or themselves
 ├── NoSpace            the disk is full, or would be
@@ -27,6 +28,10 @@ class FetchFailed(WeightsFailed):
 
 class Offline(FetchFailed):
     """The source is not in the cache, and nothing may be fetched."""
+
+
+class HostRefused(FetchFailed):
+    """The source, or where it leads, is inside, and whoever named it is not."""
 
 
 class ChecksumMismatch(WeightsFailed):

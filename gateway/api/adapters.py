@@ -109,7 +109,7 @@ def adapters(ask: Ask, spool: Spool) -> APIRouter:
         if not media.lower().startswith(b"multipart/form-data"):
             order = await understood(request, _Add)
             named(order.model, order.adapter)
-            said = AddAdapter(order.model, order.adapter, remote(order.source), who(request), order.promote, order.base)
+            said = fetched(order.model, order.adapter, order.source, who(request), order.promote, order.base)
             return _shown(await done(ask, said))
         async with spool.receiving(request.receive, media) as upload:
             fields = upload.fields
@@ -234,6 +234,11 @@ def named(model: str, adapter: str) -> AdapterName:
     if ":" in adapter or "@" in adapter or ":" in model:
         raise InvalidRequest("'model' and 'adapter' are two plain names.", param="adapter")
     return parsed(f"{model}:{adapter}")
+
+
+def fetched(model: str, adapter: str, source: str, who: str, promote: bool, base: str | None) -> AddAdapter:  # noqa: FBT001
+    """The order to add what is fetched from elsewhere. Raises `PermissionRefused`, `InvalidRequest`."""
+    return AddAdapter(model, adapter, remote(source), who, promote, base, outside=True)
 
 
 def remote(source: str) -> str:

@@ -11,10 +11,10 @@ import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 
-from gateway.api.adapters import Ask, OrderRefused, done, named, remote, understood, who, whole
+from gateway.api.adapters import Ask, OrderRefused, done, fetched, named, understood, who, whole
 from gateway.errors import InvalidRequest
 from gateway.pool.house import House
-from registry.adapter_orders import AddAdapter, RemoveAdapter
+from registry.adapter_orders import RemoveAdapter
 from registry.names import AdapterName
 
 LOAD: Final = "/v1/load_lora_adapter"
@@ -42,7 +42,7 @@ def lora(house: House, ask: Ask) -> APIRouter:
         order = await understood(request, _Load)
         asked = _asked(house, order.lora_name, order.base_model_name)
         base = None if order.load_inplace else ""  # what the name stands for must be nothing
-        said = AddAdapter(asked.base or "", asked.adapter, remote(order.lora_path), who(request), True, base)
+        said = fetched(asked.base or "", asked.adapter, order.lora_path, who(request), True, base)
         try:
             await done(ask, said)
         except OrderRefused as refused:

@@ -7,7 +7,7 @@ redirect or a list of files says; no message holds a secret, a query (where sign
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 from urllib.parse import urljoin, urlsplit
@@ -26,9 +26,12 @@ _TIMEOUT: Final = httpx.Timeout(connect=10.0, read=60.0, write=30.0, pool=None)
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def client() -> httpx.AsyncClient:
-    """As every fetch uses it: proxies as the environment says, redirects followed by `Web` alone."""
-    return httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=False, headers={"User-Agent": "enginehouse"})
+def client(*before: Callable[[httpx.Request], Awaitable[None]]) -> httpx.AsyncClient:
+    """As every fetch uses it: proxies as the environment says, redirects followed by `Web` alone. `before` is called
+    with each request.
+    """
+    hooks, headers = {"request": list(before)}, {"User-Agent": "enginehouse"}
+    return httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=False, headers=headers, event_hooks=hooks)
 
 
 def shown(url: str) -> str:

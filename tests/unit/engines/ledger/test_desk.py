@@ -14,6 +14,7 @@ from engines.store.failures import StoreFull
 from registry.adapter_orders import (
     Adapted,
     AdapterRefusal,
+    AddAdapter,
     ListAdapters,
     PromoteAdapter,
     RemoveAdapter,
@@ -56,6 +57,14 @@ async def test_adapters_of_a_model_that_is_gone_are_listed_and_can_be_removed(tm
         for adapter in ("one", "two"):
             assert await order(made, RemoveAdapter("m", adapter, "ann")) == Adapted()
         assert (made.meanings(), (await order(made, RemoveAdapter("m", "none", "ann"))).status) == ({}, 404)
+
+
+@pytest.mark.parametrize("source", ["https://127.0.0.1:9/cat/", "http://localhost:9/cat/", "https://localhost:9/a/"])
+async def test_a_source_inside_is_refused_to_who_is_outside(tmp_path: Path, source: str) -> None:
+    """Nobody is asked; the operator's own registry may name it, and then only finds nobody there."""
+    async with rig(tmp_path, "a") as made:
+        answer = await order(made, AddAdapter("m", "cat", source, "api:1.2.3.4", outside=True))
+        assert (answer.status, answer.code) == (403, "source_inside")
 
 
 async def test_a_listing_shows_what_is_split(tmp_path: Path) -> None:

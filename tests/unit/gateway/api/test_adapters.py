@@ -84,8 +84,13 @@ ORDERS = [
     ("GET", AT, None, ListAdapters()),
     ("GET", f"{AT}?model=m", None, ListAdapters("m")),
     ("GET", f"{AT}/m:cat", None, ListAdapters("m", "cat")),
-    ("POST", AT, ADD, AddAdapter("m", "cat", "hf://me/cat@main", WHO)),
-    ("POST", AT, {**ADD, "promote": True, "base": ""}, AddAdapter("m", "cat", "hf://me/cat@main", WHO, True, "")),
+    ("POST", AT, ADD, AddAdapter("m", "cat", "hf://me/cat@main", WHO, outside=True)),
+    (
+        "POST",
+        AT,
+        {**ADD, "promote": True, "base": ""},
+        AddAdapter("m", "cat", "hf://me/cat@main", WHO, True, "", outside=True),
+    ),
     ("POST", f"{AT}/m:cat@01234567/promote", None, PromoteAdapter("m", "cat", "01234567", WHO)),
     ("POST", f"{AT}/org/m:cat/promote", {"digest": DIGEST}, PromoteAdapter("org/m", "cat", DIGEST, WHO)),
     ("POST", f"{AT}/m:cat/rollback", None, RollbackAdapter("m", "cat", WHO)),
@@ -341,10 +346,13 @@ async def test_what_the_supervisor_has_taken_over_is_its_own(tmp_path):
 
 
 VLLMS = [
-    ({"lora_name": "cat", "lora_path": "hf://me/cat@main"}, AddAdapter("m", "cat", "hf://me/cat@main", WHO, True, "")),
+    (
+        {"lora_name": "cat", "lora_path": "hf://me/cat@main"},
+        AddAdapter("m", "cat", "hf://me/cat@main", WHO, True, "", outside=True),
+    ),
     (
         {"lora_name": "other:cat", "lora_path": "hf://me/cat@main", "load_inplace": True},
-        AddAdapter("other", "cat", "hf://me/cat@main", WHO, True),
+        AddAdapter("other", "cat", "hf://me/cat@main", WHO, True, outside=True),
     ),
 ]
 
