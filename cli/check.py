@@ -84,6 +84,8 @@ def _examined(registry: Registry, path: Path, here: Here, state: Path, *, parser
 
 def doubtful(registry: Registry, state: Path) -> tuple[str, ...]:
     """What it says of adapters and hardly means, by those that the state folder has."""
+    if registry.store is not None:
+        return ()  # other hosts may have added what this one has not heard of yet
     try:
         found = misgivings(registry, stored(state))
     except StoreFailed as failed:
