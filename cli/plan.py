@@ -14,13 +14,15 @@ from cli.check import show
 from cli.folders import REGISTRY, STATE, CacheOption, JsonOption, StateOption, cache_folder
 from cli.memory import Here, planned
 from cli.mistake import Mistake
-from cli.registry import read_registry
-from cli.reload import ask, refusal
+from cli.registry import judged, refusal
+from cli.reload import ask
+from cli.reload import refusal as unchanged
 from engines.memory.machine import Machine, look
 from engines.memory.plan import Plan, size
 from engines.supervisor.memory import read as measures
 from registry import orders
 from registry.changes import EMPTY, Step, Verb, changes, steps
+from registry.faults import RegistryRefused
 from registry.spec import ModelSpec, Registry
 
 _UNKNOWN: Final = "surge, or replace if memory does not hold both"
@@ -33,7 +35,13 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Print what the file would change in the running house, and the memory plan; exit 1 if it has faults."""
-    read = read_registry(registry, os.environ)
+    try:
+        read = judged(registry, os.environ)
+    except RegistryRefused as refused:
+        if not as_json:
+            raise Mistake(str(refusal(refused)), exit_code=1) from None
+        typer.echo(json.dumps({"ok": False, "faults": [str(fault) for fault in refused.faults]}, indent=2))
+        raise typer.Exit(1) from None
     found, runs = _steps(read, registry, state)
     here = Here(
         cache_folder(cache, os.environ), registry.absolute().parent, os.environ, measures(state / "memory.json")
@@ -92,5 +100,5 @@ def _steps(read: Registry, path: Path, state: Path) -> tuple[tuple[Step, ...], b
     except Mistake:
         return steps(changes(EMPTY, read)), False
     if answer.faults:
-        raise Mistake(refusal(answer.faults), exit_code=1)
+        raise Mistake(unchanged(answer.faults), exit_code=1)
     return answer.steps, True

@@ -23,12 +23,16 @@ from registry.spec import ModelSpec, Registry
 def read_registry(path: Path, env: Mapping[str, str]) -> Registry:
     """The registry in the file at `path`, possible throughout. Raises `Mistake` with every fault."""
     try:
-        registry = load(path, env)
-        faults = impossible(registry, path, env)
+        return judged(path, env)
     except RegistryRefused as refused:
         raise refusal(refused) from None
-    if faults:
-        raise refusal(RegistryRefused(faults))
+
+
+def judged(path: Path, env: Mapping[str, str]) -> Registry:
+    """The same. Raises `RegistryRefused`."""
+    registry = load(path, env)
+    if faults := impossible(registry, path, env):
+        raise RegistryRefused(faults)
     return registry
 
 

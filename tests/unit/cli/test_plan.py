@@ -58,3 +58,16 @@ def test_without_a_house_everything_would_be_started(tmp_path, capsys):
     assert main(["plan", "--registry", str(path), "--state", str(tmp_path / "none"), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["running"], [(each["verb"], each["model"]) for each in told["steps"]]) == (False, [("start", "m")])
+
+
+def test_faults_are_told_as_check_tells_them(tmp_path, capsys):
+    """Exit 1, and JSON where it was asked for."""
+    path = tmp_path / "r.yaml"
+    path.write_text("models:\n  m: {engine: vlm, launcher: external, urls: ['http://h:1']}\n")
+    words = ["plan", "--registry", str(path), "--state", str(tmp_path / "none")]
+    plain, as_json = main(words), main([*words, "--json"])
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert (plain, as_json, told["ok"]) == (1, 1, False)
+    assert f"{path}:2: " in err
+    assert f"{path}:2: " in told["faults"][0]
