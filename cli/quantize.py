@@ -24,7 +24,7 @@ from cli.show import duration, showing, size
 from engines.environments.hardware import detect, environment_for
 from engines.progress import Report
 from engines.quantize.layout import Layout
-from engines.quantize.rules import LayoutRefused, divide, engine_of, loads, resolve, written
+from engines.quantize.rules import LayoutRefused, divide, engine_of, environments, loads, resolve, written
 from engines.weights.failures import WeightsFailed
 from engines.weights.prepare import Checkpoint, WeightsRequest, prepare, requested
 from engines.weights.uses import Uses
@@ -104,9 +104,7 @@ def found(model: str, registry: Path, environment: str | None, env: Mapping[str,
         raise Mistake(f"{model} has no weights here: its workers are started by somebody else")
     engine = engine_of(environment) if environment else None
     if environment and not engine:
-        raise Mistake(
-            f"--for: nothing is known about weights for {environment}; known: {', '.join(loads(written('awq')))}"
-        )
+        raise Mistake(f"--for: nothing is known about weights for {environment}; known: {', '.join(environments())}")
     if engine and environment:
         return Wanted(model, spec, engine, environment)
     if spec is None:
@@ -151,7 +149,7 @@ async def make(
     begun = time.monotonic()
     try:
         checkpoint = await prepare(request, cache, report, workshop=workshop)
-    except WeightsFailed as failed:
+    except (WeightsFailed, OSError) as failed:
         raise Mistake(str(failed), exit_code=1) from None
     return Made(request.name, checkpoint, request.layout, octets(checkpoint.path), time.monotonic() - begun, note)
 

@@ -52,6 +52,8 @@ class Tensor(msgspec.Struct, frozen=True):
 
 def read(path: Path) -> dict[str, Tensor]:
     """The tensors of the file at `path`, by name. Raises `HeaderRefused`, `OSError`."""
+    if not path.is_file():  # to open a pipe would be to wait for ever
+        raise HeaderRefused("it is no file, or a link that leads to none")
     with path.open("rb") as file:
         return read_open(file, path.stat().st_size)[0]
 

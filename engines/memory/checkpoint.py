@@ -112,7 +112,7 @@ def _tensors(file: Path) -> Mapping[str, Tensor]:
 
 
 def _config(path: Path) -> Mapping[str, Any]:
-    if not path.exists():
+    if not path.is_file():
         raise FactsUnknown(f"{path.parent} is no checkpoint: it has no {path.name}")
     with path.open("rb") as file:
         content = file.read(_LARGEST_CONFIG)

@@ -165,6 +165,11 @@ def engine_of(environment: str) -> str | None:
     return next((engine for engine, each in _LAYOUTS if each == environment), None)
 
 
+def environments() -> tuple[str, ...]:
+    """Those of which it is known what weights their engine takes."""
+    return tuple(environment for _, environment in _LAYOUTS)
+
+
 def loads(layout: Layout) -> tuple[str, ...]:
     """The environments whose engine takes `layout`, exactly so."""
     return tuple(environment for (_, environment), offered in _LAYOUTS.items() if layout in offered.values())

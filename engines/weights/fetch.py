@@ -11,6 +11,7 @@ import re
 import stat
 import sys
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -119,7 +120,7 @@ def unpacked(archive: Path, member: str, target: Path) -> str:
                 while chunk := packed.read(_CHUNK):
                     summed.update(chunk)
                     out.write(chunk)
-    except (zipfile.BadZipFile, EOFError) as fault:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as fault:
         raise FetchFailed(f"{archive.name} is damaged: {fault}; run it again") from fault
     return summed.hexdigest()
 

@@ -21,7 +21,7 @@ def require_inside(text: str, path: Path, environ: Mapping[str, str]) -> None:
     if not roots:
         return
     for each in [path, *(path.rglob("*") if path.is_dir() else ())]:
-        real = each.resolve()
+        real = Path(os.path.realpath(each))  # which, unlike `Path.resolve`, gets over links in a circle
         if not any(real.is_relative_to(root) for root in roots):
             shown = path if each == path else each.relative_to(path)
             raise SourceRefused(

@@ -39,7 +39,7 @@ def manifest(folder: Path, hashed: Callable[[int], None] = lambda _: None) -> st
         start = before
         lines.append(f"{sha256(path, lambda done, start=start: hashed(start + done))}  {name}\n")  # type: ignore[misc]
         before += path.stat().st_size
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
 def check(what: str, found: str, wanted: str | None) -> None:
@@ -52,8 +52,11 @@ def check(what: str, found: str, wanted: str | None) -> None:
 
 
 def signature(path: Path) -> str:
-    """Changes whenever the files at `path` are written to; costs no reading. Not proof against forgery."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    """Changes whenever the files at `path` are written to; costs no reading. Not proof against forgery.
+
+    Links that lead nowhere do not count, until they lead somewhere.
+    """
+    files = sorted(each for each in path.rglob("*") if each.exists()) if path.is_dir() else [path]
     marks = [(str(file), (seen := file.stat()).st_size, seen.st_mtime_ns, seen.st_ino) for file in files]
     return hashlib.sha256(repr(marks).encode()).hexdigest()
 

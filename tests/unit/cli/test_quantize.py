@@ -56,7 +56,7 @@ def test_a_path_needs_no_registry(tmp_path):
     [
         ("x", None, "neither a model of .* nor a file"),
         ("far", None, "no weights here"),
-        ("m", "moon", "known: vllm-cpu"),
+        ("m", "moon", "known: vllm-cpu, .*lmdeploy$"),
     ],
 )
 def test_what_cannot_be_made_is_said_at_once(registry, name, environment, complaint):

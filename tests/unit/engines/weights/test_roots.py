@@ -39,3 +39,9 @@ def test_a_link_does_not_lead_out(allowed):
     for path in (allowed / "link", allowed / "model"):
         with pytest.raises(SourceRefused, match="secret"):
             check(path, allowed)
+
+
+def test_links_in_a_circle_lead_nowhere(allowed):
+    """So not out either."""
+    (allowed / "model/x").symlink_to("x")
+    check(allowed / "model", allowed)

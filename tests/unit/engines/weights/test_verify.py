@@ -1,6 +1,8 @@
 """What a file is, by its bytes."""
 
 import hashlib
+import os
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +64,20 @@ def test_the_size_of_a_folder_is_that_of_its_files(tmp_path):
     (tmp_path / "a").write_bytes(b"12")
     assert size_of(tmp_path) == 2
     assert size_of(tmp_path / "a") == 2
+
+
+def test_links_that_lead_nowhere_do_not_count(tmp_path):
+    """Whether what is missing matters is for others to say."""
+    (tmp_path / "a").write_bytes(b"1")
+    before = manifest(tmp_path), signature(tmp_path), size_of(tmp_path)
+    (tmp_path / "b").symlink_to("nowhere")
+    (tmp_path / "c").symlink_to("c")
+    assert (manifest(tmp_path), signature(tmp_path), size_of(tmp_path)) == before
+    (tmp_path / "nowhere").write_bytes(b"2")
+    assert signature(tmp_path) != before[1]
+
+
+def test_a_name_that_is_no_text_counts_as_its_bytes(tmp_path):
+    Path(os.fsdecode(bytes(tmp_path) + b"/\xff")).write_bytes(b"1")
+    line = hashlib.sha256(b"1").hexdigest().encode() + b"  \xff\n"
+    assert manifest(tmp_path) == hashlib.sha256(line).hexdigest()
