@@ -26,7 +26,7 @@ from engines.store.database import Database
 from engines.store.dossier import Dossier
 from engines.store.failures import AdapterRefused, StoreDamaged, StoreFailed, StoreRefused, told
 from engines.store.files import Files, digest_of, stage
-from engines.store.keeping import KEEP, Keep, removable
+from engines.store.keeping import KEEP, Keep
 from engines.store.records import Move, Refusal, Revision
 from registry import names
 from registry.adapters import Canary
@@ -68,7 +68,9 @@ class AdapterStore:
     ) -> None:
         self._files: Final = Files(root)
         self._database: Final = Database(root / "store.sqlite")
-        self._book: Final = sharing(root, self._database, self._files) if sharing else Alone(self._database)
+        self._book: Final = (
+            sharing(root, self._database, self._files) if sharing else Alone(self._database, self._files)
+        )
         self._root: Final = root
         self._clock: Final = clock
         """Seconds since 1970: a person reads them, after years and on other machines."""
@@ -271,15 +273,8 @@ class AdapterStore:
         return place
 
     def _collect(self, loaded: frozenset[str], keep: Keep) -> tuple[Revision, ...]:
-        with told(self._root), self._files.alone():
-            with self._database.transaction() as connection:
-                known = records.revisions(connection)
-                adapters = {(each.model, each.adapter) for each in known}
-                history = {name: records.history(connection, *name) for name in adapters}
-                gone = removable(known, history, loaded, self._clock(), keep)
-                free = records.forget(connection, gone)
-            self._files.remove(free)
-            return gone
+        with told(self._root):
+            return self._book.collect(loaded, self._clock(), keep)
 
 
 def _check(model: str, adapter: str) -> None:

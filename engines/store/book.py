@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from engines.store import rewriting
+from engines.store import records, rewriting
 from engines.store.database import Database
 from engines.store.dossier import Dossier
+from engines.store.files import Files
+from engines.store.keeping import Keep, removable
+from engines.store.records import Revision
 
 Change = Callable[[Dossier], Dossier]
 """Pure, for it may be tried several times. Raises `StoreRefused`."""
@@ -42,12 +46,24 @@ class Book(Protocol):
     def shared(self, model: str, adapter: str) -> frozenset[str]:
         """Digests of the revisions that others know."""
 
+    def collect(self, loaded: Collection[str], now: float, keep: Keep) -> tuple[Revision, ...]:
+        """Remove what nothing needs, files and rows; `loaded`: digests that workers hold."""
+
+
+def needless(connection: sqlite3.Connection, loaded: Collection[str], now: float, keep: Keep) -> tuple[Revision, ...]:
+    """What `keeping` says of this host's rows."""
+    known = records.revisions(connection)
+    adapters = {(each.model, each.adapter) for each in known}
+    history = {name: records.history(connection, *name) for name in adapters}
+    return removable(known, history, loaded, now, keep)
+
 
 class Alone:
     """Invariant: the rows of this host are all there is."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, files: Files) -> None:
         self._database: Final = database
+        self._files: Final = files
 
     def open(self) -> None:
         """See `Book`."""
@@ -71,3 +87,12 @@ class Alone:
     def shared(self, model: str, adapter: str) -> frozenset[str]:  # noqa: ARG002
         """See `Book`."""
         return frozenset()
+
+    def collect(self, loaded: Collection[str], now: float, keep: Keep) -> tuple[Revision, ...]:
+        """See `Book`."""
+        with self._files.alone():
+            with self._database.transaction() as connection:
+                gone = needless(connection, loaded, now, keep)
+                free = records.forget(connection, gone)
+            self._files.remove(free)
+            return gone

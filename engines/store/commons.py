@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
 
@@ -41,6 +41,9 @@ class Commons(Protocol):
 
     def get(self, name: str) -> bytes:
         """The entry; empty: there is none."""
+
+    def hold(self, digests: Collection[str]) -> frozenset[str]:
+        """Say that workers here hold these; returns those that workers of any host have held within some hours."""
 
     def put(self, name: str, known: bytes, to: bytes) -> bool:
         """Change the entry if it still is `known` (empty: there is none). False: it was not, and is as it was."""

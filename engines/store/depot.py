@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -19,12 +20,17 @@ from engines.adapters.limits import Limits
 from engines.store.failures import FilesAway, StoreDamaged, told
 from engines.store.files import digest_of, stage, synced
 
+_YOUNG: Final = 24 * 3600.0
+"""Seconds; a host whose clock is wrong by hours does not matter."""
+
 
 class Depot:
     """Invariant: a folder below `revisions` is whole."""
 
-    def __init__(self, root: Path, limits: Limits = LIMITS) -> None:
+    def __init__(self, root: Path, clock: Callable[[], float], limits: Limits = LIMITS) -> None:
         self._root: Final = root
+        self._clock: Final = clock
+        """Seconds since 1970."""
         self._limits: Final = limits
 
     def has(self, digest: str) -> bool:
@@ -36,6 +42,7 @@ class Depot:
         self._check()
         with told(self._root):
             if self.has(digest):
+                self._place(digest).touch()  # young again: no sweep meets it before an entry names it
                 return
             work = self._root / "incoming" / secrets.token_hex(8)
             for folder in (work, self._place(digest).parent):
@@ -50,6 +57,19 @@ class Depot:
                 synced(self._place(digest).parent)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
+
+    def sweep(self, named: Collection[str]) -> None:
+        """Remove revisions that no host names, and what dead processes have left, unless it came within a day.
+
+        Raises `StoreFailed`.
+        """
+        self._check()
+        with told(self._root):
+            for folder in ("incoming", "revisions"):
+                place = self._root / folder
+                for found in place.iterdir() if place.is_dir() else ():
+                    if found.name not in named and self._clock() - found.stat().st_mtime > _YOUNG:
+                        shutil.rmtree(found, ignore_errors=True)
 
     def fetch(self, digest: str, work: Path) -> None:
         """The files into the empty folder `work`; they are what their digest says. Raises `StoreFailed`."""

@@ -19,6 +19,7 @@ from registry.adapters import Canary
 
 FORMAT: Final = 1
 """Of an entry. A newer one is refused: whoever changes it reads the one before."""
+_HEX: Final = re.compile(r"[0-9a-f]{64}")
 _ADAPTER: Final = re.compile(names.ADAPTER_PATTERN)
 
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -93,6 +94,11 @@ def decode(name: str, raw: bytes) -> Dossier:
     )  # fmt: skip
     moves = tuple(Move(m.at, m.who, m.why, m.was, m.now) for m in entry.moves)
     return Dossier(model, adapter, revisions, moves, entry.split, entry.version, entry.stamp)
+
+
+def digests(raw: bytes) -> frozenset[str]:
+    """Of all that an entry seems to name, whether or not it can be believed."""
+    return frozenset(_HEX.findall(raw.decode("utf-8", "replace")))
 
 
 def named(name: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
     {enginehouse}:adapters   hash: model:adapter → entry (JSON)
     {enginehouse}:changed    sorted set: model:adapter by the number of its last change
+    {enginehouse}:held       sorted set: digests by when a host last said that a worker holds them
     {enginehouse}:head       hash: `generation`, random, and `number`, of the last change
 
 The braces keep them on one node of a cluster. Every command has a time limit, so that a Redis that hangs is as good as
@@ -11,7 +12,7 @@ one that is not there.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -25,12 +26,21 @@ from engines.store.failures import StoreAway
 
 _ADAPTERS: Final = "{enginehouse}:adapters"
 _CHANGED: Final = "{enginehouse}:changed"
+_HELD: Final = "{enginehouse}:held"
 _HEAD: Final = "{enginehouse}:head"
 _CONNECT_WITHIN: Final = 1.0
 _ANSWER_WITHIN: Final = 2.0
 """Seconds; the largest answer is all entries, in parts."""
 _AT_ONCE: Final = 500
 """Entries asked for with one command."""
+_HELD_FOR: Final = 3 * 3600
+"""Seconds that such a word counts: hosts say it once an hour."""
+_HOLD: Final = """
+local now = tonumber(redis.call('TIME')[1])
+for _, digest in ipairs(ARGV) do redis.call('ZADD', KEYS[1], now, digest) end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - %d)
+return redis.call('ZRANGE', KEYS[1], 0, -1)
+"""
 _PUT: Final = """
 if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
@@ -84,6 +94,12 @@ class RedisCommons:
         """See `Commons`."""
         with _told():
             return bool(self._redis.execute_command("EVAL", _PUT, 3, _ADAPTERS, _CHANGED, _HEAD, name, known, to))
+
+    def hold(self, digests: Collection[str]) -> frozenset[str]:
+        """See `Commons`."""
+        with _told():
+            held = self._redis.execute_command("EVAL", _HOLD % _HELD_FOR, 1, _HELD, *digests)
+            return frozenset(bytes(digest).decode("utf-8", "replace") for digest in held)
 
     def _since(self, since: Mark, mark: Mark) -> Mapping[str, bytes]:
         if mark.number == since.number:

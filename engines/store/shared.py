@@ -14,15 +14,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from engines.store import entry, merging, rewriting, taken
-from engines.store.book import Change, Followed
+from engines.store import entry, merging, records, rewriting, taken
+from engines.store.book import Change, Followed, needless
 from engines.store.commons import Commons, Mark
 from engines.store.database import Database
 from engines.store.depot import Depot
 from engines.store.dossier import Dossier
 from engines.store.failures import FilesAway, StoreAway, StoreBusy, StoreFailed, told
 from engines.store.files import Files
+from engines.store.keeping import Keep
 from engines.store.merging import Step
+from engines.store.records import Revision
 from registry.adapters import Canary
 
 _TRIES: Final = 8
@@ -113,6 +115,31 @@ class Shared:
         with self._database.transaction() as connection:
             known = taken.last(connection, model, adapter)
         return frozenset(each.digest for each in known.revisions) if known else frozenset()
+
+    def collect(self, loaded: Collection[str], now: float, keep: Keep) -> tuple[Revision, ...]:
+        """See `Book`. What a worker of any host holds is needed."""
+        held = frozenset(loaded) | self._commons.hold(loaded)
+        with self._database.transaction() as connection:
+            gone = needless(connection, held, now, keep)
+        for model, adapter in sorted({(each.model, each.adapter) for each in gone}):
+            mine = tuple(each for each in gone if (each.model, each.adapter) == (model, adapter))
+            self._drop(model, adapter, mine)
+        entries = self._commons.look(None).entries
+        with self._database.transaction() as connection:
+            known = records.digests(connection)
+        self._depot.sweep(known.union(*(entry.digests(raw) for raw in entries.values())))
+        return gone
+
+    def _drop(self, model: str, adapter: str, gone: tuple[Revision, ...]) -> None:
+        """What others know goes with all hosts, what only this one knows goes here."""
+        digests, known = frozenset(each.digest for each in gone), self.shared(model, adapter)
+        if digests & known:
+            self.change(model, adapter, lambda found: found.without(digests - found.needed))
+        with self._files.alone():
+            with self._database.transaction() as connection:
+                own = tuple(each for each in gone if each.digest not in known)
+                free = records.forget(connection, own) if own else ()
+            self._files.remove(free)
 
     def _settled(self, name: str, raw: bytes, *, first: bool = False) -> bool:
         """Has both sides say the same; whether this host's rows have changed. What cannot be now is owed."""

@@ -138,11 +138,12 @@ def lodgings(
 
 
 def _kept(root: Path, clock: Clock, splits: Splits, store: StoreSpec | None) -> AdapterStore:
-    return AdapterStore(root, clock.wall, sharing=partial(_shared, store, splits) if store else None)
+    return AdapterStore(root, clock.wall, sharing=partial(_shared, store, splits, clock) if store else None)
 
 
-def _shared(store: StoreSpec, splits: Splits, root: Path, database: Database, files: Files) -> Book:
-    return Shared(root, database, files, RedisCommons(store.redis), Depot(Path(store.files)), splits)
+def _shared(store: StoreSpec, splits: Splits, clock: Clock, root: Path, database: Database, files: Files) -> Book:
+    depot = Depot(Path(store.files), clock.wall)
+    return Shared(root, database, files, RedisCommons(store.redis), depot, splits)
 
 
 async def _fetched(

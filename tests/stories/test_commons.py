@@ -43,6 +43,13 @@ def test_a_look_has_what_has_changed_since_the_last_one(commons: RedisCommons) -
     assert len(commons.look(None).entries) == 1200
 
 
+def test_what_a_worker_of_any_host_holds_is_known_to_all(redis: RedisServer, commons: RedisCommons) -> None:
+    """For three hours after it was said."""
+    redis.say("ZADD", "{enginehouse}:held", 1, "old")
+    assert commons.hold([]) == frozenset()
+    assert (commons.hold(["a" * 64]), commons.hold(["b"])) == ({"a" * 64}, {"a" * 64, "b"})
+
+
 def test_a_loss_is_seen_as_another_generation(redis: RedisServer, commons: RedisCommons) -> None:
     """Also where somebody has changed something before anybody looked."""
     commons.put("m:a", b"", b"1")

@@ -95,6 +95,8 @@ async def test_hosts_share_their_adapters_and_lose_none_without_redis(tmp_path: 
         await follows(a, b, tmp_path)
         await agrees(a, b, tmp_path)
         await goes_on(a, b, redis, tmp_path)
+        sharing(tmp_path / "a", redis.url.replace("/0", "/1"))
+        await eventually(lambda: "restart enginehouse serve" in a.snapshot.reload_error, within=PATIENT)
 
 
 async def follows(a: House, b: House, folder: Path) -> None:
@@ -144,7 +146,9 @@ async def goes_on(a: House, b: House, redis: RedisServer, folder: Path) -> None:
     await eventually(lambda: redis.say("HLEN", "{enginehouse}:adapters") == 3, within=PATIENT, what="it to be told")
     redis.kill()
     await eventually(lambda: a.snapshot.store_trouble and b.snapshot.store_trouble, within=PATIENT)
-    assert a.said("AdaptersApart")
+    async with httpx.AsyncClient(base_url=a.url, trust_env=False, timeout=60) as http:
+        told = (await http.get("/readyz?verbose")).json()
+    assert (bool(told["adapter_store_error"]), bool(a.said("AdaptersApart"))) == (True, True)
     await asyncio.gather(served(a, first, "loyal"), served(b, first, "loyal"))
     refused = await add(a, crafted(folder, 16), "loyal", promote=True)
     removal = (await order(b, RemoveAdapter("m", "loyal", "ann")))[1]

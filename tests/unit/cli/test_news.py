@@ -4,6 +4,8 @@ import pytest
 
 from cli.news import News, sentence
 from engines.supervisor.events import (
+    AdaptersApart,
+    AdaptersTogether,
     Draining,
     GatewayLost,
     GatewayStarted,
@@ -88,3 +90,8 @@ def test_a_worker_that_is_held_down_is_said_to_be():
 def test_every_announcement_has_words(event, words):
     """No event is shown as a Python value."""
     assert sentence(event) == words
+
+
+def test_what_hosts_share_is_apart_and_together_again(told):
+    lines = told.hear(AdaptersApart("Redis is gone"), AdaptersTogether())
+    assert [line.partition("hosts: ")[2] for line in lines] == ["Redis is gone", "in step again"]

@@ -26,6 +26,11 @@ def test_a_worker_has_a_row():
     assert row.split() == ["m", "m-0-1", "ready", "1m00s", "77", "127.0.0.1:4001"]
 
 
+def test_what_hosts_share_and_cannot_be_reached_is_said():
+    assert "adapters shared with other hosts: Redis is gone" in shown(Snapshot(1, store_trouble="Redis is gone"))
+    assert "shared" not in shown(Snapshot(1))
+
+
 def test_a_worker_shows_its_adapters_and_what_was_put_right():
     """Less their model's name; and what is on its way out."""
     digest = "0123456789abcdef"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
@@ -26,6 +27,7 @@ class MemoryCommons:
     def __init__(self) -> None:
         self.generations = count(1)
         self.away = ""
+        self.held: set[str] = set()
         self.meanwhile = []
         """Called before the next changes, one each."""
         self.flush()
@@ -48,6 +50,11 @@ class MemoryCommons:
         if not self.mark.generation:
             self.mark = Mark(f"g{next(self.generations)}", self.mark.number)
 
+    def hold(self, digests) -> frozenset[str]:
+        self.check()
+        self.held |= set(digests)
+        return frozenset(self.held)
+
     def get(self, name: str) -> bytes:
         self.check()
         return self.entries.get(name, b"")
@@ -65,8 +72,11 @@ class MemoryCommons:
 class Host:
     """One store of several, and what it is asked for in tests."""
 
+    later = 0.0
+    """Seconds that have gone by for the shared folder's files."""
+
     def __init__(self, root: Path, commons: MemoryCommons, files: Path, clock: count) -> None:
-        self.root, self.depot, self.clock = root, Depot(files), clock
+        self.root, self.depot, self.clock = root, Depot(files, lambda: time.time() + self.later), clock  # noqa: TID251 (files have no other)
         root.mkdir(exist_ok=True)
         self.splits = Splits(root / "splits.json")
         self.store = AdapterStore(

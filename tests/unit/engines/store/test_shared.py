@@ -10,8 +10,11 @@ from types import SimpleNamespace
 import pytest
 
 from engines.store.failures import AliasMoved, StoreAway, StoreBusy, StoreDamaged
+from engines.store.keeping import Keep
 from registry.adapters import Canary, Share
 from tests.unit.engines.store.hosts import Host, MemoryCommons
+
+NOTHING_KEPT = Keep(last=1, seconds=0.0)
 
 
 @pytest.fixture
@@ -193,3 +196,27 @@ async def test_nonsense_in_the_commons_changes_nothing(house):
     house.commons.entries = {}
     again = await house.host("a")
     assert (await again.follow(), "m:pirate" in house.commons.entries) == ({}, True)
+
+
+async def test_what_no_host_needs_is_collected_everywhere(house):
+    """What a worker of another host holds stays, and so does what is young in the shared folder."""
+    second, third = [(await house.a.add(alpha)).digest for alpha in (2, 3)]
+    assert await same(house.a, house.b)
+    assert await house.b.store.collect({second}, NOTHING_KEPT)
+    assert (await same(house.a, house.b), (house.files / "revisions" / third).is_dir()) == (True, True)
+    assert [each.digest for each in await house.a.store.revisions()] == [house.first, second]
+    house.a.later = 2 * 24 * 3600.0
+    assert await house.a.store.collect((), NOTHING_KEPT) == ()
+    kept = sorted(each.name for each in (house.files / "revisions").iterdir())
+    assert kept == sorted([house.first, second])
+
+
+async def test_a_hosts_own_revisions_are_collected_there(house):
+    house.commons.away = "gone"
+    with pytest.raises(StoreAway):
+        await house.a.add(2)
+    house.commons.away = ""
+    (gone,) = await house.a.store.collect((), NOTHING_KEPT)
+    assert (gone.current, await same(house.a, house.b)) == (False, True)
+    with pytest.raises(StoreDamaged):
+        await house.a.store.verify(gone)

@@ -1,0 +1,65 @@
+"""What other hosts do is known here, loaded here, and said where it cannot be followed."""
+
+from __future__ import annotations
+
+from itertools import count
+from types import SimpleNamespace
+
+import pytest
+
+from engines.ledger.following import Following
+from engines.ledger.stock import Stock
+from engines.supervisor.events import AdaptersApart, AdaptersTogether
+from registry.adapters import decode
+from tests.unit.engines.ledger.rig import rig
+from tests.unit.engines.store.hosts import Host, MemoryCommons
+
+
+@pytest.fixture
+async def here(tmp_path):
+    """A host that follows, and another one."""
+    commons, clock, files = MemoryCommons(), count(1000), tmp_path / "files"
+    files.mkdir()
+    mine = Host(tmp_path / "mine", commons, files, clock)
+    made = SimpleNamespace(commons=commons, catalogue=[], said=[], announced=[])
+    made.other = await Host(tmp_path / "other", commons, files, clock).open()
+    made.stock = Stock(mine.store, mine.splits, made.catalogue.append)
+    await made.stock.open()
+    async with rig(tmp_path / "rig") as made.rig:
+        steward = made.rig.steward
+        made.following = Following(made.stock, steward, made.said.append, made.announced.append, 0.5)
+        yield made
+
+
+async def step(here) -> None:
+    here.following._tell(await here.following.look())
+
+
+async def test_what_another_host_has_promoted_is_published_and_wished_for(here):
+    """So that it is loaded before somebody has to wait for it."""
+    first = (await here.other.add(1)).digest
+    await step(here)
+    (known,) = decode(here.catalogue[-1])
+    assert (known.name, known.current, here.said) == ("pirate", first, [])
+    assert [each.adapter for each in here.rig.steward._demands.wishes("m")] == [f"m:pirate@{first[:16]}"]
+    await here.other.store.remove("m", "pirate", "ann")
+    await step(here)
+    assert decode(here.catalogue[-1]) == ()
+
+
+async def test_a_trouble_is_said_once_and_so_is_its_end(here):
+    here.commons.away = "Redis is gone"
+    await step(here)
+    await step(here)
+    here.commons.away = ""
+    await step(here)
+    assert (len(here.said), here.said[0].startswith("Redis is gone"), here.said[1]) == (2, True, "")
+    assert here.announced == [AdaptersApart(here.said[0]), AdaptersTogether()]
+
+
+async def test_of_many_troubles_some_are_said(here):
+    """By name; the others are counted."""
+    for number in range(5):
+        here.commons.put(f"m:a{number}", b"", b"nonsense")
+    said = await here.following.look()
+    assert ("m:a0 is not followed" in said, said.endswith("; and 2 more")) == (True, True)
