@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True)
 class HttpCall:
@@ -19,6 +21,12 @@ class HttpCall:
     method: str
     path: str
     body: bytes = b""
+
+
+def one_token(served_name: str) -> HttpCall:
+    """A real generation of one token, by `/v1/completions`, which needs no chat template and which all engines have."""
+    body = {"model": served_name, "prompt": "Hello", "max_tokens": 1, "temperature": 0}
+    return HttpCall("POST", "/v1/completions", msgspec.json.encode(body))
 
 
 @dataclass(frozen=True, slots=True)

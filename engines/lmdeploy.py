@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from engines import keys
-from engines.engine import Capabilities, HttpCall, Interrupted, Launch, LaunchPlan, MetricNames
+from engines.engine import Capabilities, HttpCall, Interrupted, Launch, LaunchPlan, MetricNames, one_token
 from engines.flags import Spelling, spelled
 from engines.splice import renamed, with_fields
 
@@ -101,9 +101,8 @@ class LMDeployEngine:
             return False
 
     def warm_up(self, served_name: str) -> HttpCall:
-        """One token by `/v1/completions`, which needs no chat template."""
-        body = {"model": served_name, "prompt": "Hello", "max_tokens": 1, "temperature": 0}
-        return HttpCall("POST", "/v1/completions", msgspec.json.encode(body))
+        """One token of a plain completion."""
+        return one_token(served_name)
 
     def load_adapter(self, name: str, path: Path) -> None:
         """No call: adapters are named when it starts (`LaunchPlan.adapters`)."""

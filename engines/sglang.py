@@ -15,7 +15,7 @@ import msgspec
 
 from engines import keys
 from engines.continuing import by_token_ids
-from engines.engine import Capabilities, HttpCall, Interrupted, Launch, LaunchPlan, MetricNames
+from engines.engine import Capabilities, HttpCall, Interrupted, Launch, LaunchPlan, MetricNames, one_token
 from engines.flags import Spelling, spelled
 from engines.splice import renamed, with_fields
 
@@ -104,9 +104,8 @@ class SGLangEngine:
         return True
 
     def warm_up(self, served_name: str) -> HttpCall:
-        """One token by `/v1/completions`, which needs no chat template."""
-        body = {"model": served_name, "prompt": "Hello", "max_tokens": 1, "temperature": 0}
-        return HttpCall("POST", "/v1/completions", msgspec.json.encode(body))
+        """One token of a plain completion."""
+        return one_token(served_name)
 
     def load_adapter(self, name: str, path: Path) -> HttpCall:
         """200 with `{"success": true, …}`; 400 with `error_message` if it cannot be."""

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from engines.continuing import by_text, by_token_ids
-from engines.engine import Capabilities, HttpCall, Interrupted, Launch, LaunchPlan, MetricNames
+from engines.engine import Capabilities, HttpCall, Interrupted, Launch, LaunchPlan, MetricNames, one_token
 from engines.flags import Spelling, spelled
 from engines.splice import with_fields
 
@@ -95,9 +95,8 @@ class VLLMEngine:
         return True
 
     def warm_up(self, served_name: str) -> HttpCall:
-        """One token by `/v1/completions`, which needs no chat template."""
-        body = {"model": served_name, "prompt": "Hello", "max_tokens": 1, "temperature": 0}
-        return HttpCall("POST", "/v1/completions", msgspec.json.encode(body))
+        """One token of a plain completion."""
+        return one_token(served_name)
 
     def load_adapter(self, name: str, path: Path) -> HttpCall:
         """200 with a text once the engine has read the files and the adapter has a slot; 400 if the name is taken, 404
