@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from gateway.deadline import within
 from gateway.upstream.connection import Connection
 from gateway.upstream.faults import ConnectFailed
 
@@ -64,7 +65,7 @@ class ConnectionPool:
         """A new connection within `limit` seconds. Raises `ConnectFailed`."""
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(limit):
+            async with within(limit):
                 _, connection = await loop.create_connection(
                     lambda: Connection(loop), self._address.host, self._address.port, ssl=self._tls
                 )

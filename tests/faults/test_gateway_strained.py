@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from registry.snapshot import Timeouts
 from tests import processes
 from tests.faults.client import Conversation, ask, calling, get, post
 from tests.faults.stage import (
@@ -127,3 +128,20 @@ async def test_large_bodies_do_not_block_the_others(own: Pair, measured: Measure
     assert all(heard.status == 0 or refused(heard, 413, "request_too_large") for heard in too_large)
     measured("18", "other requests meanwhile, slowest of 100", max(taken))
     assert own.gateway.metric("enginehouse_event_loop_lag_seconds_count") > 0  # whoever wants to know can see it
+
+
+async def test_a_gateway_that_stood_still_holds_it_against_nobody(own: Pair):
+    """Stopped for twice the idle limit: what the worker said meanwhile is read before it is found to be silent."""
+    own.publish(timeouts=Timeouts(connect=1.0, first_token=1.0, idle=1.0))
+    async with contextlib.AsyncExitStack() as opened:
+        streams = [await opened.enter_async_context(_stream(own, seed, tokens=60, itl=0.1)) for seed in range(10)]
+        await together(each.hear(events=3) for each in streams)
+        own.gateway.process.send_signal(signal.SIGSTOP)
+        late = await opened.enter_async_context(calling(own.port, request(seed=10)))
+        await asyncio.sleep(2)
+        own.gateway.process.send_signal(signal.SIGCONT)
+        heard = await together(each.hear() for each in streams)
+        assert whole(await late.hear(), seed=10)
+    assert [seed for seed, each in enumerate(heard) if not whole(each, 60, seed=seed)] == []
+    assert own.gateway.metric("enginehouse_resumes_total") == 0
+    assert bugs(own.gateway) == ""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
-from gateway.deadline import Deadline
+from gateway.deadline import Deadline, within
 from tests.unit.gateway.builders import jumping
 
 
@@ -65,3 +66,33 @@ async def test_closed_it_leaves_no_timer():
     deadline.close()
     await until_idle()
     assert (passed, deadline._alarm) == ([], None)
+
+
+async def test_what_came_while_the_loop_was_held_up_is_heard_first():
+    """A real loop and a real socket: the bytes are there, the alarm is overdue, and the bytes win."""
+    loop, (near, far) = asyncio.get_running_loop(), socket.socketpair()
+    with near, far:
+        near.setblocking(False)
+        passed = []
+        deadline = Deadline(loop, lambda: passed.append("late"))
+        loop.add_reader(near, lambda: (near.recv(10), deadline.close(), passed.append("heard")))
+        deadline.within(0.001)
+        far.send(b"in time")
+        held_up = loop.time() + 0.01
+        while loop.time() < held_up:
+            pass
+        await until_idle(0.05)
+        loop.remove_reader(near)
+    assert passed == ["heard"]
+
+
+@jumping
+async def test_a_block_that_takes_too_long_is_left():
+    """By `TimeoutError`; without a limit, or in time, it ends by itself."""
+    with pytest.raises(TimeoutError):
+        async with within(5.0):
+            await until_idle(10.0)
+    async with within(None):
+        await until_idle(10.0)
+    async with within(5.0):
+        await until_idle(1.0)

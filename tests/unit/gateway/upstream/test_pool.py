@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 
 import pytest
 
@@ -99,9 +101,15 @@ async def test_a_name_that_is_none_is_a_connect_failure():
 
 
 async def test_a_connection_that_takes_too_long_is_a_connect_failure():
-    async with scripted() as worker:
+    """The worker's backlog is full: the kernel lets who comes then wait."""
+    with contextlib.ExitStack() as opened:
+        full = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            outside = opened.enter_context(socket.socket())
+            outside.setblocking(False)
+            outside.connect_ex(full.getsockname())
         with pytest.raises(ConnectFailed, match="in time"):
-            await ConnectionPool(Address("127.0.0.1", worker.port)).connect(0.0)
+            await ConnectionPool(Address("127.0.0.1", full.getsockname()[1])).connect(0.001)
 
 
 async def test_a_connection_is_idle_from_the_start():
