@@ -37,6 +37,13 @@ class Depot:
         """Whether a revision is there."""
         return self._place(digest).is_dir()
 
+    def listed(self) -> frozenset[str]:
+        """Digests of all that is there. Raises `StoreFailed`."""
+        self._check()
+        with told(self._root):
+            place = self._root / "revisions"
+            return frozenset(found.name for found in place.iterdir()) if place.is_dir() else frozenset()
+
     def put(self, digest: str, source: Path) -> None:
         """Have the revision there whose files lie in `source`. Raises `StoreFailed`."""
         self._check()

@@ -8,7 +8,7 @@ added is fetched from the depot, and is what its digest says, before a row names
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +59,8 @@ class Shared:
         self._looks = 0
         self._behind: Final[dict[str, str]] = {}
         """By `model:adapter`, why it could not be taken over."""
+        self._folder = ""
+        """Why files cannot be shared."""
 
     def open(self) -> None:
         """See `Book`."""
@@ -79,7 +81,8 @@ class Shared:
                 return to
             if not merging.told_again(offer, mine, theirs):
                 offer = replace(offer, version=offer.version + 1, stamp=secrets.token_hex(8))
-            self._bring(offer)
+            known = frozenset(each.digest for each in theirs.revisions) if theirs else frozenset()
+            self._bring(each.digest for each in offer.revisions if each.digest not in known)
             if self._commons.put(name, raw, entry.encode(offer)):
                 self._take_or_owe(offer)
                 return to
@@ -93,12 +96,13 @@ class Shared:
 
     def follow(self) -> Followed:
         """See `Book`. Raises `StoreAway`; the next look then compares everything."""
-        since = self._mark if self._looks % _WHOLE else None
-        again = set(self._behind) if self._looks % _AGAIN == 0 else set()
+        again = self._looks % _AGAIN == 0
+        since = None if self._looks % _WHOLE == 0 or (again and self._folder) else self._mark
         self._mark = None
         news = self._commons.look(since)
-        names = set(news.entries) | again
+        names = set(news.entries) | (set(self._behind) if again else set())
         if news.whole:
+            self._folder = self._mended(news.entries.values())
             with self._database.transaction() as connection:
                 names |= taken.everything(connection)
         changed = []
@@ -108,7 +112,8 @@ class Shared:
                 changed.append(entry.named(name))
         self._looks += 1
         self._mark = news.mark
-        return Followed(tuple(changed), self._behind | ({"": news.trouble} if news.trouble else {}))
+        trouble = news.trouble or self._folder
+        return Followed(tuple(changed), self._behind | ({"": trouble} if trouble else {}))
 
     def shared(self, model: str, adapter: str) -> frozenset[str]:
         """See `Book`."""
@@ -174,12 +179,21 @@ class Shared:
         found = merging.mine(rows, known)
         return found if known else replace(found, split=self._splits.of(model, adapter))
 
-    def _bring(self, offer: Dossier) -> None:
+    def _bring(self, digests: Iterable[str]) -> None:
         """Files before rows: whoever hears of a revision finds it. One that this host lacks too came from elsewhere."""
-        for each in offer.revisions:
-            place = self._files.place(each.digest)
+        for digest in digests:
+            place = self._files.place(digest)
             if place.is_dir():
-                self._depot.put(each.digest, place)
+                self._depot.put(digest, place)
+
+    def _mended(self, entries: Iterable[bytes]) -> str:
+        """Brings what the shared folder has lost; why it cannot be."""
+        try:
+            there = self._depot.listed()
+            self._bring(frozenset[str]().union(*map(entry.digests, entries)) - there)
+        except StoreFailed as failed:
+            return str(failed)
+        return ""
 
     def _take_or_owe(self, dossier: Dossier) -> None:
         """It is decided already; what fails now is done at a later look."""

@@ -183,6 +183,19 @@ async def test_where_no_folder_is_mounted_nothing_is_added(house):
     with pytest.raises(StoreAway, match="is it mounted"):
         await house.a.add(2, promote=True)
     assert (house.files.exists(), await house.a.at()) == (False, house.first)
+    await house.a.store.remove("m", "pirate", "ann")
+    assert ([*await house.b.follow()], await house.b.at()) == ([], "")
+
+
+async def test_what_the_shared_folder_has_lost_is_brought_again(house):
+    """And while there is none, that is said."""
+    house.files.rename(house.files.with_name("away"))
+    again = await house.host("a")
+    assert "is it mounted" in (await again.follow())[""]
+    house.files.mkdir()
+    for _ in range(20):  # what failed is tried again now and then
+        await again.follow()
+    assert (await again.follow(), (house.files / "revisions" / house.first).is_dir()) == ({}, True)
 
 
 async def test_nonsense_in_the_commons_changes_nothing(house):
