@@ -18,7 +18,7 @@ SETUP  := $(or $(PYTHON),python3) -I engines/environments/bootstrap.py
 PYTEST := $(BIN)/python -m pytest
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup develop serve test light stories check lint types unit prepare installs weights layouts bench bench-routing bench-adapters loadtest faults-report soak image clean
+.PHONY: help setup develop serve test light stories check lint types unit prepare installs weights layouts bench bench-routing bench-adapters bench-bounds loadtest faults-report soak image clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -82,6 +82,9 @@ bench-routing: prepare ## what a policy is worth: two real workers, shared prefi
 
 bench-adapters: prepare ## what placing adapters is worth: twelve for four slots on two real workers; minutes. FAKE=1: on fakes
 	$(BIN)/python -m loadtests.adapters $(if $(FAKE),--fake)
+
+bench-bounds: develop ## what the worst bodies cost before they are refused or let through; a minute of one core
+	$(BIN)/python -m loadtests.bounds
 
 loadtest: export REGISTRY := $(REGISTRY)
 loadtest: export ARGS := $(ARGS)

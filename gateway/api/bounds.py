@@ -34,8 +34,10 @@ _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _SHORTEST: Final = len("1e16")
 """Bytes of a number that is too large, at least."""
+_LONGEST_ESCAPE: Final = len(r"\u0041")
+"""Bytes that one byte of a text may take."""
 _LISTED: Final = re.compile(rb"\[")
-_TOKEN_IDS: Final = re.compile(rb"\[\s*[-0-9]")
+_TOKEN_IDS: Final = re.compile(rb"\[[ \t\r\n]*+[-0-9]")
 
 Bound = Callable[[str, msgspec.Raw], None]
 """Raises `InvalidRequest` if the value of the field with this name is out of bounds."""
@@ -102,7 +104,7 @@ def _prompt(limit: int, name: str, raw: msgspec.Raw) -> None:
 def _size(limit: int, name: str, raw: msgspec.Raw) -> None:
     """A text by its own bytes, everything else by its JSON's."""
     size = memoryview(raw).nbytes
-    if size > limit and bytes(raw).startswith(b'"'):
+    if limit < size <= _LONGEST_ESCAPE * limit + 2 and bytes(raw).startswith(b'"'):
         size = len(_TEXT.decode(raw).encode())
     if size > limit:
         raise InvalidRequest(f"'{name}' must be at most {limit} bytes long.", param=name)

@@ -52,7 +52,7 @@ def excess(body: bytes) -> Excess | None:
     if found.count(b'"') > 2 * STRINGS:
         return Excess.VALUES
     found = outside(found)
-    if found.count(b"{") > CONTAINERS or found.count(b",") >= VALUES:
+    if max(found.count(b"{"), found.count(b"}")) > CONTAINERS or found.count(b",") >= VALUES:
         return Excess.VALUES
     return Excess.LEVELS if _deeper(found.replace(b",", b""), DEEPEST) else None
 
