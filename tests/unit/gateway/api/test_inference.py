@@ -50,8 +50,7 @@ class Desk:
         self.house.publish(snapshot(model_view(worker_view(port=port), aliases=("default",))))
         relay = Relay(clock=clock, suspect=lambda *_: None, retried=lambda *_: None, resumed=lambda *_: None)
         engines = {"plain": engine or PlainEngine()}
-        self.ended = []
-        self.trials, self.shadows = Trials(self.ended.append, lambda: 0.5), Shadows(clock)
+        self.trials, self.shadows = Trials(lambda: 0.5), Shadows(clock)
         self.telemetry = Telemetry(self.trials.settle)
         self.inference = Inference(self.house, relay, self.telemetry, engines, 1000, clock, self.trials, self.shadows)
         self.record, self.outbox, self.inbox = exchange(), Outbox(), None
