@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -20,6 +21,7 @@ from engines.fake.dialects import DIALECTS
 from engines.fake.wire import Connection
 
 _BACKLOG: Final = 4096
+_CORE: Final = ("sleep", "3600")
 _ABORT_GRACE: Final = 2.0
 """Seconds that SIGTERM leaves for the aborted answers to go out."""
 
@@ -48,6 +50,8 @@ def main(argv: Sequence[str], key: str) -> int:
         adapters=dict(each.split("=", 1) for each in options.adapter),
     )
     app = App(settings)
+    if options.core:
+        subprocess.Popen(_CORE, stdin=subprocess.DEVNULL)
     asyncio.run(serve(app, options.host, options.port, ready_after=options.ready_after, lingers=options.lingers))
     return 0
 
@@ -93,6 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--crash-at-start", type=int, metavar="STATUS", help="print an error and exit")
     lingers = "on SIGTERM stop listening, keep open answers silent and never end: a race that vLLM has"
     parser.add_argument("--lingers", action="store_true", help=lingers)
+    parser.add_argument(
+        "--core", action="store_true", help="start a process that outlives it, as vLLM's engine core may"
+    )
     parser.add_argument("--adapter", action="append", default=[], metavar="NAME=PATH", help="loaded from the start")
     for field in FIELDS:
         name = "--" + field.name.replace("_", "-")

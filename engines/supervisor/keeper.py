@@ -6,6 +6,9 @@ everything that the engine started: SIGTERM to its process group, `GRACE` second
 It is their subreaper, so even a grandchild that left the group comes back to it and is reaped.
 A second SIGTERM means: without grace. The engine's pid is written to REPORT_FD; the keeper's exit status is the
 engine's, 128 + n for signal n.
+
+It is two processes: the one that was started stands by for its child, which does all this. Whichever of them is killed,
+even together with the supervisor, the other one ends the engine and what it started.
 """
 
 from __future__ import annotations
@@ -24,21 +27,49 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 _STDIN: Final = 0
 _NOT_FOUND: Final = 127
 _STOPS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+_WATCHED: Final = _STOPS | {signal.SIGCHLD}
 _TICK: Final = 0.05
 """Seconds between two looks at what is left, while stopping."""
 
 
 def main(argv: list[str]) -> int:
-    """Starts the engine, waits for a reason to stop, stops it all. Returns the engine's exit status."""
+    """Keeps the engine. Returns its exit status, in the process that was started."""
     grace, report, program = float(argv[0]), int(argv[1]), argv[2:]
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)  # none may be lost while nobody is there to hear it
+    child = os.fork()
+    if child:
+        os.close(report)
+        return _stand_by(child)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    os._exit(_keep(grace, report, program, libc))
+
+
+def _stand_by(child: int) -> int:
+    """Passes signals on until the child ends, and ends what is left then: nothing, unless it was killed."""
+    while True:
+        number = signal.sigwait(_WATCHED)
+        if number != signal.SIGCHLD:
+            os.kill(child, number)
+        elif (status := _reap().get(child)) is not None:
+            break
+    while left := _descendants():
+        _kill(left)
+        _reap()
+        time.sleep(_TICK)
+    return status
+
+
+def _keep(grace: float, report: int, program: list[str], libc: ctypes.CDLL) -> int:
+    """Starts the engine, waits for a reason to stop, stops it all. Returns the engine's exit status."""
     wakeup, waker = os.pipe()
     for end in (wakeup, waker):
         os.set_blocking(end, False)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
-    for number in (*_STOPS, signal.SIGCHLD):
+    for number in _WATCHED:
         signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
     engine = _start(program, libc)
     os.write(report, b"%d\n" % engine)
     os.close(report)
@@ -59,7 +90,7 @@ def _start(program: list[str], libc: ctypes.CDLL) -> int:
         if os.getppid() != keeper:
             os._exit(1)
         signal.set_wakeup_fd(-1)
-        for number in (*_STOPS, signal.SIGCHLD):
+        for number in _WATCHED:
             signal.signal(number, signal.SIG_DFL)
         nowhere = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nowhere, _STDIN)
@@ -101,11 +132,15 @@ def _stop(engine: int, grace: float, status: int | None, wakeup: int) -> int:
             deadline = 0.0
         if time.monotonic() >= deadline:
             _signal_group(engine, signal.SIGKILL)
-            for pid in _descendants():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            _kill(_descendants())
         time.sleep(_TICK)
     return status
+
+
+def _kill(pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

@@ -8,7 +8,9 @@ import signal
 from pathlib import Path
 
 import httpx
+import pytest
 
+from engines.supervisor import processes
 from registry.snapshot import WorkerView
 from tests.faults.client import calling, post
 from tests.faults.stage import CHAT
@@ -21,6 +23,10 @@ from tests.waiting import eventually
 async def busy(worker: WorkerView, requests: int) -> bool:
     async with httpx.AsyncClient(trust_env=False) as http:
         return (await http.get(f"{worker.url}/fake/counts")).json()["running"] == requests
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 async def refuses(port: int) -> bool:
@@ -91,6 +97,21 @@ async def test_a_killed_supervisor_leaves_nothing_running(tmp_path: Path) -> Non
     port = int(running.url.rpartition(":")[2])
     async with house(path, port=port) as again:
         await again.ready()
+
+
+@pytest.mark.parametrize("which", ["the leader", "its child"])
+async def test_whoever_kills_the_supervisor_and_a_keeper_at_once_leaves_nothing(tmp_path: Path, which: str) -> None:
+    """A keeper is two processes: the one that is left ends the engine's own children too, which nothing else would."""
+    async with house(registry(tmp_path, m={"options": {"vllm": {"core": True}}})) as running:
+        worker = await running.ready()
+        pids = family(worker.pid)
+        leader, child = processes.leader(worker.pid), parent(worker.pid)
+        assert len(pids) == len({leader, child, worker.pid}) + 1
+        running.process.send_signal(signal.SIGSTOP)  # so that it does nothing between the two
+        os.kill(leader if which == "the leader" else child, signal.SIGKILL)
+        running.process.kill()
+        await running.process.wait()
+        await eventually(lambda: not any(alive(pid) for pid in pids), what=f"the end of {pids}")
 
 
 async def test_a_killed_worker_is_another_worker_soon(tmp_path: Path) -> None:
