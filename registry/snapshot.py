@@ -125,6 +125,9 @@ class ModelView(msgspec.Struct, frozen=True):
     """None: its workers run whether anybody asks for them or not."""
     adapter_slots: int = 0
     """How many adapters each worker holds at once; 0: none."""
+    away_for: float | None = None
+    """Set while nobody serves because workers are replaced for other adapters: the seconds that it will take, as far as
+    known. Who asks waits meanwhile, as for a worker that is full."""
     trouble: str = ""
     """What is amiss with the pool although it may serve, for whoever runs the house; never shown to clients."""
 

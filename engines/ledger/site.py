@@ -45,9 +45,9 @@ class Site:
 class Lodge(Protocol):
     """Whoever sees to it that workers hold what they shall: `steward`, as a worker knows it."""
 
-    def outfit(self, model: str, slots: int, coming: frozenset[str] | None) -> Outfit:
+    def outfit(self, model: str, slots: int, coming: frozenset[str] | None, takes: float) -> Outfit:
         """What workers are started with from now on that cannot be given more; `coming`: what the first one is being
-        started with that is to have another outfit than those that serve.
+        started with that is to have another outfit than those that serve; `takes`: the seconds of a start.
         """
 
     async def packed(self, seat: Seat) -> Seat:

@@ -81,9 +81,9 @@ class Steward:
             self._flights.forgive(worker=site.id)
             self._remarks.pop(site.id, None)
 
-    def outfit(self, model: str, slots: int, coming: frozenset[str] | None) -> Outfit:
+    def outfit(self, model: str, slots: int, coming: frozenset[str] | None, takes: float) -> Outfit:
         """What workers are started with from now on that cannot be given more."""
-        return self.wardrobe.outfit(model, slots, coming)
+        return self.wardrobe.outfit(model, slots, coming, takes)
 
     async def packed(self, seat: Seat) -> Seat:
         """The seat with the adapters that its worker is started with now."""
@@ -220,6 +220,7 @@ class Steward:
             await self._flights.prove(site, name)
             if self.ledger.state(site.id, name) is Residency.RESIDENT:
                 self.wardrobe.proved(name)
+                self._figures.loaded(site.model, name, 0.0)  # as part of a start
             else:
                 self.wardrobe.refuse([name], self._flights.failed(site.id, name))
 

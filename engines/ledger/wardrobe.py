@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from engines.launchers.launcher import Seat
+from engines.ledger.demands import Demands
+from engines.ledger.figures import Figures
 from engines.ledger.ledger import Ledger
-from engines.ledger.outfit import Outfit, chosen
+from engines.ledger.outfit import Outfit, Worn, chosen, invited
 from engines.ledger.recency import Recency
 from engines.ledger.stock import Stock
 from engines.store.failures import StoreFailed
@@ -27,8 +29,17 @@ class Wardrobe:
     """Invariant: what was refused is part of no outfit until somebody orders it again, or its time is over."""
 
     def __init__(
-        self, stock: Stock, recency: Recency, ledger: Ledger, clock: Callable[[], float], pacing: Pacing
+        self,
+        stock: Stock,
+        recency: Recency,
+        ledger: Ledger,
+        demands: Demands,
+        figures: Figures,
+        clock: Callable[[], float],
+        pacing: Pacing,
     ) -> None:
+        self._demands: Final = demands
+        self._figures: Final = figures
         self._stock: Final = stock
         self._recency: Final = recency
         self._ledger: Final = ledger
@@ -41,16 +52,20 @@ class Wardrobe:
         self._proved: Final[set[str]] = set()
         """What some worker has made a token with."""
         self._losses: Final[Counter[frozenset[str]]] = Counter()
-        self._last: Final[dict[str, tuple[object, frozenset[str]]]] = {}
-        """By model: from what it was chosen, and what."""
+        self._last: Final[dict[str, tuple[object, tuple[str, ...], frozenset[str]]]] = {}
+        """By model: from which orders and guests it was chosen, and what."""
+        self._guests: Final[dict[str, tuple[str, ...]]] = {}
+        """By model: what comes first after what is pinned and ordered, because requests have waited for it."""
 
-    def outfit(self, model: str, slots: int, coming: frozenset[str] | None) -> Outfit:
+    def outfit(self, model: str, slots: int, coming: frozenset[str] | None, takes: float) -> Outfit:
         """What its workers shall have. `coming`: what the first one is being started with now; that is not disturbed,
-        so that what is ordered meanwhile has the next round.
+        so that what is ordered meanwhile has the next round. `takes`: the seconds of a start.
         """
         hold = any(base == model for base, _ in self._tried)
         if coming is not None and all(self._stock.named(name) and not self.fault(name) for name in coming):
             return Outfit(coming, hold)
+        if not hold and (guests := self._invited(model, slots, takes)):
+            self._guests[model] = guests
         return Outfit(self._chosen(model, slots), hold)
 
     async def packed(self, seat: Seat) -> Seat:
@@ -131,19 +146,41 @@ class Wardrobe:
     def _unproved(self, names: Iterable[str]) -> frozenset[str]:
         return frozenset(names) - self._proved
 
+    def _invited(self, model: str, slots: int, takes: float) -> tuple[str, ...]:
+        """What requests have its workers be started with now, once all have what they shall; empty: nothing."""
+        *_, names = self._last.get(model, (None, (), frozenset()))
+        sites = self._ledger.sites(model)
+        if not sites or any(frozenset(site.given) != names for site in sites):
+            return ()
+        wishes = sorted(self._demands.wishes(model), key=lambda wish: wish.since)
+        wanted = [each.adapter for each in wishes if self._stock.named(each.adapter) and not self.fault(each.adapter)]
+        if not wanted:
+            return ()
+        used = frozenset(name for name, (active, waiting) in self._demands.counts(model).items() if active or waiting)
+        since = max((each.since for site in sites for each in self._ledger.lodgers(site.id).values()), default=0.0)
+        kept = dict.fromkeys((*self._recency.latest(), *sorted(names)))
+        worn, pinned = Worn(names, since, takes, used), self._stock.pinned(model)
+        return invited(worn, wanted, tuple(kept), pinned, slots, self._clock(), self._pacing.thrift)
+
     def _chosen(self, model: str, slots: int) -> frozenset[str]:
-        """The same as before while nothing was ordered: what is asked for more replaces nobody."""
+        """The same as before while nothing was ordered or invited."""
         tried = [name for (base, _), names in self._tried.items() if base == model for name in names]
         refused = frozenset(name for name in self._refused if self.fault(name))
         pinned, able = self._stock.pinned(model), self._stock.due(model)
-        facts = (pinned, able, tuple(tried), refused, slots)
-        before, names = self._last.get(model, (None, frozenset()))
-        if before != facts:
+        orders = (pinned, able, tuple(tried), refused, slots)
+        before, had, names = self._last.get(model, (None, (), frozenset()))
+        if before != orders:
+            self._guests.pop(model, None)  # what is ordered says anew who comes first
+        guests = self._guests.get(model, ())
+        if (before, had) != (orders, guests):
             used = [name for name in self._recency.latest() if name in able]
             changing = {_adapter(name) for name in tried}
             due = sorted((*used, *able), key=lambda name: _adapter(name) in changing)
-            names = chosen(pinned, tried, (*due, *self._stock.others(model)), refused, slots)
-            self._last[model] = facts, names
+            fresh = chosen(pinned, tried, (*guests, *due, *self._stock.others(model)), refused, slots)
+            for name in sorted(names - fresh):
+                self._figures.evicted(model, name)
+            self._last[model] = orders, guests, fresh
+            return fresh
         return names
 
 

@@ -37,7 +37,7 @@ class Row:
 
     def put(self, model: ModelView) -> None:
         """The model is another one from now on; its workers and its progress stay."""
-        view, kept = self.view, ("workers", "loading", "served_name", "created", "trouble")
+        view, kept = self.view, ("workers", "loading", "served_name", "created", "trouble", "away_for")
         self._amend(msgspec.structs.replace(model, **{field: getattr(view, field) for field in kept}))
 
     def loading(self, loading: Loading | None) -> None:
@@ -52,6 +52,10 @@ class Row:
         """How long the next load will take, of a pool on demand."""
         if self.view.on_demand is not None:
             self._with(on_demand=msgspec.structs.replace(self.view.on_demand, loads_in=seconds))
+
+    def away(self, seconds: float | None) -> None:
+        """Nobody serves for so long, as workers are replaced; None: somebody does again."""
+        self._with(away_for=seconds)
 
     def trouble(self, trouble: str) -> None:
         """What is amiss, for people; empty: nothing."""

@@ -67,6 +67,10 @@ class Desk:
     """Nobody is missing."""
     tight: Callable[[NotAdmitted | None], bool] = lambda _: False
     """Whether who is replaced leaves before the other one comes: always, or as that one was not let in."""
+    away: Callable[[], None] = lambda: None
+    """The last one that serves leaves, to be replaced."""
+    back: Callable[[], None] = lambda: None
+    """Somebody serves again, or nobody ever will."""
 
 
 @dataclass(slots=True, eq=False)
@@ -93,6 +97,8 @@ class Crew:
         self._wanted: tuple[str, ...] = ()
         self._outfit = Outfit()
         self._tight = False
+        self._away = False
+        """Whether nobody serves as the last one has left to be replaced."""
         self._starts: Final[Counter[int]] = Counter()
         self._news: Final = asyncio.Event()
         self._hiring: asyncio.Task[None] | None = None
@@ -143,6 +149,8 @@ class Crew:
         if member is not None and member.ready is not ready:
             member.ready = ready
             self._news.set()
+            if self.ready:
+                self._return()
 
     def suspect(self, worker_id: str) -> None:
         """Passed on to all."""
@@ -152,6 +160,7 @@ class Crew:
     def leave(self) -> None:
         """All go on with what they have; nobody is started any more."""
         self._disbanded = True
+        self._return()
         self._news.set()
         for member in self._members.values():
             member.worker.leave()
@@ -172,11 +181,19 @@ class Crew:
         present, aim = self._present(), self._aim()
         renewing = any(renewal.stale(each, aim) for each in present)
         leaving = renewal.relieved(present, aim) if renewing else dismissed(self._staying(), self._wanted)
+        if renewing and self.ready and not any(each.ready for each in present if each.number not in leaving):
+            self._away = True
+            self._desk.away()  # before anybody knows that it leaves
         for number in leaving:
             member = self._members[number]
             member.leaving = True
             member.worker.leave()
             group.create_task(self._see_off(member))
+
+    def _return(self) -> None:
+        if self._away:
+            self._away = False
+            self._desk.back()
 
     def _fill(self, group: asyncio.TaskGroup) -> None:
         lacking, hiring = bool(self._vacancies()), self._hiring

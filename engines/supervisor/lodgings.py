@@ -121,7 +121,7 @@ def lodgings(
     demands, loading = Demands(now, recency.used), Loading(prober, stock, pacing)
     figures = Figures(now, lambda model, counted: board().figures(model, counted))
     flights = Flights(ledger, loading, holds, figures, now, pacing)
-    wardrobe = Wardrobe(stock, recency, ledger, now, pacing)
+    wardrobe = Wardrobe(stock, recency, ledger, demands, figures, now, pacing)
     rounds = Rounds(
         ledger, stock, demands, recency, flights, placement or partial(moves, bounds=pacing.adapters),
         wardrobe, lambda lost: board().unloadable(lost), now, pacing.attend_every,

@@ -74,14 +74,10 @@ class Pool:
 
     def _desk(self) -> Desk:
         return Desk(
-            hire=self._hire,
-            admit=self._another,
-            see_off=self._see_off,
-            gone=self._gone,
-            short=self._short,
-            complete=lambda: self._amiss("seats"),
-            tight=self._tight,
-        )
+            hire=self._hire, admit=self._another, see_off=self._see_off, gone=self._gone, short=self._short,
+            complete=lambda: self._amiss("seats"), tight=self._tight,
+            away=lambda: self._row.away(self._shared.starts.expected(self._name)), back=lambda: self._row.away(None),
+        )  # fmt: skip
 
     @property
     def dormant(self) -> bool:
@@ -203,7 +199,8 @@ class Pool:
     def _dress(self) -> None:
         slots, fixed = self._spec.adapters.slots, not self.engine.capabilities.hot_adapters
         if slots and fixed and self._launcher.prepares and self.nap.phase is Phase.AWAKE:
-            self._crew.wear(self._shared.lodge.outfit(self._name, slots, self._crew.trying))
+            takes = self._shared.starts.expected(self._name)
+            self._crew.wear(self._shared.lodge.outfit(self._name, slots, self._crew.trying, takes))
 
     def _tight(self, refused: NotAdmitted | None) -> bool:
         """Whether a worker that is replaced leaves first. Where it may not, nobody is started with what is new."""

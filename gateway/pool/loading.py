@@ -12,8 +12,8 @@ RETRY_SOON: Final = 2.0
 
 
 def comes(model: ModelView) -> bool:
-    """Whether a worker of `model` is started, or is being started, because a request asks for it."""
-    if model.on_demand is None or model.on_demand.wait <= 0:
+    """Whether a worker of `model` is started, or is being started, because a request asks for it or for an adapter."""
+    if model.away_for is None and (model.on_demand is None or model.on_demand.wait <= 0):
         return False
     if model.loading is not None:
         return not model.loading.reason  # it was tried and failed: nobody knows how long that lasts
@@ -40,6 +40,9 @@ def nobody(model: ModelView) -> GatewayError:
         message = f"The model '{model.name}' is being loaded: {progress(model)}."
         return ModelLoading(message, retry_after=loading.eta or RETRY_SOON)
     serving = any(worker.state is WorkerState.READY for worker in model.workers)  # and refused to whoever it failed
+    if model.away_for is not None and comes(model) and not serving:
+        message = f"The model '{model.name}' is being started again, with other adapters."
+        return ModelLoading(message, retry_after=model.away_for or RETRY_SOON)
     if model.on_demand is not None and comes(model) and not serving:
         message = f"The model '{model.name}' is not loaded. It is being started because of this request."
         return ModelLoading(message, retry_after=model.on_demand.loads_in or RETRY_SOON)

@@ -175,11 +175,11 @@ class Pool:
             if exclude or not self._waiting.of(needs):  # else somebody has said it who still waits
                 self._residence.want(needs, exclude)
             longest = self.model.queue.wait
-        elif exclude or on_demand is None or not self.comes:
+        elif exclude or not self.comes:
             raise nobody(self.model)
         else:
             self._asked(self.model.name)
-            longest = on_demand.wait
+            longest = on_demand.wait if on_demand else self.model.queue.wait
         if patience is not None:
             longest = min(patience, longest)
         if longest <= 0:

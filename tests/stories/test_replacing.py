@@ -100,3 +100,26 @@ async def test_where_memory_holds_one_worker_the_old_one_goes_first(tmp_path: Pa
         await running.ready(within=PATIENT)
         await says(running, (await add(running, crafted(tmp_path))).revision.digest)
         assert len(running.model().workers) == 1
+
+
+async def test_with_one_slot_and_room_for_one_worker_everybody_waits_for_the_replacement(tmp_path: Path) -> None:
+    """Two adapters are asked for by turns, and the model itself all the time: each is answered by whom it asked for."""
+    layers = {"q": 576, "v": 192}
+    heads = {f"model.layers.0.self_attn.{each}_proj.weight": width for each, width in layers.items()}
+    write(tmp_path / "weights", **{name: ("BF16", [width, 576], width * 1152) for name, width in heads.items()})
+    (tmp_path / "crowded").touch()
+    one = ROOM | {"replicas": 1, "context": 64, "adapters": {"slots": 1}, "queue": {"wait": f"{PATIENT:g}s"}}
+    async with house(registry(tmp_path, m=one)) as running:
+        await running.ready(within=PATIENT)
+        await answered(running, "m")
+        async with loaded(running) as load:
+            digests = {each: (await add(running, crafted(tmp_path, alpha), each)).revision.digest
+                       for each, alpha in (("one", 8), ("two", 16))}  # fmt: skip
+            for each in ("one", "two", "one"):
+                voice = served_as("m", each, digests[each])
+                heard = await ask(running.port, post(CHAT, {"model": f"m:{each}", "messages": []}))
+                assert (heard.status, voice in str(heard.json)) == (200, True), heard.body
+            await load.more()
+        figures = running.snapshot.adapter_figures["m"]
+    assert [(each.status, str(each.body[-500:])) for each in load.bad] == []
+    assert (figures.loads >= 4, figures.evictions >= 3, running.said("WorkerLost")) == (True, True, [])

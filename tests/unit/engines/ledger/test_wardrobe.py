@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from engines.launchers.launcher import Seat
+from engines.ledger.site import Site
 from engines.lmdeploy import LMDEPLOY
-from registry.adapter_orders import AddAdapter, RemoveAdapter
+from registry.adapter_orders import AdapterUse, AddAdapter, Demand, RemoveAdapter
 from registry.spec import ModelSpec
-from tests.unit.engines.ledger.rig import Rig, rig
+from tests.unit.engines.ledger.rig import Host, Rig, rig
 
 
-def outfit(made: Rig, slots: int = 2, coming: frozenset[str] | None = None) -> frozenset[str]:
-    return made.steward.outfit("m", slots, coming).names
+def outfit(made: Rig, slots: int = 2, coming: frozenset[str] | None = None, takes: float = 60.0) -> frozenset[str]:
+    return made.steward.outfit("m", slots, coming, takes).names
 
 
 async def test_workers_are_started_with_what_names_stand_for_then_with_earlier_revisions(tmp_path: Path) -> None:
@@ -27,7 +30,7 @@ async def test_workers_are_started_with_what_names_stand_for_then_with_earlier_r
 
 
 async def test_only_orders_change_what_workers_are_started_with(tmp_path: Path) -> None:
-    """Not what is asked for more: that would replace workers without end."""
+    """Not what is used more: that would replace workers without end."""
     async with rig(tmp_path, "a", slots=1) as made:
         await made.added("one")
         before = outfit(made, 1)
@@ -37,6 +40,37 @@ async def test_only_orders_change_what_workers_are_started_with(tmp_path: Path) 
         assert (before == after, outfit(made, 1)) == (False, after)
         await made.desk.obey(RemoveAdapter("m", "two", "ann"), lambda _: None)
         assert outfit(made, 1) == before
+
+
+@asynccontextmanager
+async def dressed(made: Rig, *given: str) -> AsyncIterator[None]:
+    """A worker that was started with these, for as long as it is entered."""
+    host = made.hosts["b"] = Host("b")
+    host.held = dict.fromkeys(given, "")
+    site = Site("b.1", "m", "http://b", "", LMDEPLOY, 1, lambda: True, lambda: None, given=given)
+    async with made.steward.lodging(site):
+        yield
+
+
+async def test_who_waits_has_workers_replaced_only_after_they_have_stayed_for_a_while(tmp_path: Path) -> None:
+    """Two that are wanted by turns do not thrash; that one comes back soon is counted. Orders decide anew."""
+    async with rig(tmp_path) as made:
+        async with made.worker("a"):
+            both = {await made.added("one"), await made.added("two", 16)}
+        (present,) = outfit(made, 1)
+        (other,) = both - {present}
+        async with dressed(made, present):
+            made.all.heard("gateway", AdapterUse({"m": {other: Demand(waiting=1), present: Demand(active=1)}}))
+            assert (outfit(made, 1, takes=3600.0), outfit(made, 1, takes=0.0)) == ({present}, {other})
+            assert outfit(made, 1, takes=0.0) == {other}
+        async with dressed(made, other):
+            made.all.heard("gateway", AdapterUse({"m": {present: Demand(waiting=1)}}))
+            assert (outfit(made, 1, takes=3600.0), outfit(made, 1, takes=0.0)) == ({other}, {present})
+        async with dressed(made, present):
+            figures = made.board.snapshot.adapter_figures["m"]
+            assert (figures.evictions, figures.returns) == (2, 1)
+            await made.desk.obey(RemoveAdapter("m", present.partition("@")[0][2:], "ann"), lambda _: None)
+            assert outfit(made, 1) == {other}
 
 
 async def test_what_the_first_worker_is_started_with_is_not_disturbed(tmp_path: Path) -> None:

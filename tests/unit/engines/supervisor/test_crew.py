@@ -49,7 +49,8 @@ class Office:
         self.room, self.held, self.gone, self.said = 100, asyncio.Event(), [], []
         self.held.set()
         self.strategy = "auto"
-        desk = Desk(self.hire, self.admit, self.see_off, self.leave, self.short, self.complete, self.tight)
+        turns = (lambda: self.tell("away"), lambda: self.tell("back"))
+        desk = Desk(self.hire, self.admit, self.see_off, self.leave, self.short, self.complete, self.tight, *turns)
         self.crew = Crew(desk)
 
     def hire(self, opening: Opening) -> Worker:
@@ -70,6 +71,10 @@ class Office:
     def short(self, reason: str, failures: int) -> float:
         self.said.append(f"{reason} {failures}")
         return 10.0
+
+    def tell(self, what: str) -> None:
+        """And who was leaving already when it was told."""
+        self.said.append(f"{what} {[worker.id for worker in self.workers if worker.state == 'leaving']}")
 
     def complete(self) -> None:
         self.said.append("complete")
@@ -208,6 +213,23 @@ async def test_where_there_is_no_room_for_one_more_one_goes_first() -> None:
         await settled()
         assert before == {"0.1": "running", "1.1": "leaving"}
         assert made.states == {"0.1": "running", "1.1": "stopped", "1.2": "running"}
+
+
+async def test_that_the_last_one_leaves_to_be_replaced_is_told_before_it_does() -> None:
+    """And that somebody serves again; where another one stays there is nothing to tell."""
+    async with office("") as made:
+        made.strategy = "replace"
+        await made.want(("", ""))
+        await made.ready(0, 1)
+        await made.wear("x")
+        beside = [each for each in made.said if each != "complete"]
+        await made.ready(1)
+        await made.want(("",))
+        await made.wear("y")
+        gap = [each for each in made.said if each != "complete"]
+        await made.ready(0)
+        assert (beside, gap) == ([], ["away []"])
+        assert made.said[-1] == "back []", made.states
 
 
 async def test_a_crew_that_leaves_hires_and_dismisses_nobody() -> None:

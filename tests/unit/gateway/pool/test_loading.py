@@ -24,6 +24,9 @@ STARTING = worker_view("b", state=WorkerState.STARTING)
         (model_view(on_demand=COLD, loading=Loading("preparation failed", reason="disk full")), False),
         (model_view(HELD, on_demand=COLD), False),
         (model_view(HELD, STARTING, on_demand=COLD), True),
+        (model_view(STARTING, away_for=9.0), True),
+        (model_view(away_for=9.0), True),
+        (model_view(HELD, away_for=9.0), False),
     ],
 )
 def test_a_worker_comes_where_nothing_keeps_it(model, expected):
@@ -39,6 +42,8 @@ def test_a_worker_comes_where_nothing_keeps_it(model, expected):
         (model_view(on_demand=COLD, loading=Loading("starting", 0.5, 12.0)), ModelLoading, 12.0),
         (model_view(HELD, on_demand=COLD), NoWorker, RETRY_SOON),
         (model_view(worker_view(), on_demand=COLD), NoWorker, RETRY_SOON),
+        (model_view(STARTING, away_for=9.0), ModelLoading, 9.0),
+        (model_view(HELD, away_for=9.0), NoWorker, RETRY_SOON),
     ],
 )
 def test_who_is_told_so_learns_when_to_come_back(model, code, retry_after):

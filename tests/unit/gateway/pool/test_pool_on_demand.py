@@ -99,3 +99,21 @@ async def test_who_has_tried_the_only_worker_is_not_kept_waiting():
     with pytest.raises(NoWorker):
         await cold.pool.lease(frozenset({"a"}))
     assert cold.names == []
+
+
+@jumping
+async def test_a_worker_that_is_replaced_for_other_adapters_is_waited_for():
+    """By who waits already and by who comes meanwhile, as long as the queue lets them."""
+    model = {"queue": QueueLimits(wait=30.0), "adapter_slots": 1}
+    served = Asked(model_view(READY, **model))
+    busy = await served.pool.lease()
+    before = served.soon()
+    await turns()
+    served.pool.update(model_view(away_for=9.0, **model))
+    meanwhile, needing = served.soon(), served.soon(needs="m:cat@0")
+    with pytest.raises(ModelLoading) as told:
+        await served.pool.lease(limit=1.0)
+    assert (told.value.retry_after, before.done(), served.pool.waiting) == (9.0, False, 3)
+    served.pool.update(model_view(worker_view("b", resident=("m:cat@0",)), **model))
+    assert {(await each).worker.id for each in (before, meanwhile, needing)} == {"b"}
+    busy.release()
