@@ -9,7 +9,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,11 +22,21 @@ _PREFIX: Final = re.compile(r"^\([\w ]+ pid=\d+\)\s*|^\w+ \d\d-\d\d \d\d:\d\d:\d
 """What vLLM puts before each line: the process, the level, the time and the place."""
 
 
-def begin(path: Path) -> int:
-    """An open descriptor of a fresh file at `path`, for a child to write to; the caller closes it."""
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+def begin(path: Path, free: Callable[[Path], int] = _free) -> int:
+    """An open descriptor of a fresh file at `path`, for a child to write to; the caller closes it.
+
+    On a full disk (`free` bytes are left in a folder) nothing is written: most programs die of a line that they cannot
+    write.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         path.replace(_previous(path))
+    if not free(path.parent):
+        return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _PRIVATE)
 
 

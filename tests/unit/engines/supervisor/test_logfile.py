@@ -22,6 +22,16 @@ def test_the_previous_log_is_kept(tmp_path: Path) -> None:
     assert (path.read_text(), path.with_name("w.log.1").read_text()) == ("second\n", "first\n")
 
 
+def test_on_a_full_disk_a_child_can_write_all_the_same(tmp_path: Path) -> None:
+    """To nowhere. It would die of its first line, and nobody could be served until somebody tidies up."""
+    path = tmp_path / "w.log"
+    written(path, "first\n")
+    descriptor = logfile.begin(path, free=lambda _: 0)
+    assert os.write(descriptor, b"lost\n") == 5
+    os.close(descriptor)
+    assert (path.exists(), path.with_name("w.log.1").read_text()) == (False, "first\n")
+
+
 def test_nobody_else_may_read_a_log(tmp_path: Path) -> None:
     written(tmp_path / "w.log", "x")
     assert (tmp_path / "w.log").stat().st_mode & 0o077 == 0
