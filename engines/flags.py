@@ -6,6 +6,7 @@ switched off, which each dialect says with `Spelling`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -54,6 +55,12 @@ def spelled(options: Mapping[str, object]) -> dict[str, object]:
         name, dot, rest = option.partition(".")
         found[name.replace("_", "-") + dot + rest] = value
     return found
+
+
+def requests(option: object, usual: int) -> int:
+    """How many requests an option says; `usual` where it says no number above zero, which the engine will refuse."""
+    text = str(option)
+    return int(text) if re.fullmatch(r"0*[1-9][0-9]{0,8}", text) else usual
 
 
 def _text(value: object) -> str:

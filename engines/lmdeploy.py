@@ -16,7 +16,7 @@ import msgspec
 
 from engines import keys
 from engines.engine import Capabilities, HttpCall, Interrupted, Launch, LaunchPlan, MetricNames, one_token
-from engines.flags import Spelling, spelled
+from engines.flags import Spelling, requests, spelled
 from engines.splice import renamed, with_fields
 
 _MODULE: Final = "lmdeploy"
@@ -83,7 +83,7 @@ class LMDeployEngine:
 
     def capacity(self, options: Mapping[str, object]) -> int:
         """`max_batch_size`."""
-        return int(str(spelled(options).get("max-batch-size", _DEFAULT_BATCH)))
+        return requests(spelled(options).get("max-batch-size"), _DEFAULT_BATCH)
 
     def continues(self, options: Mapping[str, object]) -> bool:
         """Never: a list of token ids is read as many prompts, and a chat's last message cannot be left open."""

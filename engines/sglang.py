@@ -16,7 +16,7 @@ import msgspec
 from engines import keys
 from engines.continuing import by_token_ids
 from engines.engine import Capabilities, HttpCall, Interrupted, Launch, LaunchPlan, MetricNames, one_token
-from engines.flags import Spelling, spelled
+from engines.flags import Spelling, requests, spelled
 from engines.splice import renamed, with_fields
 
 _MODULE: Final = "sglang.launch_server"
@@ -89,7 +89,7 @@ class SGLangEngine:
 
     def capacity(self, options: Mapping[str, object]) -> int:
         """`max_running_requests`; the engine takes fewer where its memory holds fewer, and queues the rest."""
-        return int(str(spelled(options).get("max-running-requests", _DEFAULT_REQUESTS)))
+        return requests(spelled(options).get("max-running-requests"), _DEFAULT_REQUESTS)
 
     def continues(self, options: Mapping[str, object]) -> bool:
         """Not behind a reasoning parser: what it swallows, a continued completion would show."""

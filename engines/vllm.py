@@ -15,7 +15,7 @@ import msgspec
 
 from engines.continuing import by_text, by_token_ids
 from engines.engine import Capabilities, HttpCall, Interrupted, Launch, LaunchPlan, MetricNames, one_token
-from engines.flags import Spelling, spelled
+from engines.flags import Spelling, requests, spelled
 from engines.splice import with_fields
 
 _DEFAULT_SEQUENCES: Final = 256
@@ -76,8 +76,7 @@ class VLLMEngine:
 
     def capacity(self, options: Mapping[str, object]) -> int:
         """`max_num_seqs`; what comes beyond it would wait inside the engine, out of the balancer's sight."""
-        given = spelled(options).get("max-num-seqs", _DEFAULT_SEQUENCES)
-        return int(str(given))
+        return requests(spelled(options).get("max-num-seqs"), _DEFAULT_SEQUENCES)
 
     def continues(self, options: Mapping[str, object]) -> bool:
         """Not behind a reasoning parser, nor behind a tool parser other than ours, which leaves a chat without tools

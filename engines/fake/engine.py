@@ -9,6 +9,7 @@ from typing import Final
 
 import engines
 from engines.engine import Launch, LaunchPlan
+from engines.flags import requests
 from engines.lmdeploy import LMDeployEngine
 from engines.sglang import SGLangEngine
 from engines.vllm import VLLMEngine
@@ -60,4 +61,4 @@ def _launch(plan: LaunchPlan, dialect: str) -> Launch:
 
 
 def _capacity(options: Mapping[str, object]) -> int:
-    return int(str(options.get("max_num_seqs", 256)))
+    return requests(options.get("max_num_seqs"), 256)

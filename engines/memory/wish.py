@@ -58,14 +58,14 @@ def _cache_element(named: str, number: int) -> float:
 
 def _fixed(option: object, device: str, env: Mapping[str, str]) -> int | None:
     """Bytes of the KV cache that somebody decided on."""
-    if device == "cpu" and env.get(_CACHE_VARIABLE, "").isdigit():
+    if device == "cpu" and re.fullmatch(r"[0-9]{1,9}", env.get(_CACHE_VARIABLE, "")):
         return int(env[_CACHE_VARIABLE]) * GIB
     return _whole(option)
 
 
 def _whole(option: object) -> int | None:
     """A number as the engines' command lines take it: 25600, 25.6k, 2g, 1G. None: not one."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmMgGtT]?)", str(option))
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)([kKmMgGtT]?)", str(option))
     return int(float(match[1]) * _SUFFIXES[match[2]]) if match else None
 
 

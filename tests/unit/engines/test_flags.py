@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engines.engine import LaunchRefused
-from engines.flags import Spelling, spelled
+from engines.flags import Spelling, requests, spelled
 
 ALWAYS = Spelling("vllm", negates=lambda _: True)
 NEVER = Spelling("lmdeploy", negates=lambda _: False)
@@ -32,3 +32,9 @@ def test_a_list_that_cannot_be_said_is_refused_by_name():
     """The second item would be a flag."""
     with pytest.raises(LaunchRefused, match=r"options\.lmdeploy\.l: '-b'"):
         NEVER.argv({"l": ["a", "-b"]})
+
+
+@pytest.mark.parametrize("option", ["many", 0, -4, 1.5, True, None, [4], {"a": 1}, "9" * 5000, "²"])
+def test_what_is_no_number_of_requests_is_the_usual_one(option):
+    """The engine's parser says what is wrong with it, and `check` asks that parser: it must come so far."""
+    assert (requests(option, 7), requests("016", 7), requests(16, 7)) == (7, 16, 16)
