@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import singledispatch
 from typing import Final
 
 from cli.greeting import greeting
@@ -61,60 +62,108 @@ class News:
                 self.was_ready = True
 
 
-def sentence(event: Announcement) -> str:  # noqa: C901, PLR0911, PLR0912 - one for each kind
-    """An announcement in words; several lines where a log's end belongs to it."""
-    match event:
-        case GatewayStarted(pid, restarts):
-            return f"gateway started again (pid {pid}, restart {restarts})"
-        case GatewayLost(reason, log):
-            return f"gateway lost: {reason}; log: {log}"
-        case ModelFailed(model, reason, float(retry_in)):
-            return f"{model}: {reason}\n  trying again in {duration(retry_in)}"
-        case ModelFailed(model, reason, _):
-            return f"{model}: {reason}"
-        case WorkerLost():
-            return _lost(event)
-        case Scaled(model, before, size):
-            return f"{model}: {before} → {size} workers, as its requests need"
-        case Reloaded(steps):
-            return f"registry reloaded: {', '.join(map(str, steps)) or 'nothing has changed'}"
-        case ReloadRefused(faults):
-            listed = "".join(f"\n  {fault}" for fault in faults)
-            return f"the registry file is refused, everything stays as it is:{listed}"
-        case AdapterTaken() | AdapterDeclined() | AdaptersApart() | AdaptersTogether():
-            return _of_adapters(event)
-        case Swapping(model):
-            return f"{model}: changed; its new workers come up beside the old ones"
-        case Swapped(model, seconds, parity):
-            return f"{model}: swapped after {duration(seconds)}; the old workers end what they have; {parity}"
-        case RolledBack(model, reason):
-            return f"{model}: the change is rolled back, the old workers go on: {reason}"
-        case CutShort(model, seconds):
-            return f"{model}: stopped old workers that still had requests after {duration(seconds)}"
-        case Draining(seconds):
-            return f"stopping: open requests have {duration(seconds)}; Ctrl-C again stops at once"
-        case Stopped():
-            return "stopped; nothing is left running"
-        case Listening(url):
-            return f"listening on {url}; until a model is ready, requests are answered 503"
-        case ModelReady(model, seconds):
-            return f"{model} is ready after {duration(seconds)}"
+@singledispatch
+def sentence(event: Announcement) -> str:
+    """An announcement in words; several lines where a log's end belongs to it. One function for each kind."""
+    raise NotImplementedError(type(event).__name__)
 
 
-def _of_adapters(event: AdapterTaken | AdapterDeclined | AdaptersApart | AdaptersTogether) -> str:
-    match event:
-        case AdapterTaken(model, adapter, digest):
-            return f"{model}:{adapter} stands for {digest[:16]} now"
-        case AdapterDeclined(model, adapter, reason):
-            return f"{model}:{adapter} is refused, everything stays as it is: {reason}"
-        case AdaptersApart(reason):
-            return f"adapters shared with other hosts: {reason}"
-        case AdaptersTogether():
-            return "adapters shared with other hosts: in step again"
+@sentence.register
+def _(event: Listening) -> str:
+    return f"listening on {event.url}; until a model is ready, requests are answered 503"
 
 
-def _lost(event: WorkerLost) -> str:
+@sentence.register
+def _(event: GatewayStarted) -> str:
+    return f"gateway started again (pid {event.pid}, restart {event.restarts})"
+
+
+@sentence.register
+def _(event: GatewayLost) -> str:
+    return f"gateway lost: {event.reason}; log: {event.log}"
+
+
+@sentence.register
+def _(event: ModelReady) -> str:
+    return f"{event.model} is ready after {duration(event.seconds)}"
+
+
+@sentence.register
+def _(event: ModelFailed) -> str:
+    again = "" if event.retry_in is None else f"\n  trying again in {duration(event.retry_in)}"
+    return f"{event.model}: {event.reason}{again}"
+
+
+@sentence.register
+def _(event: WorkerLost) -> str:
     held = "the next request starts another" if event.slept else "it is held down"
     again = held if event.retry_in is None else f"starting again in {duration(event.retry_in)}"
     tail = "".join(f"\n  | {line}" for line in event.tail)
     return f"{event.model}: worker {event.worker} ended: {event.reason}; {again}{tail}\n  log: {event.log}"
+
+
+@sentence.register
+def _(event: Scaled) -> str:
+    return f"{event.model}: {event.before} → {event.size} workers, as its requests need"
+
+
+@sentence.register
+def _(event: Reloaded) -> str:
+    return f"registry reloaded: {', '.join(map(str, event.steps)) or 'nothing has changed'}"
+
+
+@sentence.register
+def _(event: ReloadRefused) -> str:
+    listed = "".join(f"\n  {fault}" for fault in event.faults)
+    return f"the registry file is refused, everything stays as it is:{listed}"
+
+
+@sentence.register
+def _(event: Swapping) -> str:
+    return f"{event.model}: changed; its new workers come up beside the old ones"
+
+
+@sentence.register
+def _(event: Swapped) -> str:
+    after = duration(event.seconds)
+    return f"{event.model}: swapped after {after}; the old workers end what they have; {event.parity}"
+
+
+@sentence.register
+def _(event: RolledBack) -> str:
+    return f"{event.model}: the change is rolled back, the old workers go on: {event.reason}"
+
+
+@sentence.register
+def _(event: CutShort) -> str:
+    return f"{event.model}: stopped old workers that still had requests after {duration(event.seconds)}"
+
+
+@sentence.register
+def _(event: AdapterTaken) -> str:
+    return f"{event.model}:{event.adapter} stands for {event.digest[:16]} now"
+
+
+@sentence.register
+def _(event: AdapterDeclined) -> str:
+    return f"{event.model}:{event.adapter} is refused, everything stays as it is: {event.reason}"
+
+
+@sentence.register
+def _(event: AdaptersApart) -> str:
+    return f"adapters shared with other hosts: {event.reason}"
+
+
+@sentence.register
+def _(_event: AdaptersTogether) -> str:
+    return "adapters shared with other hosts: in step again"
+
+
+@sentence.register
+def _(event: Draining) -> str:
+    return f"stopping: open requests have {duration(event.seconds)}; Ctrl-C again stops at once"
+
+
+@sentence.register
+def _(_event: Stopped) -> str:
+    return "stopped; nothing is left running"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import sys
-import time
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -104,7 +104,8 @@ def _live(stream: Iterator[Snapshot]) -> None:
 
 
 def _now() -> float:
-    return time.time()  # noqa: TID251 - `since` is wall-clock time, from another process
+    """`since` is wall-clock time, from another process."""
+    return datetime.now(UTC).timestamp()
 
 
 def view(snapshot: Snapshot, now: float) -> Group:

@@ -1,11 +1,14 @@
 """What a person reads of what the supervisor announces."""
 
+from typing import get_args
+
 import pytest
 
 from cli.news import News, sentence
 from engines.supervisor.events import (
     AdaptersApart,
     AdaptersTogether,
+    Announcement,
     Draining,
     GatewayLost,
     GatewayStarted,
@@ -95,3 +98,7 @@ def test_every_announcement_has_words(event, words):
 def test_what_hosts_share_is_apart_and_together_again(told):
     lines = told.hear(AdaptersApart("Redis is gone"), AdaptersTogether())
     assert [line.partition("hosts: ")[2] for line in lines] == ["Redis is gone", "in step again"]
+
+
+def test_no_kind_of_announcement_is_without_words():
+    assert [kind for kind in get_args(Announcement) if sentence.dispatch(kind) is sentence.dispatch(object)] == []
