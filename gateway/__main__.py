@@ -50,13 +50,15 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
 
 
 async def _serve(options: argparse.Namespace, settings: Settings) -> None:
-    lines = Lines(sys.stderr.fileno())
+    wall_clock = time.time  # noqa: TID251 - people read it
+    lines = Lines(sys.stderr.fileno(), wall_clock)
     # The routes ask the server whether it stops, and the server serves the routes: one of the two comes second.
     app, shortcut = build(
         settings,
         options.control,
         ENGINES,
         clock=time.monotonic,
+        wall_clock=wall_clock,
         stopping=lambda: server.stopping(),  # noqa: PLW0108 - bound late
         abandoned=lambda: server.stop(),  # noqa: PLW0108 - bound late
         log=lines.write,

@@ -90,13 +90,14 @@ def build(
     engines: Mapping[str, Engine],
     *,
     clock: Callable[[], float],
+    wall_clock: Callable[[], float],
     stopping: Callable[[], bool],
     abandoned: Callable[[], None],
     log: Callable[[object], None],
 ) -> Gateway:
     """A gateway that follows the supervisor at `control_path`; `abandoned` is called when that channel ends.
 
-    `log` takes the access log's lines.
+    `log` takes the access log's lines; `wall_clock` is for people to read.
     """
     reporter = Reporter(clock)
     house = House(clock, lambda it: control.free(it), reporter.asked, lambda it: control.lack(it))  # noqa: PLW0108 - late
@@ -115,7 +116,7 @@ def build(
         health(house, scrape.text, version("enginehouse"), stopping),
         admin(house, control.reload),
         *_administering(house, control, settings),
-        requests(passages, clock),
+        requests(passages, clock, wall_clock),
     ):
         api.include_router(router)
     document(api)

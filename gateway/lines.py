@@ -24,7 +24,7 @@ class Lines:
     They are put in words where they are written: one after the other that takes half as long as one here, one there.
     """
 
-    def __init__(self, descriptor: int, wall_clock: Callable[[], float] = time.time) -> None:  # noqa: TID251 - people read it
+    def __init__(self, descriptor: int, wall_clock: Callable[[], float]) -> None:
         self._descriptor: Final = descriptor
         self._wall_clock: Final = wall_clock
         self._lines: list[tuple[float, object]] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -22,12 +21,8 @@ _UNKNOWN: Final = (
 )
 
 
-def requests(
-    passages: Passages,
-    clock: Callable[[], float],
-    wall_clock: Callable[[], float] = time.time,  # noqa: TID251 - people read it
-) -> APIRouter:
-    """The route over `passages`; `middleware.auth` has already asked for the admin key."""
+def requests(passages: Passages, clock: Callable[[], float], wall_clock: Callable[[], float]) -> APIRouter:
+    """The route over `passages`; `middleware.auth` has already asked for the admin key. People read `wall_clock`."""
     router = APIRouter(prefix="/admin", tags=["admin"])
 
     # An id may hold a slash.

@@ -10,7 +10,6 @@ import errno
 import re
 import secrets
 import shutil
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -159,7 +158,7 @@ class Writing:
 def _prepare(folder: Path) -> None:
     """A folder for one upload; what gateways that are no more have left goes."""
     folder.mkdir(mode=0o700, parents=True)
-    now = time.time()  # noqa: TID251 - files have wall-clock times
+    now = folder.stat().st_mtime  # the file system's own clock, if that is another machine's
     for each in folder.parent.iterdir():
         if each != folder and now - _touched(each) > _FORGOTTEN:
             _clear(each)
