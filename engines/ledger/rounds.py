@@ -55,6 +55,8 @@ class Rounds:
         self._clock: Final = clock
         self._every: Final = every
         self._serving: set[str] = set()
+        self._unplaced: Final[dict[str, set[str]]] = {}
+        """By model: what found all slots taken by what is pinned."""
         self._resident: Final[dict[str, set[str]]] = {}
         """By model, at the last round."""
 
@@ -114,8 +116,21 @@ class Rounds:
         refused = frozenset.intersection(*(self._flights.refused(each) for each in workers))
         found = {name: self._flights.hopeless(name, workers) for name in refused}
         found |= self._wardrobe.hopeless(model)
+        found |= dict.fromkeys(self._shut_out(model, sites), "all slots are taken by what is pinned")
         vain = {name: why for name, why in sorted(found.items()) if why and not self._ledger.known(name)}
         return [Unloadable(name, discreet(why)[:_SAID]) for name, why in vain.items() if self._stock.named(name)]
+
+    def _shut_out(self, model: str, sites: list[Site]) -> set[str]:
+        """What somebody has wanted since there is no slot that is not taken for good."""
+        slots, pinned = max(site.slots for site in sites), sorted(self._stock.pinned(model))
+        if len(pinned) < slots:
+            self._unplaced.pop(model, None)
+            return set()
+        wanted = {wish.adapter for wish in self._demands.wishes(model)}
+        shut_out = self._unplaced.setdefault(model, set())
+        shut_out |= wanted
+        shut_out.difference_update(pinned[:slots])
+        return shut_out
 
     def picture(self, model: str, sites: list[Site]) -> Picture:
         """The model's workers that serve, and what is wanted of them."""

@@ -134,6 +134,19 @@ async def test_what_has_lost_its_files_is_said_at_once_and_without_a_path(tmp_pa
         await eventually(lambda: unloadable(made) == {})
 
 
+async def test_what_finds_no_slot_that_is_not_pinned_is_said_until_there_is_one(tmp_path: Path) -> None:
+    """It would wait for ever."""
+    async with rig(tmp_path, "a", slots=1) as made:
+        other, kept = await made.added("other"), await made.added("kept", 16)
+        await made.desk.obey(PinAdapter("m", "kept", "", "ann"), lambda _: None)
+        made.all.heard("gateway", Want("m", other))
+        await eventually(lambda: unloadable(made) == {other: "all slots are taken by what is pinned"})
+        assert made.resident("a") == (kept,)
+        await made.desk.obey(PinAdapter("m", "kept", "", "ann", pinned=False), lambda _: None)
+        made.all.heard("gateway", Want("m", other))
+        await eventually(lambda: unloadable(made) == {} and made.resident("a") == (other,))
+
+
 async def test_a_new_worker_has_what_names_stand_for_before_it_is_ready(tmp_path: Path) -> None:
     async with rig(tmp_path, "a") as made:
         name = await made.added("one")

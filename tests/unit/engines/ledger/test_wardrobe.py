@@ -93,6 +93,7 @@ async def test_what_no_worker_comes_up_with_is_left_out_after_some_tries(tmp_pat
             made.steward.lost(frozenset({good, bad}), "it crashed")
             assert outfit(made) == found
         assert made.steward.wardrobe.fault(bad) == "it crashed"
+        assert made.steward.wardrobe.hopeless("m") == {bad: "it crashed"}
 
 
 async def test_a_seat_is_packed_with_what_can_be_had(tmp_path: Path) -> None:
