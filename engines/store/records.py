@@ -89,6 +89,14 @@ def keep(connection: sqlite3.Connection, revision: Revision) -> None:
     )
 
 
+def amend(connection: sqlite3.Connection, revision: Revision) -> None:
+    """Who added it first, when, from where: other hosts know better."""
+    connection.execute(
+        "UPDATE revisions SET source = ?, who = ?, added = ? WHERE model = ? AND adapter = ? AND digest = ?",
+        (revision.source, revision.who, revision.added, revision.model, revision.adapter, revision.digest),
+    )
+
+
 def revisions(connection: sqlite3.Connection, model: str = "", adapter: str = "") -> tuple[Revision, ...]:
     """All, or those of one model or adapter, the oldest first."""
     found = connection.execute(

@@ -125,11 +125,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError) as fault:
-        raise StoreAway(
-            f"Redis, which the hosts' adapters are shared by, does not answer as it should: {_said(fault)}"
-        ) from fault
+        raise StoreAway(f"Redis, by which hosts share adapters, fails: {_said(fault)}") from fault
 
 
 def _said(fault: Exception) -> str:
     """Its own words: they name host and port, never a password."""
-    return (str(fault) or type(fault).__name__).splitlines()[0][:200]
+    return (str(fault) or type(fault).__name__).splitlines()[0][:200].rstrip(".")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 from engines.store import records
 from engines.store.dossier import Dossier
@@ -23,6 +24,8 @@ def write(connection: sqlite3.Connection, known: Dossier, to: Dossier) -> tuple[
     for each in to.revisions:
         if each.digest not in listed:
             records.keep(connection, each)
+        elif (known_as := listed[each.digest]) != replace(each, pinned=known_as.pinned, current=known_as.current):
+            records.amend(connection, each)
         if each.pinned is not (each.digest in listed and listed[each.digest].pinned):
             records.pin(connection, each, pinned=each.pinned)
     if known.at != to.at:

@@ -137,13 +137,14 @@ class Shared:
 
     def _drop(self, model: str, adapter: str, gone: tuple[Revision, ...]) -> None:
         """What others know goes with all hosts, what only this one knows goes here."""
-        digests, known = frozenset(each.digest for each in gone), self.shared(model, adapter)
-        if digests & known:
+        digests = frozenset(each.digest for each in gone)
+        if digests & self.shared(model, adapter):
             self.change(model, adapter, lambda found: found.without(digests - found.needed))
         with self._files.alone():
             with self._database.transaction() as connection:
-                own = tuple(each for each in gone if each.digest not in known)
-                free = records.forget(connection, own) if own else ()
+                mine = merging.mine(*taken.both(connection, model, adapter))
+                own = digests & (mine.own - mine.needed)  # as it is now: others have acted since it was looked at
+                free = records.forget(connection, tuple(each for each in gone if each.digest in own)) if own else ()
             self._files.remove(free)
 
     def _settled(self, name: str, raw: bytes, *, first: bool = False) -> bool:

@@ -67,6 +67,14 @@ async def test_of_two_first_revisions_the_first_one_has_the_name(house):
     assert (await same(house.a, house.b), len(await house.b.store.revisions())) == (True, 3)
 
 
+async def test_who_added_a_revision_first_is_the_same_on_all_hosts(house):
+    """Although another host has added the same content, and has not heard of the first one."""
+    await house.a.add(2)
+    assert (await house.b.add(2)).current is False
+    assert await same(house.a, house.b)
+    assert [each.who for each in await house.b.store.revisions()] == ["a", "a"]
+
+
 async def test_an_expected_revision_is_compared_where_all_decide(house):
     """Although this host has not heard of the other's promotion yet."""
     await house.b.add(2, promote=True)
