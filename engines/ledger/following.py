@@ -16,6 +16,8 @@ from engines.store.failures import StoreAway, StoreFailed
 from engines.supervisor.events import AdaptersApart, AdaptersTogether, Announce
 from registry.adapter_orders import Want
 
+_WITHIN: Final = 60.0
+"""Seconds for a look; then that is said, and it goes on."""
 _SAID: Final = 3
 """Troubles that are said at once."""
 
@@ -24,7 +26,13 @@ class Following:
     """Invariant: what is shown of the store's troubles is what the last look found."""
 
     def __init__(
-        self, stock: Stock, steward: Steward, show: Callable[[str], None], announce: Announce, every: float
+        self,
+        stock: Stock,
+        steward: Steward,
+        show: Callable[[str], None],
+        announce: Announce,
+        every: float,
+        within: float = _WITHIN,
     ) -> None:
         self._stock: Final = stock
         self._steward: Final = steward
@@ -32,13 +40,19 @@ class Following:
         """Puts the trouble on the board; empty: none."""
         self._announce: Final = announce
         self._every: Final = every
+        self._within: Final = within
         self._shown = ""
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            self._tell(await self.look())
-            await asyncio.sleep(self._every)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                looking = group.create_task(self.look())
+                await asyncio.wait({looking}, timeout=self._within)
+                if not looking.done():
+                    self._tell(f"a look takes more than {self._within:g} s: much to fetch, or the shared folder hangs")
+                self._tell(await looking)
+                await asyncio.sleep(self._every)
 
     async def look(self) -> str:
         """Once; why this host does not follow, empty: it does."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from engines.adapters.doctor import LIMITS
@@ -20,6 +22,8 @@ from engines.adapters.limits import Limits
 from engines.store.failures import FilesAway, StoreDamaged, told
 from engines.store.files import digest_of, stage, synced
 
+_PATIENCE: Final = 120.0
+"""Seconds that one waits for another's turn: a large adapter over a slow line takes a while."""
 _YOUNG: Final = 24 * 3600.0
 """Seconds; a host whose clock is wrong by hours does not matter."""
 
@@ -27,11 +31,16 @@ _YOUNG: Final = 24 * 3600.0
 class Depot:
     """Invariant: a folder below `revisions` is whole."""
 
-    def __init__(self, root: Path, clock: Callable[[], float], limits: Limits = LIMITS) -> None:
+    def __init__(
+        self, root: Path, clock: Callable[[], float], limits: Limits = LIMITS, patience: float = _PATIENCE
+    ) -> None:
         self._root: Final = root
         self._clock: Final = clock
         """Seconds since 1970."""
         self._limits: Final = limits
+        self._patience: Final = patience
+        self._turn: Final = Lock()
+        """A mount that hangs holds whoever touches it, for good: one thread, not all of them."""
 
     def has(self, digest: str) -> bool:
         """Whether a revision is there."""
@@ -39,15 +48,13 @@ class Depot:
 
     def listed(self) -> frozenset[str]:
         """Digests of all that is there. Raises `StoreFailed`."""
-        self._check()
-        with told(self._root):
+        with self._reached():
             place = self._root / "revisions"
             return frozenset(found.name for found in place.iterdir()) if place.is_dir() else frozenset()
 
     def put(self, digest: str, source: Path) -> None:
         """Have the revision there whose files lie in `source`. Raises `StoreFailed`."""
-        self._check()
-        with told(self._root):
+        with self._reached():
             if self.has(digest):
                 self._place(digest).touch()  # young again: no sweep meets it before an entry names it
                 return
@@ -70,8 +77,7 @@ class Depot:
 
         Raises `StoreFailed`.
         """
-        self._check()
-        with told(self._root):
+        with self._reached():
             for folder in ("incoming", "revisions"):
                 place = self._root / folder
                 for found in place.iterdir() if place.is_dir() else ():
@@ -80,11 +86,10 @@ class Depot:
 
     def fetch(self, digest: str, work: Path) -> None:
         """The files into the empty folder `work`; they are what their digest says. Raises `StoreFailed`."""
-        self._check()
         place = self._place(digest)
-        if not place.is_dir():
-            raise FilesAway(f"{place} is not there (yet): the host that added it has to bring it")
-        with told(place):
+        with self._reached():
+            if not place.is_dir():
+                raise FilesAway(f"{place} is not there (yet): the host that added it has to bring it")
             try:
                 stage(place, work, self._limits)
             except NotThere as refused:
@@ -97,10 +102,18 @@ class Depot:
     def _place(self, digest: str) -> Path:
         return self._root / "revisions" / digest
 
-    def _check(self) -> None:
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
         """It is never made: where nothing is mounted, a host would fill a folder that nobody else sees."""
-        if not self._root.is_dir():
-            raise FilesAway(f"the shared folder {self._root} is not there: is it mounted?")
+        if not self._turn.acquire(timeout=self._patience):
+            raise FilesAway(f"the shared folder {self._root} has not answered for {self._patience:g} s: does it hang?")
+        try:
+            if not self._root.is_dir():
+                raise FilesAway(f"the shared folder {self._root} is not there: is it mounted?")
+            with told(self._root):
+                yield
+        finally:
+            self._turn.release()
 
     def _renamed(self, work: Path, digest: str) -> bool:
         """False: another host was first."""

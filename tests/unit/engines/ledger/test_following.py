@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from itertools import count
 from types import SimpleNamespace
 
@@ -63,3 +65,18 @@ async def test_of_many_troubles_some_are_said(here):
         here.commons.put(f"m:a{number}", b"", b"nonsense")
     said = await here.following.look()
     assert ("m:a0 is not followed" in said, said.endswith("; and 2 more")) == (True, True)
+
+
+async def test_a_look_that_takes_long_is_said_while_it_does(here):
+    """And nothing piles up behind it."""
+    answers, said = threading.Event(), asyncio.Event()
+    here.commons.meets = answers.wait
+    following = Following(here.stock, here.rig.steward, lambda _: said.set(), here.announced.append, 0.0, within=0.0)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(following.run())
+        try:
+            await said.wait()
+            assert "the shared folder hangs" in here.announced[0].reason
+        finally:
+            answers.set()
+            running.cancel()

@@ -27,6 +27,7 @@ class MemoryCommons:
     def __init__(self) -> None:
         self.generations = count(1)
         self.away = ""
+        self.meets = lambda: None
         self.held: set[str] = set()
         self.meanwhile = []
         """Called before the next changes, one each."""
@@ -45,6 +46,7 @@ class MemoryCommons:
         return News(self.mark, news, whole=False)
 
     def check(self) -> None:
+        self.meets()
         if self.away:
             raise StoreAway(self.away)
         if not self.mark.generation:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from engines.store.depot import Depot
 from engines.store.failures import AliasMoved, StoreAway, StoreBusy, StoreDamaged
 from engines.store.keeping import Keep
 from registry.adapters import Canary, Share
@@ -193,6 +194,14 @@ async def test_where_no_folder_is_mounted_nothing_is_added(house):
     assert (house.files.exists(), await house.a.at()) == (False, house.first)
     await house.a.store.remove("m", "pirate", "ann")
     assert ([*await house.b.follow()], await house.b.at()) == ([], "")
+
+
+def test_a_folder_that_hangs_holds_one_thread(tmp_path):
+    """Whoever comes after it is told."""
+    depot = Depot(tmp_path, lambda: 0.0, patience=0.0)
+    with depot._reached(), pytest.raises(StoreAway, match="does it hang"):
+        depot.listed()
+    assert depot.listed() == frozenset()
 
 
 async def test_what_the_shared_folder_has_lost_is_brought_again(house):
