@@ -22,6 +22,8 @@ from tests.faults.stage import CHAT, SEED, broken_off, bugs, whole
 STREAMS: Final = 2000
 SECONDS: Final = 300.0
 TOKENS: Final = 60
+SHORT: Final = 5
+"""Tokens of a JSON answer: a longer one would meet three dying workers, and nobody is asked a fourth time."""
 PACE: Final = 0.2
 """Seconds from one token to the next."""
 WORKERS: Final = 4
@@ -40,11 +42,20 @@ class Tally:
     """Streams that ended with an error event: honest, but resumable ones should have gone on."""
     silent: int = 0
     """Streams that ended as if they were whole, and are not."""
+    late: int = 0
+    """Connections that were closed before any answer: the gateway waits ten seconds for a request, and on a machine
+    with too much to do its clients are later than that."""
     other: list[str] = field(default_factory=list)
 
-    def note(self, heard: Transcript, seed: int) -> None:
-        if whole(heard, TOKENS, seed=seed):
+    @property
+    def answered(self) -> int:
+        return self.whole + self.told + self.silent + len(self.other)
+
+    def note(self, heard: Transcript, tokens: int, seed: int) -> None:
+        if whole(heard, tokens, seed=seed):
             self.whole += 1
+        elif not heard.status:
+            self.late += 1
         elif broken_off(heard, "worker_failed", seed=seed):
             self.told += 1
         elif heard.status == 200 and heard.end is End.COMPLETE and not heard.errors:
@@ -80,11 +91,14 @@ async def _run(scale: float, every: float | None) -> Findings:
             if killing:
                 killing.cancel()
         left = await crew.left()
+        unheard = gateway.metric("enginehouse_requests_total") - tally.answered
         return [
             Finding(f"{tally.whole:,} answers whole; clients left without one", float(tally.whole < clients)),
             Finding(f"streams lost with {len(crew.kills)} workers killed", tally.told),
             Finding("streams cut silently", tally.silent),
             Finding(f"other failures {tally.other[:3] or ''}", len(tally.other)),
+            Finding("requests whose answer nobody heard", abs(unheard)),
+            Finding("clients that came too late with their request", tally.late, measured=True),
             Finding(f"left behind {left or ''}", len(left)),
             Finding("bugs logged", float(bool(bugs(gateway)))),
         ]
@@ -93,13 +107,13 @@ async def _run(scale: float, every: float | None) -> Findings:
 async def _again(port: int, tally: Tally, seeds: itertools.count[int], until: float, *, streaming: bool) -> None:
     await asyncio.sleep(next(seeds) % 97 / 97 * PACE)  # not all in the same instant
     while time.monotonic() < until:
-        seed = next(seeds)
-        tally.note(await ask(port, _wire(seed, streaming=streaming)), seed)
+        seed, tokens = next(seeds), TOKENS if streaming else SHORT
+        tally.note(await ask(port, _wire(seed, tokens, streaming=streaming)), tokens, seed)
 
 
-def _wire(seed: int, *, streaming: bool) -> bytes:
+def _wire(seed: int, tokens: int, *, streaming: bool) -> bytes:
     """Greedy, and with no field that engines do not have, so that any worker can go on where another one ended. The
     fake ones bind their words to the seed.
     """
-    body = {"model": "small", "messages": [], "stream": streaming, "seed": seed, "temperature": 0}
-    return post(CHAT, body)
+    body = {"model": "small", "messages": [{"role": "user", "content": "hi"}], "stream": streaming}
+    return post(CHAT, body | {"seed": seed, "temperature": 0, "max_tokens": tokens})
