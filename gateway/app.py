@@ -33,6 +33,7 @@ from gateway.api.requests import requests
 from gateway.api.uploads import Spool
 from gateway.asgi import App, Receive, Scope, Send
 from gateway.control import Control
+from gateway.errands import Errands
 from gateway.errors import MethodNotAllowed
 from gateway.middleware.access_log import AccessLog
 from gateway.middleware.auth import Auth
@@ -52,6 +53,9 @@ from gateway.telemetry import Telemetry
 from gateway.trials import Trials
 from gateway.usage import Reporter
 from registry.figures import Summed
+
+_Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+_Work = Callable[[], Coroutine[Any, Any, None]]
 
 _FIRST_SNAPSHOT: Final = 1.0
 """Seconds that the first snapshot may keep a gateway from serving."""
@@ -100,26 +104,24 @@ def build(
     `log` takes the access log's lines; `wall_clock` is for people to read.
     """
     reporter = Reporter(clock)
-    house = House(clock, lambda it: control.free(it), reporter.asked, lambda it: control.lack(it))  # noqa: PLW0108 - late
+    control = Control(control_path)
+    house = House(clock, control.free, reporter.asked, control.lack)
+    errands = Errands(control_path, house.publish)
     trials, shadows = Trials(), Shadows(clock)
     telemetry, passages = Telemetry(trials.settle), Passages()
-    scrape = _scrape(telemetry, house, shadows, lambda: control.summed())  # noqa: PLW0108 - late
-    control = Control(control_path, house.publish, scrape.counted)
+    scrape = _scrape(telemetry, house, shadows, errands.summed)
     relay = Relay(clock=clock, suspect=control.suspect, retried=telemetry.retried, resumed=telemetry.resumed)
     inference = Inference(house, relay, telemetry, engines, settings.max_body, clock, trials, shadows)
+    follow = partial(_follow, partial(control.run, house.publish, scrape.counted), abandoned)
     works = (partial(reporter.run, house, control.tell), partial(trials.run, control.tell), shadows.run)
-    beside = _lifespan(control, telemetry, clock, abandoned, works)
-    api = FastAPI(title="Enginehouse", version=version("enginehouse"), lifespan=beside)
-    install(api)
-    for router in (
+    api = _api(
+        _lifespan(control.informed, follow, partial(_measure_lag, telemetry, clock), *works),
         models(house),
         health(house, scrape.text, version("enginehouse"), stopping),
-        admin(house, control.reload),
-        *_administering(house, control, settings),
+        admin(house, errands.reload),
+        *_administering(house, errands, settings),
         requests(passages, clock, wall_clock),
-    ):
-        api.include_router(router)
-    document(api)
+    )
 
     checks = (Auth(settings).check, Limits(settings.max_body, settings.max_upload).check)
     door = Door(RequestIds(clock), checks, AccessLog(telemetry, clock, log), passages)
@@ -135,43 +137,42 @@ def _scrape(telemetry: Telemetry, house: House, shadows: Shadows, summed: Callab
     return Scrape(own, lambda: gauges(house), lambda: house.gateways, summed)
 
 
-def _administering(house: House, control: Control, settings: Settings) -> tuple[APIRouter, ...]:
+def _administering(house: House, errands: Errands, settings: Settings) -> tuple[APIRouter, ...]:
     """Adapters, in our words and in vLLM's."""
     spool = Spool(settings.uploads, settings.max_upload)
-    return adapters(control.administer, spool), lora(house, control.administer)
+    return adapters(errands.administer, spool), lora(house, errands.administer)
 
 
-def _lifespan(
-    control: Control,
-    telemetry: Telemetry,
-    clock: Callable[[], float],
-    abandoned: Callable[[], None],
-    beside: Iterable[Callable[[], Coroutine[Any, Any, None]]],
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """What runs beside the requests for as long as the gateway does."""
+def _api(lifespan: _Lifespan, *routers: APIRouter) -> FastAPI:
+    api = FastAPI(title="Enginehouse", version=version("enginehouse"), lifespan=lifespan)
+    install(api)
+    for router in routers:
+        api.include_router(router)
+    document(api)
+    return api
+
+
+def _lifespan(informed: asyncio.Event, *works: _Work) -> _Lifespan:
+    """What runs beside the requests for as long as the gateway does; they begin when it is `informed`."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(_follow(control, abandoned))
-            measuring = tasks.create_task(_measure_lag(telemetry, clock))
-            others = [tasks.create_task(work()) for work in beside]
+            running = [tasks.create_task(work()) for work in works]
             # Requests wait in the socket's backlog meanwhile: after a restart nobody is told that nothing is known.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_FIRST_SNAPSHOT):
-                    await control.informed.wait()
+                    await informed.wait()
             yield
-            following.cancel()
-            measuring.cancel()
-            for other in others:
-                other.cancel()
+            for each in running:
+                each.cancel()
 
     return lifespan
 
 
-async def _follow(control: Control, abandoned: Callable[[], None]) -> None:
+async def _follow(following: _Work, abandoned: Callable[[], None]) -> None:
     try:
-        await control.run()
+        await following()
     finally:
         abandoned()
 

@@ -75,6 +75,7 @@ PLANES: Final = {
 LAYERS: Final = (
     ("gateway.__main__",),
     ("gateway.app",),
+    ("gateway.errands",),
     ("gateway.server", "gateway.control", "gateway.usage"),
     ("gateway.protocol",),
     ("gateway.turns",),

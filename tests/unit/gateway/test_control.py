@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 
 import msgspec
 import pytest
 
 from gateway.control import Control
 from registry import orders
-from registry.adapter_orders import Adapted, RemoveAdapter, Told
-from registry.figures import Count, Counted, Family, Sum, Summed
+from registry.adapter_orders import Adapted
+from registry.figures import Count, Counted, Family
 from registry.snapshot import encode
 from tests.unit.gateway.builders import cancelled, model_view, snapshot
 from tests.waiting import eventually
 
 FIGURES = (Family("requests", "Requests", "counter"),)
 FIRST, SECOND = (snapshot(model_view(name=f"m{revision}"), revision=revision) for revision in (1, 2))
+
+
+class Channel(Control):
+    """One that publishes into a list."""
+
+    def __init__(self, path, published):
+        super().__init__(path)
+        self.follow = partial(self.run, published.append, lambda: FIGURES)
 
 
 @asynccontextmanager
@@ -34,7 +43,7 @@ async def supervised(tmp_path, handle):
 
     server = await asyncio.start_unix_server(serve, tmp_path / "control.sock")
     try:
-        yield Control(tmp_path / "control.sock", published.append, lambda: FIGURES), published
+        yield Channel(tmp_path / "control.sock", published), published
     finally:
         server.close()
         await ended.wait()
@@ -45,7 +54,7 @@ async def test_snapshots_are_published_in_order_until_the_channel_ends(tmp_path)
         writer.write(encode(FIRST) + encode(SECOND))
 
     async with supervised(tmp_path, handle) as (control, published):
-        await control.run()
+        await control.follow()
     assert published == [FIRST, SECOND]
 
 
@@ -56,7 +65,7 @@ async def test_a_snapshot_that_comes_in_pieces_is_one(tmp_path):
             await writer.drain()
 
     async with supervised(tmp_path, handle) as (control, published):
-        await control.run()
+        await control.follow()
     assert published == [FIRST]
 
 
@@ -67,7 +76,7 @@ async def test_an_answer_between_snapshots_is_none(tmp_path):
         writer.write(encode(FIRST) + orders.encode(Adapted()) + encode(SECOND))
 
     async with supervised(tmp_path, handle) as (control, published):
-        await control.run()
+        await control.follow()
     assert published == [FIRST, SECOND]
 
 
@@ -79,7 +88,7 @@ async def test_a_large_house_fits_a_frame(tmp_path):
         await writer.drain()
 
     async with supervised(tmp_path, handle) as (control, published):
-        await control.run()
+        await control.follow()
     assert published == [house]
 
 
@@ -92,13 +101,13 @@ async def test_what_is_no_snapshot_ends_the_channel_and_publishes_nothing(tmp_pa
         await writer.drain()
 
     async with supervised(tmp_path, handle) as (control, published):
-        await control.run()
+        await control.follow()
     assert (published, "the snapshot channel broke" in caplog.text) == ([], True)
 
 
 async def test_without_a_supervisor_there_is_an_error(tmp_path):
     with pytest.raises(OSError, match="No such file"):
-        await Control(tmp_path / "nobody.sock", pytest.fail).run()
+        await Control(tmp_path / "nobody.sock").run(pytest.fail, pytest.fail)
 
 
 async def test_a_suspicion_reaches_the_supervisor(tmp_path):
@@ -109,7 +118,7 @@ async def test_a_suspicion_reaches_the_supervisor(tmp_path):
         lines.extend([await reader.readline(), await reader.readline()])
 
     async with supervised(tmp_path, handle) as (control, published):
-        running = asyncio.get_running_loop().create_task(control.run())
+        running = asyncio.get_running_loop().create_task(control.follow())
         await eventually(lambda: published)
         control.suspect("w1", 'refused "x"\n')
         await running
@@ -125,7 +134,7 @@ async def test_without_a_channel_a_suspicion_is_nothing(tmp_path):
 
     async with supervised(tmp_path, handle) as (control, _):
         control.suspect("w1", "early")
-        await control.run()
+        await control.follow()
         control.suspect("w1", "late")
 
 
@@ -137,22 +146,10 @@ async def test_a_cancelled_channel_is_closed(tmp_path):
         closed.set()
 
     async with supervised(tmp_path, handle) as (control, _):
-        running = asyncio.get_running_loop().create_task(control.run())
+        running = asyncio.get_running_loop().create_task(control.follow())
         await eventually(lambda: control._writer)
         await cancelled(running)
         await closed.wait()
-
-
-async def test_what_an_order_changed_is_published_before_its_answer(tmp_path):
-    """Who hears that an adapter is gone may ask for it at once."""
-
-    async def handle(reader, writer):
-        await reader.readline()
-        writer.write(encode(FIRST) + orders.encode(Told("on its way")) + encode(SECOND) + orders.encode(Adapted()))
-
-    async with supervised(tmp_path, handle) as (control, published):
-        assert await control.administer(RemoveAdapter("m", "cat", "ann")) == Adapted()
-        assert published == [SECOND]
 
 
 async def test_who_is_asked_for_its_figures_says_them(tmp_path):
@@ -163,7 +160,7 @@ async def test_who_is_asked_for_its_figures_says_them(tmp_path):
         lines.extend([await reader.readline(), await reader.readline()])
 
     async with supervised(tmp_path, handle) as (control, published):
-        await control.run()
+        await control.follow()
     assert ([orders.decode(line) for line in lines], published) == ([orders.Gateway(), Counted(7, FIGURES)], [FIRST])
 
 
@@ -177,20 +174,7 @@ async def test_a_gateway_that_ends_says_its_figures(tmp_path):
         lines.extend((await reader.read()).splitlines())
 
     async with supervised(tmp_path, handle) as (control, _):
-        running = asyncio.get_running_loop().create_task(control.run())
+        running = asyncio.get_running_loop().create_task(control.follow())
         await connected.wait()
         await cancelled(running)
     assert [orders.decode(line) for line in lines] == [Counted(0, FIGURES)]
-
-
-async def test_the_sum_is_asked_of_the_supervisor(tmp_path):
-    """The snapshot that comes first, as on every connection, is none of its news."""
-    lines = []
-
-    async def handle(reader, writer):
-        lines.append(await reader.readline())
-        writer.write(encode(FIRST) + orders.encode(Summed(FIGURES, 2, 1)))
-
-    async with supervised(tmp_path, handle) as (control, published):
-        assert await control.summed() == Summed(FIGURES, 2, 1)
-    assert ([orders.decode(line) for line in lines], published) == ([Sum()], [])
