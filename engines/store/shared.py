@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from engines.store import entry, merging, records, rewriting, taken
 from engines.store.book import Change, Followed, needless
-from engines.store.commons import Commons, Mark
+from engines.store.commons import Commons, Mark, News
 from engines.store.database import Database
 from engines.store.depot import Depot
 from engines.store.dossier import Dossier
@@ -31,6 +31,8 @@ _TRIES: Final = 8
 """A change is begun anew so often because another host has changed the same adapter meanwhile."""
 _WHOLE: Final = 120
 """Looks after which everything is compared, whatever has changed: a memory may be set back without a word."""
+_AT_ONCE: Final = 100
+"""Adapters that are taken over at one look."""
 _AGAIN: Final = 10
 """Looks after which is tried again what could not be taken over."""
 
@@ -59,6 +61,10 @@ class Shared:
         self._looks = 0
         self._behind: Final[dict[str, str]] = {}
         """By `model:adapter`, why it could not be taken over."""
+        self._seen: Final[dict[str, int]] = {}
+        """By `model:adapter`, the entry that was looked at last: most are the same each time that all are compared."""
+        self._due: set[str] = set()
+        """The same, what is to be looked at next."""
         self._folder = ""
         """Why files cannot be shared."""
 
@@ -84,6 +90,7 @@ class Shared:
             known = frozenset(each.digest for each in theirs.revisions) if theirs else frozenset()
             self._bring(each.digest for each in offer.revisions if each.digest not in known)
             if self._commons.put(name, raw, entry.encode(offer)):
+                self._seen.pop(name, None)  # an older entry, set back, is not the one that was looked at
                 self._take_or_owe(offer)
                 return to
         raise StoreBusy(f"{name} is being changed by other hosts all the time: try again")
@@ -100,20 +107,32 @@ class Shared:
         since = None if self._looks % _WHOLE == 0 or (again and self._folder) else self._mark
         self._mark = None
         news = self._commons.look(since)
-        names = set(news.entries) | (set(self._behind) if again else set())
+        names = set(news.entries) | self._due | (set(self._behind) if again else set())
         if news.whole:
             self._folder = self._mended(news.entries.values())
             with self._database.transaction() as connection:
                 names |= taken.everything(connection)
-        changed = []
-        for name in sorted(names):
-            raw = news.entries.get(name, b"") if news.whole or name in news.entries else self._commons.get(name)
-            if self._settled(name, raw, first=not self._looks):
-                changed.append(entry.named(name))
+        changed = self._caught_up(sorted(names), news)
         self._looks += 1
         self._mark = news.mark
         trouble = news.trouble or self._folder
-        return Followed(tuple(changed), self._behind | ({"": trouble} if trouble else {}))
+        return Followed(changed, self._behind | ({"": trouble} if trouble else {}))
+
+    def _caught_up(self, names: list[str], news: News) -> tuple[tuple[str, str], ...]:
+        """Of some of the names, so that what is taken is soon published; the others are due at the next look."""
+        changed, left = [], _AT_ONCE
+        self._due = set(names)  # until they were looked at, whatever happens
+        for name in names:
+            raw = news.entries.get(name, b"") if news.whole or name in news.entries else self._commons.get(name)
+            if name in self._behind or self._seen.get(name) != hash(raw):
+                if self._settled(name, raw, first=name not in self._seen):
+                    changed.append(entry.named(name))
+                self._seen[name] = hash(raw)
+                left -= 1
+            self._due.discard(name)
+            if not left:
+                break
+        return tuple(changed)
 
     def shared(self, model: str, adapter: str) -> frozenset[str]:
         """See `Book`."""
@@ -241,6 +260,9 @@ class Shared:
             if known is not None and known.version > dossier.version:
                 return False, ()  # it was overtaken
             to = merging.laid(rows, known, dossier, lacking)
+            same = merging.equal(rows, replace(to, split=None))
+            if same and known is not None and known.stamp == dossier.stamp:
+                return False, ()
             free = rewriting.write(connection, rows, to)
             taken.note(connection, dossier)
-            return not merging.equal(rows, replace(to, split=None)), free
+            return not same, free

@@ -215,6 +215,13 @@ async def test_what_the_shared_folder_has_lost_is_brought_again(house):
     assert (await again.follow(), (house.files / "revisions" / house.first).is_dir()) == ({}, True)
 
 
+async def test_many_adapters_are_taken_over_some_at_a_time(house):
+    """So that the first of them need not wait for the last one; none is forgotten."""
+    for number in range(150):
+        house.commons.put(f"m:{number}", b"", b"nonsense")
+    assert [len(await house.b.follow()) for _ in range(3)] == [100, 150, 150]
+
+
 async def test_nonsense_in_the_commons_changes_nothing(house):
     """It is said, and other adapters are followed."""
     house.commons.put("m:pirate", house.commons.get("m:pirate"), b'{"version": 9}')
