@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import resource
 import signal
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.stories.house import House, answered, house, registry
 from tests.stories.load import LONG, loaded, metric
 from tests.waiting import eventually
 
+MIB, PAGE = 1024**2, resource.getpagesize()
 SUCCESS = "enginehouse_registry_last_reload_success"
 BROKEN = {
     "syntax": ("models: [", "not YAML"),
@@ -103,10 +105,10 @@ def publish(folder: Path, version: str, text: str) -> None:
     (folder / "fresh").replace(folder / "..data")
 
 
-async def test_sixty_valid_edits_under_load_disturb_nobody(tmp_path: Path) -> None:
+async def test_two_hundred_valid_edits_under_load_disturb_nobody(tmp_path: Path) -> None:
     """Names and limits, and models that come and go; the worker of the one that stays is the same process.
 
-    A removed model finishes its streams and takes no new request; its worker is stopped then.
+    A removed model finishes its streams and takes no new request; its worker is stopped then. Nothing grows.
     """
     async with house(registry(tmp_path, m={}, gone={})) as running:
         first, gone = await running.ready(within=LONG), await running.ready("gone", within=LONG)
@@ -122,18 +124,29 @@ async def test_sixty_valid_edits_under_load_disturb_nobody(tmp_path: Path) -> No
                 assert [each.id for each in running.snapshot.leaving] == [gone.id]
                 assert whole(await stream.hear(), 80, seed=1)
             assert refused(turned_away, 404, "model_not_found")
-            await edit_sixty_times(running, tmp_path)
+            await edit(running, tmp_path, range(40))
+            before = memory(running)
+            await edit(running, tmp_path, range(40, 200))
+            after = memory(running)
             await load.more()
         await eventually(lambda: not running.snapshot.leaving, within=LONG)
     assert (load.bad, running.worker().id) == ([], first.id)
-    assert (running.model().aliases, [each.name for each in running.snapshot.models]) == (("a59",), ["m"])
+    assert (running.model().aliases, [each.name for each in running.snapshot.models]) == (("a199",), ["m"])
+    assert [now - then < 16 * MIB for then, now in zip(before, after, strict=True)] == [True] * 2, (before, after)
 
 
-async def edit_sixty_times(running: House, folder: Path) -> None:
+async def edit(running: House, folder: Path, numbers: range) -> None:
     """Another alias and limit each time; now and then a model more."""
     async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=LONG) as http:
-        for number in range(60):
+        for number in numbers:
             other = {"n": {}} if number % 20 == 10 else {}
             registry(folder, m={"aliases": [f"a{number}"], "queue": {"limit": 100 + number}}, **other)
             assert (await http.post("/admin/reload")).status_code == 200
             assert running.said("ReloadRefused") == []
+
+
+def memory(running: House) -> tuple[int, int]:
+    """Bytes that the supervisor and its gateway hold."""
+    pids = (running.process.pid, running.said("GatewayStarted")[-1]["pid"])
+    pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids]
+    return pages[0] * PAGE, pages[1] * PAGE
