@@ -56,7 +56,7 @@ OPTIONS: Final[Mapping[str, tuple[object, ...]]] = {
     "rope_scaling_factor": (2.0,),
     "logprobs_mode": ("raw_logprobs",),
 }
-SAMPLES: Final = {f"seed {seed}": drawn(PLAN, OPTIONS, seed) for seed in range(60)}
+SAMPLES: Final = {f"seed {seed}": drawn(LMDEPLOY, OPTIONS, seed) for seed in range(60)}
 ALONE: Final = {
     f"{name}={value}": replace(PLAN, options={name: value}) for name, values in OPTIONS.items() for value in values
 }
@@ -67,6 +67,8 @@ WRONG: Final = {
     "argument --quant-policy": replace(PLAN, options={"quant_policy": "int3"}),
     "hermes": replace(PLAN, options={"tool_call_parser": "hermes"}),
 }
+FORMATS: Final = {"awq": "awq", "gptq": "gptq", "fp8": "fp8", "w4a16": "compressed-tensors"}
+"""What LMDeploy is told of the weights; the rest it finds in the checkpoint's own config."""
 ALL: Final = PLANS | SAMPLES | ALONE | WRONG
 
 
@@ -88,14 +90,20 @@ def test_lmdeploy_refuses_by_name_what_it_does_not_know(verdicts, said: str):
     assert said in verdicts[said].error
 
 
-@pytest.mark.parametrize("name", PLANS)
+def test_every_layout_is_among_those_that_are_drawn():
+    """Each way in which weights may lie before it: as they are quantized here, and as a source may have them."""
+    assert {plan.layout for plan in SAMPLES.values()} >= {"none", "awq", "gptq", "w4a16", "fp8"}
+
+
+@pytest.mark.parametrize("name", [*PLANS, *SAMPLES])
 def test_lmdeploy_understands_the_plan(verdicts, name: str):
     """Address, name, context and layout arrive where LMDeploy reads them."""
-    plan, values = PLANS[name], verdicts[name].values
+    plan, values = ALL[name], verdicts[name].values
     assert (values["model_path"], values["model_name"]) == (str(plan.weights), plan.served_name)
     assert (values["server_name"], values["server_port"]) == (plan.host, plan.port)
     assert values["session_len"] == plan.context
-    assert values["backend"] == ("pytorch" if plan.adapter_slots else "turbomind")
+    assert values["backend"] == plan.options.get("backend", "pytorch" if plan.adapter_slots else "turbomind")
+    assert values["model_format"] == FORMATS.get(plan.layout)
     assert values["enable_abort_handling"] is True
 
 

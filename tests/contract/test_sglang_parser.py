@@ -59,7 +59,7 @@ OPTIONS: Final[Mapping[str, tuple[object, ...]]] = {
     "nnodes": (2,),
     "dist_init_addr": ("10.0.0.1:5000",),
 }
-SAMPLES: Final = {f"seed {seed}": drawn(PLAN, OPTIONS, seed) for seed in range(60)}
+SAMPLES: Final = {f"seed {seed}": drawn(SGLANG, OPTIONS, seed) for seed in range(60)}
 ALONE: Final = {
     f"{name}={value}": replace(PLAN, options={name: value}) for name, values in OPTIONS.items() for value in values
 }
@@ -93,10 +93,15 @@ def test_sglang_refuses_by_name_what_it_does_not_know(verdicts, said: str):
     assert said in verdicts[said].error
 
 
-@pytest.mark.parametrize("name", PLANS)
+def test_every_layout_is_among_those_that_are_drawn():
+    """Each way in which weights may lie before it: as they are quantized here, and as a source may have them."""
+    assert {plan.layout for plan in SAMPLES.values()} >= {"none", "awq", "gptq", "w4a16", "w8a8", "fp8"}
+
+
+@pytest.mark.parametrize("name", [*PLANS, *SAMPLES])
 def test_sglang_understands_the_plan(verdicts, name: str):
     """Address, name, context and adapters arrive where SGLang reads them."""
-    plan, values = PLANS[name], verdicts[name].values
+    plan, values = ALL[name], verdicts[name].values
     assert (values["model_path"], values["served_model_name"]) == (str(plan.weights), plan.served_name)
     assert (values["host"], values["port"], values["enable_metrics"]) == (plan.host, plan.port, True)
     assert values["context_length"] == plan.context

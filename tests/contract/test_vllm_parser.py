@@ -67,7 +67,7 @@ OPTIONS: Final[Mapping[str, tuple[object, ...]]] = {
 SINGLES: Final = [(name, value) for name, values in OPTIONS.items() for value in values]
 
 
-SAMPLES: Final = {f"seed {seed}": drawn(PLAN, OPTIONS, seed) for seed in range(60)}
+SAMPLES: Final = {f"seed {seed}": drawn(VLLM, OPTIONS, seed) for seed in range(60)}
 ALONE: Final = {f"{name}={value}": replace(PLAN, options={name: value}) for name, value in SINGLES}
 WRONG: Final = {
     "unknown flag": replace(PLAN, options={"max_num_sequences": 4}),
@@ -100,10 +100,15 @@ def test_vllm_refuses_by_name_what_it_does_not_know(verdicts, name: str, said: s
     assert said in verdicts[name].error
 
 
-@pytest.mark.parametrize("name", PLANS)
+def test_every_layout_is_among_those_that_are_drawn():
+    """Each way in which weights may lie before it: as they are quantized here, and as a source may have them."""
+    assert {plan.layout for plan in SAMPLES.values()} >= {"none", "awq", "gptq", "w4a16", "w8a8", "fp8"}
+
+
+@pytest.mark.parametrize("name", [*PLANS, *SAMPLES])
 def test_vllm_understands_the_plan(verdicts, name: str):
     """Address, name, context and adapters arrive where vLLM reads them."""
-    plan, values = PLANS[name], verdicts[name].values
+    plan, values = ALL[name], verdicts[name].values
     assert values["model"] == str(plan.weights)
     assert values["served_model_name"] == [plan.served_name]
     assert (values["host"], values["port"]) == (plan.host, plan.port)
