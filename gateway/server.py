@@ -29,6 +29,9 @@ def ears(listening: socket.socket) -> list[socket.socket]:
     libuv accepts one connection a round from each descriptor, since 1.45: while a burst of clients arrives, every round
     serves all that are in already, and who is still outside starves until they are done.
     """
+    # Before the others are made, which take it over: they share it with the other gateways of the host too, and one of
+    # those would stand still in `accept` where another was quicker.
+    listening.setblocking(False)
     return [listening, *(listening.dup() for _ in range(_EARS - 1))]
 
 

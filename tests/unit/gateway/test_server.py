@@ -1,5 +1,7 @@
 """The server's own small decisions."""
 
+import contextlib
+import os
 import socket
 
 from gateway.server import ears
@@ -13,3 +15,14 @@ def test_every_ear_hears_the_same_address():
         for each in heard[1:]:
             each.close()
     assert (len(heard) > 8, len(places)) == (True, 1)
+
+
+def test_no_ear_ever_blocks():
+    """The socket is shared with other processes, and so is whether it blocks: theirs would stand still in `accept`."""
+    with contextlib.ExitStack() as opened:
+        theirs = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        os.set_blocking(theirs.fileno(), False)
+        ours = socket.socket(fileno=os.dup(theirs.fileno()))
+        for each in ears(ours):
+            opened.enter_context(each)
+        assert not os.get_blocking(theirs.fileno())
