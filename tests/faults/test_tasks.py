@@ -29,8 +29,8 @@ async def inside(folder: Path, worker: FakeWorker, *, portable: bool) -> AsyncIt
     supervisor = Supervisor(folder / "control.sock")
     supervisor.publish(model(worker.view(capacity=10), queue=QueueLimits(limit=500)))
     app, shortcut = build(
-        Settings(), supervisor.path, ENGINES,
-        clock=time.monotonic, wall_clock=time.monotonic, stopping=lambda: False, abandoned=lambda: None, log=lambda _: None,
+        Settings(), supervisor.path, ENGINES, clock=time.monotonic, wall_clock=time.monotonic,
+        stopping=lambda: False, abandoned=lambda: None, log=lambda _: None,
     )  # fmt: skip
     server = Server(configure(app, None if portable else shortcut, 1.0))
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
