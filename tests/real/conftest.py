@@ -12,7 +12,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from tests.real.house import DEFAULT, House, serving
+from tests.real.house import DEFAULT, House, official, serving
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +33,6 @@ def house(shared_house: House) -> House:
 
 @pytest.fixture
 def client(house: House) -> Iterator[openai.OpenAI]:
-    """The official client, which neither retries nor hides anything."""
-    with openai.OpenAI(base_url=f"{house.url}/v1", api_key="none", max_retries=0, timeout=120) as opened:
+    """The official client of it."""
+    with official(house) as opened:
         yield opened

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import openai
 import pytest
 
-from loadtests.words import WORDS, said, say
+from loadtests.words import said
 from tests.real.house import COMMAND, MODEL, QUESTION, House
+from tests.real.telling import adapters, added_and_gone, called_changed_and_taken_back, listed, tellers, told
 from tests.waiting import until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1800)]
@@ -22,32 +21,10 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(1800)]
 NAME = f"{MODEL}:teller"
 
 
-def adapters(house: House, *words: str) -> Any:
-    """What `enginehouse adapters …` says, as data."""
-    command = [COMMAND, "adapters", *words, "--state", str(house.state), "--json"]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return json.loads(run.stdout)
-
-
-def told(client: openai.OpenAI, model: str) -> set[str]:
-    """Which of the adapters' words are in an answer, and in a streamed one."""
-    whole = client.chat.completions.create(model=model, messages=QUESTION, max_tokens=6)
-    stream = client.chat.completions.create(model=model, messages=QUESTION, max_tokens=6, stream=True)
-    parts = [chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices]
-    return {*said(whole.choices[0].message.content), *said("".join(parts))}
-
-
-def listed(client: openai.OpenAI) -> dict[str, Any]:
-    return {model.id: model.model_dump() for model in client.models.list()}
-
-
 @pytest.fixture
 def words(house: House, tmp_path: Path) -> dict[str, str]:
     """Word → a folder with an adapter that says it, and nothing else, on the weights that the worker has loaded."""
-    command = Path(f"/proc/{house.worker().pid}/cmdline").read_bytes().decode().split("\0")
-    checkpoint = next(Path(word.removeprefix("--model=")) for word in command if word.startswith("--model="))
-    return {word: str(say(word, tmp_path / word, checkpoint)) for word in list(WORDS)[:2]}
+    return tellers(house, MODEL, tmp_path)
 
 
 @pytest.fixture
@@ -64,15 +41,8 @@ def test_an_adapter_is_added_called_changed_and_taken_back(
     house: House, client: openai.OpenAI, teller: str, words: dict[str, str]
 ):
     """Prefix caching is on, and the question is the same each time: no answer is of an adapter before."""
-    second = next(word for word in words if word != teller)
-    assert (told(client, NAME), told(client, "teller"), told(client, MODEL)) == ({teller}, {teller}, set())
-    before = listed(client)[NAME]
-    assert before["parent"] == MODEL
-    adapters(house, "add", MODEL, "teller", words[second], "--promote")
-    assert (told(client, NAME), told(client, before["root"])) == ({second}, {teller})
-    assert listed(client)[NAME]["root"] != before["root"]
-    adapters(house, "rollback", NAME)
-    assert (told(client, NAME), listed(client)[NAME]["root"]) == ({teller}, before["root"])
+    assert teller == next(iter(words))
+    called_changed_and_taken_back(house, client, MODEL, words)
 
 
 def test_an_adapter_survives_its_worker_and_its_supervisor(house: House, client: openai.OpenAI, teller: str):
@@ -89,14 +59,7 @@ def test_an_adapter_survives_its_worker_and_its_supervisor(house: House, client:
 
 def test_what_is_gone_is_gone(house: House, client: openai.OpenAI, words: dict[str, str]):
     """A removed adapter is 404 at once, and nothing of the base answers for it."""
-    first, _ = words
-    adapters(house, "add", MODEL, "brief", words[first])
-    assert told(client, "brief") == {first}
-    adapters(house, "remove", f"{MODEL}:brief")
-    with pytest.raises(openai.NotFoundError) as refused:
-        told(client, "brief")
-    assert refused.value.code == "model_not_found"
-    assert "brief" not in str(listed(client))
+    added_and_gone(house, client, MODEL, words)
 
 
 def test_a_stream_ends_on_the_revision_that_it_began_with(
