@@ -132,6 +132,10 @@ class ModelView(msgspec.Struct, frozen=True):
     """What is amiss with the pool although it may serve, for whoever runs the house; never shown to clients."""
 
 
+LOAD_BOUNDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Seconds: bounds of `AdapterFigures.took`."""
+
+
 class AdapterFigures(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was done with adapters on the workers of one model since the supervisor started."""
 
@@ -145,6 +149,8 @@ class AdapterFigures(msgspec.Struct, frozen=True, omit_defaults=True):
     """How often an engine did not hold what it had been given, or held what it had not."""
     seconds: float = 0.0
     """That `loads` took, proof included."""
+    took: tuple[int, ...] = (0,) * len(LOAD_BOUNDS)
+    """How many of them took at most so long, for each of `LOAD_BOUNDS`."""
 
 
 class SwapState(StrEnum):

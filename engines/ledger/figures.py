@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from registry.snapshot import AdapterFigures
+from registry.snapshot import LOAD_BOUNDS, AdapterFigures
 
 _LATELY: Final = 60.0
 """Seconds after which it is no waste any more to load again what has left."""
@@ -26,7 +26,9 @@ class Figures:
         """A load has ended with a token, after so long."""
         known = self._of(model)
         again = self._clock() - self._left.pop(name, -_LATELY) < _LATELY
-        self._put(model, loads=known.loads + 1, seconds=known.seconds + seconds, returns=known.returns + again)
+        took = tuple(count + (seconds <= bound) for count, bound in zip(known.took, LOAD_BOUNDS, strict=True))
+        counts = {"loads": known.loads + 1, "returns": known.returns + again}
+        self._put(model, **counts, seconds=known.seconds + seconds, took=took)
 
     def failed(self, model: str) -> None:
         """A load has ended without one."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from gateway.pool.house import House
-from registry.snapshot import SwapState, WorkerState
+from registry.snapshot import LOAD_BOUNDS, SwapState, WorkerState
 
 
 def gauges(house: House) -> Iterator[Metric]:
@@ -63,12 +63,15 @@ def _adapters(house: House) -> Iterator[Metric]:
             resident.add_metric((model.name,), len({each for worker in ready for each in worker.resident}))
             registered.add_metric((model.name,), len(house.names.catalogue.of(model.name)))
     loads = CounterMetricFamily("enginehouse_adapter_loads", "Loads on workers", labels=("model", "outcome"))
-    seconds = SummaryMetricFamily(
+    seconds = HistogramMetricFamily(
         "enginehouse_adapter_load_seconds", "What loads took, the proof by one token included", labels=("model",)
     )
     evictions = CounterMetricFamily("enginehouse_adapter_evictions", "Adapters taken off workers", labels=("model",))
+    returns = CounterMetricFamily(
+        "enginehouse_adapter_returns", "Loads of what had left within the minute before", labels=("model",)
+    )
     thrash = GaugeMetricFamily(
-        "enginehouse_adapter_thrash_ratio", "Loads of what had left within the minute before", labels=("model",)
+        "enginehouse_adapter_thrash_ratio", "Those returns as a share of all loads so far", labels=("model",)
     )
     drifts = CounterMetricFamily(
         "enginehouse_adapter_drifts", "Times that an engine did not hold what it should", labels=("model",)
@@ -76,8 +79,10 @@ def _adapters(house: House) -> Iterator[Metric]:
     for name, done in house.names.snapshot.adapter_figures.items():
         loads.add_metric((name, "loaded"), done.loads)
         loads.add_metric((name, "failed"), done.failures)
-        seconds.add_metric((name,), done.loads, done.seconds)
+        bounds = map(str, (*LOAD_BOUNDS, "+Inf"))
+        seconds.add_metric((name,), list(zip(bounds, (*done.took, done.loads), strict=True)), done.seconds)
         evictions.add_metric((name,), done.evictions)
+        returns.add_metric((name,), done.returns)
         thrash.add_metric((name,), done.returns / done.loads if done.loads else 0.0)
         drifts.add_metric((name,), done.drifts)
-    yield from (resident, registered, loads, seconds, evictions, thrash, drifts)
+    yield from (resident, registered, loads, seconds, evictions, returns, thrash, drifts)

@@ -15,7 +15,7 @@ from gateway.pool.gauges import gauges, queues
 from gateway.pool.house import House
 from gateway.pool.loading import AdapterNotLoaded
 from registry.adapters import AdapterView, Unloadable, encode
-from registry.snapshot import AdapterFigures, WorkerState
+from registry.snapshot import LOAD_BOUNDS, AdapterFigures, WorkerState
 from tests.unit.gateway.builders import Clock, cancelled, model_view, snapshot, turns, worker_view
 
 
@@ -160,7 +160,9 @@ def test_the_gauges_show_where_adapters_are_and_what_was_done_with_them():
     """One adapter on two workers is one; a ratio without loads is 0."""
     cat = "m:cat@" + "0" * 16
     workers = (worker_view("a", resident=(cat,)), worker_view("b", resident=(cat,)))
-    figures = {"m": AdapterFigures(loads=4, failures=1, evictions=2, returns=1, seconds=6.0), "n": AdapterFigures()}
+    took = (0, 0, 1, 3, *(4,) * (len(LOAD_BOUNDS) - 4))
+    some = AdapterFigures(loads=4, failures=1, evictions=2, returns=1, seconds=6.0, took=took)
+    figures = {"m": some, "n": AdapterFigures()}
     house = house_of(
         model_view(*workers, adapter_slots=4),
         model_view(name="n"),
@@ -176,4 +178,6 @@ def test_the_gauges_show_where_adapters_are_and_what_was_done_with_them():
     assert (found["s_resident", "m"], found["s_registered", "m"], ("s_resident", "n") in found) == (1, 2, False)
     assert (found["_loads_total", "m", "loaded"], found["_loads_total", "m", "failed"]) == (4, 1)
     assert (found["_load_seconds_sum", "m"], found["_evictions_total", "m"]) == (6.0, 2)
+    assert [found["_load_seconds_bucket", "m", bound] for bound in ("0.25", "0.5", "1.0", "+Inf")] == [0, 1, 3, 4]
+    assert found["_returns_total", "m"] == 1
     assert (found["_thrash_ratio", "m"], found["_thrash_ratio", "n"]) == (0.25, 0.0)
