@@ -62,7 +62,7 @@ class Control:
         found = answer(line)
         if isinstance(found, Count):
             self._say(Counted(found.number, counted()))
-        elif found is None:  # else it is what became of a split that we have ended
+        elif found is None:  # else it is what became of a split that ended by what was said here
             publish(decode(line))
             self.informed.set()
 

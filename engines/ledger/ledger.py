@@ -1,7 +1,7 @@
 """THE truth about what is loaded where, by worker and by the engines' name of a revision. No I/O.
 
-Written by `steward` alone; a worker publishes what `resident` says of it. The states are `picture.Residency`; all of
-them take a slot.
+Written by `steward` and `flights`; `rounds` and `wardrobe` wait for its changes, and tell it of others'. A worker
+publishes what `resident` says of it. The states are `picture.Residency`; all of them take a slot.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The acts on one worker: load, prove, unload, list. Called by `steward`; every failure comes back in words."""
+"""The acts on one worker: load, prove, unload, list. Every failure comes back in words.
+
+`flights` has it load, prove and unload; `steward` asks it for what is listed.
+"""
 
 from __future__ import annotations
 

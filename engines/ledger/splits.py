@@ -1,4 +1,8 @@
-"""Which names stand for several revisions now, kept over restarts. Read by `stock`, written by `splitting`."""
+"""Which names stand for several revisions now, kept over restarts.
+
+Read through `stock`, which has them. Written by `splitting` and `adding` for orders here, by `store.shared` for
+those of other hosts.
+"""
 
 from __future__ import annotations
 

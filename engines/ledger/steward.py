@@ -1,6 +1,6 @@
 """Sees to it that workers hold what they shall: at their start, at every probe, when somebody adds or removes.
 
-Run by `supervisor.main`; workers lodge with it, `desk` and `adding` ask it for what administrators want.
+Run by `supervisor.lodgings`; workers lodge with it, `desk` and `adding` ask it for what administrators want.
 """
 
 from __future__ import annotations

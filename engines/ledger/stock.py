@@ -1,6 +1,7 @@
-"""What the store has, in memory: what names stand for, and what the snapshot says of it. Written by `desk`.
+"""What the store has, in memory: what names stand for, and what the snapshot says of it.
 
-Read by `steward` for what shall be loaded. The store's own reads cost a thread and a transaction each.
+Refreshed by whoever has changed the store or its splits. Read for what shall be loaded (`steward`, `rounds`,
+`wardrobe`). The store's own reads cost a thread and a transaction each.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The store's SQLite file: opened for one short transaction at a time, made where it is not there yet.
 
-Called by `adapters`, off the event loop. A connection belongs to one thread and one transaction, so that nothing is
-shared between threads or kept over a fork; opening one takes a fraction of a millisecond.
+Used off the event loop, by `adapters` and by the `Book` that it asks. A connection belongs to one thread and one
+transaction, so that nothing is shared between threads or kept over a fork; opening one takes a fraction of a
+millisecond.
 """
 
 from __future__ import annotations

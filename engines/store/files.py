@@ -5,7 +5,7 @@
     revisions/<digest>/     what is stored: adapter_config.json and adapter_model.safetensors, never written to again
     quarantine/<name>/      what the doctor has refused, for a person to look at
 
-Called by `adapters`, off the event loop. Every name below is ours: a digest, or random.
+Used off the event loop, by `adapters` and by the `Book` that it asks. Every name below is ours: a digest, or random.
 """
 
 from __future__ import annotations

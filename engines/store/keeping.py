@@ -1,4 +1,4 @@
-"""Which revisions may go. Pure. Called by `adapters` when it collects garbage."""
+"""Which revisions may go, asked by `book`; what a name goes back to, asked by `dossier` and `desk`. Pure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The store's rows: what is stored, what it is called, who moved a name. SQL only; no files, no clock.
 
-Called by `adapters` inside a transaction of `Database`.
+Called inside a transaction of `Database`, by `adapters`, the books (`book`, `shared`) and `rewriting`.
 """
 
 from __future__ import annotations

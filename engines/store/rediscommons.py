@@ -5,8 +5,8 @@
     {enginehouse}:held       sorted set: digests by when a host last said that a worker holds them
     {enginehouse}:head       hash: `generation`, random, and `number`, of the last change
 
-The braces keep them on one node of a cluster. Every command has a time limit, so that a Redis that hangs is as good as
-one that is not there.
+The braces are part of the names: on a cluster they would keep the keys on one node, but none is supported yet. Every
+command has a time limit, so that a Redis that hangs is as good as one that is not there.
 """
 
 from __future__ import annotations

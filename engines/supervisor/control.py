@@ -1,7 +1,8 @@
 """The snapshot channel's server end: a Unix socket, one JSON line a message, any number of clients.
 
 Every client (gateways, `enginehouse status`) gets the newest snapshot at once and each later one; a slow client
-skips to the newest. What clients may say is in `registry.orders`. The socket's end is the supervisor's end.
+skips to the newest. One that is no gateway and waits for what it has ordered about adapters gets none but the newest
+before its answer. What clients may say is in `registry.orders`. The socket's end is the supervisor's end.
 """
 
 from __future__ import annotations
