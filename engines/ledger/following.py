@@ -42,6 +42,8 @@ class Following:
         self._every: Final = every
         self._within: Final = within
         self._shown = ""
+        self._unread: Final[set[tuple[str, str]]] = set()
+        """Models and adapters that others have changed, and that are not published yet."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -58,9 +60,8 @@ class Following:
         """Once; why this host does not follow, empty: it does."""
         try:
             found = await self._stock.store.follow()
-            for model, adapter in found.changed:
-                await self._stock.refresh(model, adapter)
-                self._load(model, adapter)
+            self._unread.update(found.changed)
+            await self._read()
         except StoreAway as away:
             return f"{away}; what is here is served on, and orders about adapters are refused"
         except StoreFailed as failed:
@@ -68,6 +69,13 @@ class Following:
         except Exception as bug:  # noqa: BLE001 (the outermost loop of following)
             return f"a bug of ours: {bug!r}"
         return _told(found.troubles)
+
+    async def _read(self) -> None:
+        """What cannot be read now is read after the next look."""
+        for model, adapter in sorted(self._unread):
+            await self._stock.refresh(model, adapter)
+            self._unread.discard((model, adapter))
+            self._load(model, adapter)
 
     def _load(self, model: str, adapter: str) -> None:
         """What a name stands for now is loaded before somebody has to wait for it."""

@@ -65,6 +65,8 @@ class Shared:
         """By `model:adapter`, the entry that was looked at last: most are the same each time that all are compared."""
         self._due: set[str] = set()
         """The same, what is to be looked at next."""
+        self._altered: Final[set[str]] = set()
+        """The same, rows that are others now, and nobody was told: a look may be broken off."""
         self._folder = ""
         """Why files cannot be shared."""
 
@@ -99,10 +101,25 @@ class Shared:
         """See `Book`."""
         self._commons.check()
         name = f"{model}:{adapter}"
-        return self._settled(name, self._commons.get(name))
+        changed = self._settled(name, self._commons.get(name))
+        if changed:
+            self._altered.add(name)  # whoever asks may be stopped before it is published
+        return changed
 
     def follow(self) -> Followed:
-        """See `Book`. Raises `StoreAway`; the next look then compares everything."""
+        """See `Book`. Raises `StoreAway` where nothing has changed here; the next look then compares everything."""
+        try:
+            troubles = self._looked()
+        except StoreAway as away:
+            if not self._altered:
+                raise
+            troubles = self._behind | {"": str(away)}
+        told = tuple(self._altered)
+        self._altered.difference_update(told)
+        return Followed(tuple(map(entry.named, sorted(told))), troubles)
+
+    def _looked(self) -> dict[str, str]:
+        """The troubles."""
         again = self._looks % _AGAIN == 0
         since = None if self._looks % _WHOLE == 0 or (again and self._folder) else self._mark
         self._mark = None
@@ -112,27 +129,26 @@ class Shared:
             self._folder = self._mended(news.entries.values())
             with self._database.transaction() as connection:
                 names |= taken.everything(connection)
-        changed = self._caught_up(sorted(names), news)
+        self._caught_up(sorted(names), news)
         self._looks += 1
         self._mark = news.mark
         trouble = news.trouble or self._folder
-        return Followed(changed, self._behind | ({"": trouble} if trouble else {}))
+        return self._behind | ({"": trouble} if trouble else {})
 
-    def _caught_up(self, names: list[str], news: News) -> tuple[tuple[str, str], ...]:
+    def _caught_up(self, names: list[str], news: News) -> None:
         """Of some of the names, so that what is taken is soon published; the others are due at the next look."""
-        changed, left = [], _AT_ONCE
+        left = _AT_ONCE
         self._due = set(names)  # until they were looked at, whatever happens
         for name in names:
             raw = news.entries.get(name, b"") if news.whole or name in news.entries else self._commons.get(name)
             if name in self._behind or self._seen.get(name) != hash(raw):
                 if self._settled(name, raw, first=name not in self._seen):
-                    changed.append(entry.named(name))
+                    self._altered.add(name)
                 self._seen[name] = hash(raw)
                 left -= 1
             self._due.discard(name)
             if not left:
                 break
-        return tuple(changed)
 
     def shared(self, model: str, adapter: str) -> frozenset[str]:
         """See `Book`."""

@@ -11,6 +11,9 @@ import pytest
 
 from engines.ledger.following import Following
 from engines.ledger.stock import Stock
+from engines.store.adapters import AdapterStore
+from engines.store.failures import StoreFailed
+from engines.store.records import Revision
 from engines.supervisor.events import AdaptersApart, AdaptersTogether
 from registry.adapters import decode
 from tests.unit.engines.ledger.rig import rig
@@ -31,6 +34,18 @@ async def here(tmp_path):
         steward = made.rig.steward
         made.following = Following(made.stock, steward, made.said.append, made.announced.append, 0.5)
         yield made
+
+
+class Unreadable:
+    """A store whose rows cannot be read for a while."""
+
+    def __init__(self, store: AdapterStore) -> None:
+        self.follow, self._revisions, self.works = store.follow, store.revisions, False
+
+    async def revisions(self, *names: str) -> tuple[Revision, ...]:
+        if not self.works:
+            raise StoreFailed("the disk has a moment")
+        return await self._revisions(*names)
 
 
 async def step(here) -> None:
@@ -57,6 +72,17 @@ async def test_a_trouble_is_said_once_and_so_is_its_end(here):
     await step(here)
     assert (len(here.said), here.said[0].startswith("Redis is gone"), here.said[1]) == (2, True, "")
     assert here.announced == [AdaptersApart(here.said[0]), AdaptersTogether()]
+
+
+async def test_what_could_not_be_read_is_read_after_the_next_look(here):
+    """Although that one finds nothing new."""
+    store = Unreadable(here.stock.store)
+    stock = Stock(store, here.stock.splits, here.catalogue.append)
+    following = Following(stock, here.rig.steward, here.said.append, here.announced.append, 0.5)
+    await here.other.add(1)
+    assert await following.look() == "the disk has a moment"
+    store.works = True
+    assert (await following.look(), [each.name for each in decode(here.catalogue[-1])]) == ("", ["pirate"])
 
 
 async def test_of_many_troubles_some_are_said(here):

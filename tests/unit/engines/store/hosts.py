@@ -92,12 +92,14 @@ class Host:
         self.splits.open()
         return self
 
-    async def add(self, alpha: int, *, promote: bool = False, expected: str | None = None) -> Revision:
+    async def add(
+        self, alpha: int, *, promote: bool = False, expected: str | None = None, adapter: str = "pirate"
+    ) -> Revision:
         """Stored, as if proved, admitted."""
         folder = self.root.parent / f"adapter-{alpha}"
         if not folder.exists():
             lora.write(folder, lora.config(r=1, lora_alpha=alpha), SHAPES)
-        kept = await self.store.add(Arrival("m", "pirate", folder, who=self.root.name), ANY)
+        kept = await self.store.add(Arrival("m", adapter, folder, who=self.root.name), ANY)
         return await self.store.admit(kept, self.root.name, expected, promote=promote)
 
     async def follow(self) -> Mapping[str, str]:

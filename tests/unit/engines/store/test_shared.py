@@ -222,6 +222,22 @@ async def test_many_adapters_are_taken_over_some_at_a_time(house):
     assert [len(await house.b.follow()) for _ in range(3)] == [100, 150, 150]
 
 
+async def test_what_changed_in_a_look_that_was_broken_off_is_told(house):
+    """Redis takes nothing for once, and what came before that is published all the same."""
+
+    def refuse() -> None:
+        raise StoreAway("read only")
+
+    await house.a.add(2, adapter="amy")
+    house.commons.entries.pop("m:pirate")
+    again = await house.host("b")
+    house.commons.meanwhile.append(refuse)
+    found = await again.store.follow()
+    assert (found.changed, found.troubles) == ((("m", "amy"),), {"": "read only"})
+    found = await again.store.follow()
+    assert (found.changed, found.troubles) == ((("m", "pirate"),), {})
+
+
 async def test_nonsense_in_the_commons_changes_nothing(house):
     """It is said, and other adapters are followed."""
     house.commons.put("m:pirate", house.commons.get("m:pirate"), b'{"version": 9}')
