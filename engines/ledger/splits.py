@@ -7,6 +7,7 @@ those of other hosts.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ class Splits:
     def __init__(self, place: Path) -> None:
         self._place: Final = place
         self._known: dict[str, Canary] = {}
+        self._writing: Final = threading.Lock()
 
     def open(self) -> None:
         """Reads them. A file that is damaged ends all splits: names then mean what they are promoted to."""
@@ -41,8 +43,12 @@ class Splits:
 
     def put(self, model: str, adapter: str, canary: Canary | None) -> None:
         """From now on. Raises `OSError`, and nothing has changed."""
-        known: Mapping[str, Canary] = {k: v for k, v in self._known.items() if k != f"{model}:{adapter}"}
-        known = known if canary is None else {**known, f"{model}:{adapter}": canary}
+        with self._writing:
+            self._put(f"{model}:{adapter}", canary)
+
+    def _put(self, name: str, canary: Canary | None) -> None:
+        known: Mapping[str, Canary] = {k: v for k, v in self._known.items() if k != name}
+        known = known if canary is None else {**known, name: canary}
         if known == self._known:
             return
         fresh = self._place.with_suffix(".new")
