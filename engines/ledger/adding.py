@@ -58,7 +58,8 @@ class Adding:
     ) -> tuple[Revision, Mapping[str, str]]:
         """The revision, and by worker why it is not there yet. Raises `refusing.FAILURES`.
 
-        `later`: where no worker serves, one that comes up proves it before it is ready.
+        `later`: where no worker serves, one that comes up proves it before it is ready; and where the name stands for
+        it already, nothing is promoted, for that would end a split at each start.
         """
         try:
             return await self._add(order, model, spec, tell, later=later)
@@ -79,11 +80,12 @@ class Adding:
         known = {each.digest for each in stock.of(model, order.adapter)}
         source = _UPLOADED if order.consumed else order.source
         revision = await self._stored(Arrival(model, order.adapter, path, order.who, source), against)
+        promote = order.promote and not (later and current is not None and current.digest == revision.digest)
         stock.expect(revision)
         try:
             faults = await (self.proved_again if later else self.proved)(revision, tell)
-            admitted = await stock.store.admit(revision, order.who, order.base, promote=order.promote)
-            if admitted.current and (order.promote or current is None):
+            admitted = await stock.store.admit(revision, order.who, order.base, promote=promote)
+            if admitted.current and (promote or current is None):
                 await asyncio.to_thread(stock.splits.put, model, order.adapter, None)
         except BaseException:
             if revision.digest not in known:

@@ -8,7 +8,8 @@ from pathlib import Path
 from engines.ledger.sweeping import collect
 from engines.store.keeping import Keep
 from engines.supervisor.events import AdapterDeclined, AdapterTaken
-from registry.adapter_orders import PromoteAdapter
+from registry.adapter_orders import Adapted, AddAdapter, PromoteAdapter, SplitAdapter
+from registry.adapters import Canary, Share, decode
 from registry.room import AdaptersSpec
 from registry.snapshot import ModelView
 from registry.spec import ModelSpec, Registry
@@ -33,6 +34,22 @@ async def test_a_declared_adapter_is_there_before_the_first_worker_is_ready(tmp_
             await eventually(lambda: len(made.announced) == 2)
             assert made.meanings()["m:one"] == made.announced[1].digest
             assert first.endswith(made.announced[0].digest[:16])
+
+
+async def test_a_declaration_that_is_carried_out_again_ends_no_split(tmp_path: Path) -> None:
+    """Each start does so; what somebody promotes by hand ends it."""
+    async with rig(tmp_path, "a", slots=4) as made:
+        order = AddAdapter("m", "one", str(crafted(tmp_path, 8)), "registry", promote=True)
+        await made.desk.obey(order, lambda _: None, later=True)
+        other = (await made.added("one", 16)).partition("@")[2]
+        canary = Canary((Share(made.meanings()["m:one"], 1), Share(other, 1)))
+        assert isinstance(await made.desk.obey(SplitAdapter("m", "one", "ann", canary), lambda _: None), Adapted)
+        await made.desk.obey(order, lambda _: None, later=True)
+        (view,) = decode(bytes(made.board.snapshot.adapters))
+        assert view.canary is not None
+        await made.desk.obey(order, lambda _: None)
+        (view,) = decode(bytes(made.board.snapshot.adapters))
+        assert view.canary is None
 
 
 async def test_one_that_is_refused_is_told_once_and_changes_nothing(tmp_path: Path) -> None:
