@@ -30,10 +30,15 @@ def _pinned(spec: ModelSpec, known: Collection[Collection[str]]) -> tuple[str, .
 
 
 def _covered(model: str, known: Collection[Collection[str]], owners: Mapping[str, str]) -> tuple[str, ...]:
-    """Looked for by the models' names: there may be many more adapters."""
+    """Looked for in the smaller of both: there are houses of a thousand models, and of many more adapters."""
+    taken = {name for each in known for name in _shared(each, owners)}
     return tuple(
         f"{name!r} alone means the model {owners[name]!r}, not this model's adapter of that name, which is asked for "
         f"as {model}:{name}"
-        for name in sorted(owners)
-        if any(name in each for each in known)
+        for name in sorted(taken)
     )
+
+
+def _shared(names: Collection[str], owners: Mapping[str, str]) -> Collection[str]:
+    few, many = (names, owners) if len(names) < len(owners) else (owners, names)
+    return [name for name in few if name in many]

@@ -32,3 +32,21 @@ def test_an_alias_that_takes_an_adapters_own_name_is_told_with_how_to_ask() -> N
 
 def test_nothing_is_made_up() -> None:
     assert misgivings(registry(m=spec(("default",), slots=4, pinned=("a",))), {"m": ["a"], "gone": ["b"]}) == {}
+
+
+class Counted(dict[str, str]):
+    """Adapters that note how often they are asked for one."""
+
+    asked = 0
+
+    def __contains__(self, name: object) -> bool:
+        self.asked += 1
+        return super().__contains__(name)
+
+
+def test_of_many_models_none_is_held_against_all_the_others() -> None:
+    """It is asked at each change of a catalogue, on the event loop."""
+    known = {f"m{number}": Counted(cat="") for number in range(100)}
+    house = registry(**{model: spec(slots=4) for model in known}, cat=spec())
+    assert len(misgivings(house, known)) == len(known)
+    assert sum(each.asked for each in known.values()) == 0
