@@ -10,12 +10,12 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from cli.asking import steps_of
 from cli.check import show
 from cli.folders import REGISTRY, STATE, CacheOption, JsonOption, StateOption, cache_folder
 from cli.memory import Here, planned
 from cli.mistake import Mistake
 from cli.registry import judged, refusal
-from cli.reload import ask
 from cli.reload import refusal as unchanged
 from engines.memory.machine import Machine, look
 from engines.memory.plan import Plan, size
@@ -96,7 +96,7 @@ def way(step: Step, spec: ModelSpec | None, planned: Plan | None, machine: Machi
 def _steps(read: Registry, path: Path, state: Path) -> tuple[tuple[Step, ...], bool]:
     """What the supervisor says, and that it runs; without one, what a new one would do."""
     try:
-        answer = ask(state, orders.Plan(str(path.absolute())))
+        answer = steps_of(state, orders.Plan(str(path.absolute())))
     except Mistake:
         return steps(changes(EMPTY, read)), False
     if answer.faults:

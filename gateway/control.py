@@ -18,12 +18,10 @@ import msgspec
 
 from registry.adapter_orders import AdapterUse, Missing, Tried, Want
 from registry.figures import Count, Counted, Family
-from registry.orders import Free, Gateway, Order, Suspect, Usage, answer, encode
+from registry.orders import LINE_LIMIT, Free, Gateway, Order, Suspect, Usage, answer, encode
 from registry.snapshot import Snapshot, decode
 
 _LOG: Final = logging.getLogger("enginehouse.gateway")
-FRAME_LIMIT: Final = 64 * 1024 * 1024
-"""Bytes of one snapshot, at most: ten thousand models are about ten million."""
 _LAST_WORD: Final = 1.0
 """Seconds for the channel to take what a gateway says on its way out."""
 
@@ -42,7 +40,7 @@ class Control:
 
         Raises `OSError` if there is no supervisor.
         """
-        reader, self._writer = await asyncio.open_unix_connection(self._path, limit=FRAME_LIMIT)
+        reader, self._writer = await asyncio.open_unix_connection(self._path, limit=LINE_LIMIT)
         self._say(Gateway())
         try:
             while line := await reader.readline():

@@ -13,11 +13,10 @@ from typing import Final
 
 import msgspec
 
-from gateway.control import FRAME_LIMIT
 from gateway.errors import Unavailable
 from registry.adapter_orders import Adapted, AdapterOrder, AdapterRefusal, Listed, Told
 from registry.figures import Sum, Summed
-from registry.orders import Answer, Order, Reload, Steps, answer, encode
+from registry.orders import LINE_LIMIT, Answer, Order, Reload, Steps, answer, encode
 from registry.snapshot import Snapshot, decode
 
 _LOG: Final = logging.getLogger("enginehouse.gateway")
@@ -62,7 +61,7 @@ class Errands:
         """The one answer to `order`."""
         try:
             async with asyncio.timeout(patience):
-                reader, writer = await asyncio.open_unix_connection(self._path, limit=FRAME_LIMIT)
+                reader, writer = await asyncio.open_unix_connection(self._path, limit=LINE_LIMIT)
                 try:
                     writer.write(encode(order))
                     newest = b""

@@ -59,6 +59,13 @@ def check_model(name: str) -> str:
     return name
 
 
+def check_adapter(name: str) -> str:
+    """`name`, where an adapter may be called so; else raises NameRefused."""
+    if not _ADAPTER.fullmatch(name):
+        raise NameRefused("must be 1 to 64 of a-z, 0-9, '.', '_', '-', and start with a letter or a digit")
+    return name
+
+
 def is_digest(text: str) -> bool:
     """Whether `text` can name a revision."""
     return _DIGEST.fullmatch(text) is not None

@@ -16,6 +16,11 @@ from registry.adapter_orders import AdapterAnswer, AdapterOrder
 from registry.changes import Step
 from registry.figures import Count, Counted, Sum, Summed
 
+LINE_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes of one message, at most: a snapshot of ten thousand models is about ten million, a gateway's figures of ten
+thousand series are about one.
+"""
+
 
 class Suspect(msgspec.Struct, tag="suspect", tag_field="type", frozen=True):
     """A gateway saw a worker fail: probe it now."""

@@ -5,7 +5,6 @@ Orders about one adapter wait for each other; those about different ones do not.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -42,7 +41,6 @@ Administration = (
 
 Done = tuple[Revision, Mapping[str, str]]
 """What it was about, and by worker why that is not there yet."""
-_NAME: Final = re.compile(names.ADAPTER_PATTERN)
 
 
 class Desk:
@@ -200,6 +198,7 @@ class Desk:
 
 
 def _check(adapter: str) -> None:
-    if not _NAME.fullmatch(adapter):
-        said = "an adapter's name is 1 to 64 of a-z, 0-9, '.', '_', '-', and starts with a letter or a digit"
-        raise Declined(422, "adapter_name", said)
+    try:
+        names.check_adapter(adapter)
+    except names.NameRefused as refused:
+        raise Declined(422, "adapter_name", f"an adapter's name {refused}") from None

@@ -31,7 +31,6 @@ from engines.store.records import Move, Refusal, Revision
 from registry import names
 from registry.adapters import Canary
 
-_ADAPTER: Final = re.compile(names.ADAPTER_PATTERN)
 _DIGEST: Final = re.compile(names.DIGEST_PATTERN)
 _QUARANTINED: Final = 8
 """How many refused adapters are kept to look at."""
@@ -282,7 +281,7 @@ def _check(model: str, adapter: str) -> None:
         names.check_model(model)
     except names.NameRefused as refused:
         raise StoreRefused(f"the model's name {refused}") from None
-    if not _ADAPTER.fullmatch(adapter):
-        raise StoreRefused(
-            "an adapter's name is 1 to 64 of a-z, 0-9, '.', '_', '-', and starts with a letter or a digit"
-        )
+    try:
+        names.check_adapter(adapter)
+    except names.NameRefused as refused:
+        raise StoreRefused(f"an adapter's name {refused}") from None

@@ -28,17 +28,13 @@ from engines.supervisor.sums import Sums
 from registry import orders
 from registry.adapter_orders import AdapterAnswer, AdapterUse, Missing, SplitAdapter, Tried, Want
 from registry.figures import Count, Counted, Sum
-from registry.orders import Free, Gateway, Order, Plan, Reload, Steps, Suspect, Usage, decode
+from registry.orders import LINE_LIMIT, Free, Gateway, Order, Plan, Reload, Steps, Suspect, Usage, decode
 from registry.snapshot import Snapshot, encode
 
 _BACKLOG: Final = 1024
 """Clients that may connect at once: a Unix socket refuses whoever finds no place."""
 _LONGEST: Final = 100
 """Bytes of a Unix socket's path; the kernel takes 107."""
-
-
-_LINE_LIMIT: Final = 64 * 1024 * 1024
-"""Bytes of a client's line, at most: a gateway's figures of ten thousand series are about one million."""
 
 
 class Adapters(Protocol):
@@ -111,7 +107,7 @@ class Control:
                 clients.add(task)
                 task.add_done_callback(clients.discard)
 
-            server = await asyncio.start_unix_server(connected, sock=sock, limit=_LINE_LIMIT, backlog=_BACKLOG)
+            server = await asyncio.start_unix_server(connected, sock=sock, limit=LINE_LIMIT, backlog=_BACKLOG)
             try:
                 yield path
             finally:

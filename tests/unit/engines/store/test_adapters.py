@@ -85,7 +85,7 @@ async def test_a_refused_one_changes_nothing_and_is_kept_aside(store, two, tmp_p
 
 @pytest.mark.parametrize("name", ["", "A", "-a", "a/b", "..", "a:b", "a\n", "a" * 65, "é"])
 async def test_only_a_plain_name_is_one(store, tmp_path, name):
-    with pytest.raises(StoreRefused, match="name is 1 to 64"):
+    with pytest.raises(StoreRefused, match="name must be 1 to 64"):
         await store.add(arrival(adapter(tmp_path / "a"), name), ANY)
 
 
