@@ -12,6 +12,9 @@ from typing import Any, Final
 _PLACE: Final = re.compile(r"(?<![\w:/.~-])/[^\s/:;,'\"()<>|]+(?:/[^\s/:;,'\"()<>|]+)+/?")
 """A path of this machine that names a folder; in an address, slashes follow a letter, a colon or each other."""
 
+_SERVER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|(?<![\w.:-])[\w.:-]*\w):\d{2,5}\b")
+"""A host with its port, as Redis' client spells one."""
+
 
 def discreet(text: str) -> str:
     """`text` with the names of files in place of their paths; addresses stay."""
@@ -19,6 +22,11 @@ def discreet(text: str) -> str:
     if path.startswith("/"):  # as the system begins what it says of a file: it may have blanks
         return f"{PurePosixPath(path).name}{colon}{discreet(rest)}"
     return _PLACE.sub(lambda found: PurePosixPath(found.group()).name, text)
+
+
+def unaddressed(text: str) -> str:
+    """`text` without the names and ports of servers inside; as `discreet`, without folders."""
+    return _SERVER.sub("its server", discreet(text))
 
 
 def discreetly(value: Any) -> Any:

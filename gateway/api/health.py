@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from gateway.pool.house import House
+from registry.discretion import discreet, unaddressed
 
 
 def health(
@@ -49,9 +50,9 @@ def _verbose(house: House) -> dict[str, Any]:
     snapshot = house.names.snapshot
     return {
         "snapshot": snapshot.revision,
-        "registry_error": snapshot.reload_error or None,
+        "registry_error": discreet(snapshot.reload_error) or None,
         "registry_read_at": snapshot.reloaded or None,
-        "adapter_store_error": snapshot.store_trouble or None,
+        "adapter_store_error": unaddressed(snapshot.store_trouble) or None,
         "models": {
             model.name: {
                 "loading": model.loading.step if model.loading else None,
