@@ -85,13 +85,14 @@ class Adding:
         try:
             faults = await (self.proved_again if later else self.proved)(revision, tell)
             admitted = await stock.store.admit(revision, order.who, order.base, promote=promote)
-            if admitted.current and (promote or current is None):
-                await asyncio.to_thread(stock.splits.put, model, order.adapter, None)
         except BaseException:
             if revision.digest not in known:
                 await self._undo(revision)
             raise
-        await stock.refresh(model, order.adapter)
+        if admitted.current and (promote or current is None):
+            await stock.stands(model, order.adapter)
+        else:
+            await stock.refresh(model, order.adapter)
         return revision, faults
 
     async def _stored(self, arrival: Arrival, against: Against) -> Revision:
@@ -101,6 +102,8 @@ class Adding:
             raise
         except StoreRefused as refused:
             raise Declined(422, "adapter_refused", str(refused)) from None
+        except OSError as fault:  # of the source: what the disk says of ours, the store has translated
+            raise Declined(422, "adapter_refused", str(fault)) from None
 
     def _check(self, order: AddAdapter, current: Revision | None, spec: ModelSpec) -> None:
         if not spec.adapters.slots:

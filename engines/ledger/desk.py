@@ -134,8 +134,7 @@ class Desk:
         revision = await store.find(model, adapter, order.digest)
         faults = await self._adding.proved_again(revision, tell)
         revision = await store.promote(model, adapter, revision.digest, order.who, order.base)
-        await self._splitting.end(model, adapter)
-        await self._stock.refresh(model, adapter)
+        await self._stock.stands(model, adapter)
         return revision, faults
 
     async def _roll_back(self, order: RollbackAdapter, model: str, tell: Tell) -> Done:
@@ -144,15 +143,13 @@ class Desk:
         if back := before(await store.history(model, adapter)):
             faults = await self._adding.proved_again(await store.find(model, adapter, back), tell)
         revision = await store.rollback(model, adapter, order.who)
-        await self._splitting.end(model, adapter)
-        await self._stock.refresh(model, adapter)
+        await self._stock.stands(model, adapter)
         return revision, faults
 
     async def _remove(self, order: RemoveAdapter, model: str) -> AdapterAnswer:
         revisions = self._stock.of(model, order.adapter)
         await self._stock.store.remove(model, order.adapter, order.who)
-        await self._splitting.end(model, order.adapter)
-        await self._stock.refresh(model, order.adapter)
+        await self._stock.stands(model, order.adapter)
         for each in revisions:
             self._steward.evict(name_of(each))
         return Adapted()

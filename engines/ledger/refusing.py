@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import Final
 
@@ -37,9 +38,10 @@ _STATUSES: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (StoreFailed, 503, "store_failed"),
     (HostRefused, 403, "source_inside"),
     (WeightsFailed, 502, "fetch_failed"),
-    (OSError, 422, "adapter_refused"),
+    (OSError, 500, "internal_error"),
 )
-"""The first that fits; a source that cannot be read is an `OSError`."""
+"""The first that fits; an `OSError` is one of our own files."""
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 FAILURES: Final = (Declined, StoreFailed, WeightsFailed, OSError)
 """All that `refusal` knows."""
@@ -52,6 +54,8 @@ def refusal(failed: Exception) -> AdapterRefusal:
     if isinstance(failed, AdapterRefused):
         reasons = tuple(dict.fromkeys(str(finding.reason) for finding in failed.findings))
         return AdapterRefusal(422, "adapter_refused", str(failed), reasons)
+    if isinstance(failed, OSError) and failed.errno in _FULL:
+        return AdapterRefusal(507, "disk_full", str(failed))
     for kind, status, code in _STATUSES:
         if isinstance(failed, kind):
             return AdapterRefusal(status, code, str(failed))

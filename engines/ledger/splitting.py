@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Final
 
@@ -37,13 +36,8 @@ class Splitting:
                 faults |= await self._adding.proved_again(each, tell)
         why = f"{order.who} ({order.reason})" if order.reason else order.who
         await self._stock.store.note_split(model, order.adapter, why, canary)
-        await asyncio.to_thread(self._stock.splits.put, model, order.adapter, canary)
-        await self._stock.refresh(model, order.adapter)
+        await self._stock.stands(model, order.adapter, canary)
         return current, faults
-
-    async def end(self, model: str, adapter: str) -> None:
-        """The name is promoted, taken back or removed: it stands for one revision again, or for none."""
-        await asyncio.to_thread(self._stock.splits.put, model, adapter, None)
 
     async def _resolved(self, canary: Canary, model: str, adapter: str) -> tuple[Canary, list[Revision]]:
         """With whole digests."""

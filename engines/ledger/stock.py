@@ -14,7 +14,7 @@ from engines.ledger.splits import Splits
 from engines.store.adapters import AdapterStore
 from engines.store.failures import StoreFailed
 from engines.store.records import Revision
-from registry.adapters import AdapterView, encode, served_as
+from registry.adapters import AdapterView, Canary, encode, served_as
 
 _MOST: Final = 256
 """Of one model, that are thought of when slots are to be filled: no worker has as many, hardly any house."""
@@ -59,6 +59,16 @@ class Stock:
         """Reads one adapter again, and publishes it. Raises `StoreFailed`."""
         self._put(model, adapter, await self.store.revisions(model, adapter))
         self._tell()
+
+    async def stands(self, model: str, adapter: str, canary: Canary | None = None) -> None:
+        """Its rows have changed: notes the split behind its name, and publishes the rows be that noted or not.
+
+        Raises `OSError`, `StoreFailed`.
+        """
+        try:
+            await asyncio.to_thread(self.splits.put, model, adapter, canary)
+        finally:
+            await self.refresh(model, adapter)
 
     async def meet(self, model: str, adapter: str) -> None:
         """Before one is changed: is as other hosts see it, where they share it. Raises `StoreFailed`: it cannot be."""

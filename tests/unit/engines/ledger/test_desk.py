@@ -254,3 +254,28 @@ async def test_a_split_that_means_nothing_is_refused(tmp_path: Path, parts: tupl
         digests = [(await made.add("one")).revision.digest]
         canary = Canary(tuple(Share(digests[which], weight) for which, weight in parts))
         assert (await order(made, SplitAdapter("m", "one", "ann", canary))).status == 422
+
+
+@pytest.mark.parametrize("added", [True, False])
+async def test_a_name_that_has_moved_is_published_though_its_split_could_not_be_ended(
+    tmp_path: Path,
+    added: bool,  # noqa: FBT001 (of `parametrize`)
+) -> None:
+    """That is our disk's fault, not the adapter's, and takes nothing back."""
+    async with rig(tmp_path, "a", slots=4) as made:
+        first, other = [(await made.added("one", alpha)).partition("@")[2] for alpha in (8, 16)]
+        canary = Canary((Share(first, 1), Share(other, 1)))
+        assert isinstance(await order(made, SplitAdapter("m", "one", "ann", canary)), Adapted)
+        (tmp_path / "state/adapters/splits.new").mkdir()
+        moved = made.add("one", 32, promote=True) if added else order(made, PromoteAdapter("m", "one", other, "ann"))
+        answer = await moved
+        assert isinstance(answer, AdapterRefusal)
+        assert (answer.status, answer.code) == (500, "internal_error")
+        assert not made.meanings()["m:one"].startswith(first)
+
+
+async def test_a_source_that_cannot_be_a_path_is_refused(tmp_path: Path) -> None:
+    async with rig(tmp_path, "a") as made:
+        answer = await order(made, AddAdapter("m", "one", "/" + "x" * 5000, "ann"))
+        assert isinstance(answer, AdapterRefusal)
+        assert (answer.status, answer.code) == (422, "adapter_refused")
