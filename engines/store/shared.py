@@ -184,30 +184,36 @@ class Shared:
 
     def _settled(self, name: str, raw: bytes, *, first: bool = False) -> bool:
         """Has both sides say the same; whether this host's rows have changed. What cannot be now is owed."""
+        changed = False
         try:
-            changed = self._settle(name, raw, again=first or name in self._behind)
+            changed, lacking = self._settle(name, raw, again=first or name in self._behind)
         except FilesAway as away:
-            self._behind[name] = str(away)
-            return False
+            lacking = str(away)
         except StoreAway:
             raise
         except StoreFailed as failed:
-            self._behind[name] = str(failed)
-            return False
-        self._behind.pop(name, None)
+            lacking = str(failed)
+        self._owe(name, lacking)
         return changed
 
-    def _settle(self, name: str, raw: bytes, *, again: bool) -> bool:
+    def _owe(self, name: str, lacking: str) -> None:
+        """Empty: nothing is lacking."""
+        if lacking:
+            self._behind[name] = lacking
+        else:
+            self._behind.pop(name, None)
+
+    def _settle(self, name: str, raw: bytes, *, again: bool) -> tuple[bool, str]:
         theirs = entry.decode(name, raw) if raw else None
         model, adapter = entry.named(name)
         mine = self._mine(model, adapter)
         found = merging.step(mine, theirs)
         if found is Step.GIVE:
             self.change(model, adapter, lambda known: known)
-            return True
+            return True, self._behind.get(name, "")
         if theirs is not None and (found is Step.TAKE or again):
             return self._take(theirs)
-        return False
+        return False, ""
 
     def _mine(self, model: str, adapter: str) -> Dossier:
         with self._database.transaction() as connection:
@@ -234,12 +240,13 @@ class Shared:
     def _take_or_owe(self, dossier: Dossier) -> None:
         """It is decided already; what fails now is done at a later look."""
         try:
-            self._take(dossier)
+            _, lacking = self._take(dossier)
         except StoreFailed as failed:
-            self._behind[dossier.name] = str(failed)
+            lacking = str(failed)
+        self._owe(dossier.name, lacking)
 
-    def _take(self, dossier: Dossier) -> bool:
-        """Has the rows be those of `dossier`; whether they were others.
+    def _take(self, dossier: Dossier) -> tuple[bool, str]:
+        """Has the rows be those of `dossier`; whether they were others, and why they are not yet all of it.
 
         A revision whose files are not to be had is left out; where it is needed, nothing is taken.
         """
@@ -253,9 +260,7 @@ class Shared:
                 changed, free = self._write(dossier, lacking.keys())
                 self._files.remove(free)
         self._splits.put(dossier.model, dossier.adapter, dossier.split)
-        if lacking:
-            self._behind[dossier.name] = str(next(iter(lacking.values())))
-        return changed
+        return changed, str(next(iter(lacking.values()), ""))
 
     def _brought(self, dossier: Dossier, stack: ExitStack) -> tuple[dict[str, Path], dict[str, StoreFailed]]:
         brought: dict[str, Path] = {}

@@ -186,6 +186,19 @@ async def test_a_host_stays_where_it_is_while_files_are_not_to_be_had(house):
     assert (await house.b.at(), await house.b.follow()) == (second, {})
 
 
+async def test_a_revision_whose_files_are_late_comes_with_them(house):
+    """Although no name stands for it, and nothing is said of it again."""
+    second = (await house.a.add(2)).digest
+    place = house.files / "revisions" / second
+    place.rename(house.files / "late")
+    assert "is not there (yet)" in (await house.b.follow())["m:pirate"]
+    (house.files / "late").rename(place)
+    for _ in range(20):  # what failed is tried again now and then
+        await house.b.follow()
+    assert (await same(house.a, house.b), len(await house.b.store.revisions())) == (True, 2)
+    assert await house.b.follow() == {}
+
+
 async def test_where_no_folder_is_mounted_nothing_is_added(house):
     """And no folder is made."""
     shutil.rmtree(house.files)
