@@ -64,8 +64,9 @@ class Dossier:
         """The name stands for the revision whose digest begins so. Raises `AliasMoved`, `StoreRefused`."""
         to = self.find(digest)
         self._stood_for(expected)
-        moved = self if self.at == to.digest else self._moved(to.digest, who, Why.PROMOTE, at)
-        return replace(moved, split=None)
+        if self.at != to.digest:
+            return replace(self._moved(to.digest, who, Why.PROMOTE, at), split=None)
+        return self if self.split is None else self.noted(who, at, None)
 
     def rolled_back(self, who: str, at: float) -> Dossier:
         """The name stands again for what it stood for before. Raises `StoreRefused`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -114,9 +114,9 @@ class Shared:
             if not self._altered:
                 raise
             troubles = self._behind | {"": str(away)}
-        told = tuple(self._altered)
-        self._altered.difference_update(told)
-        return Followed(tuple(map(entry.named, sorted(told))), troubles)
+        changed = sorted(self._altered)
+        self._altered.difference_update(changed)
+        return Followed(tuple(map(entry.named, changed)), troubles)
 
     def _looked(self) -> dict[str, str]:
         """The troubles."""
@@ -163,12 +163,17 @@ class Shared:
             gone = needless(connection, held, now, keep)
         for model, adapter in sorted({(each.model, each.adapter) for each in gone}):
             mine = tuple(each for each in gone if (each.model, each.adapter) == (model, adapter))
+            self._altered.add(f"{model}:{adapter}")  # should a later one fail
             self._drop(model, adapter, mine)
+        with suppress(StoreFailed):  # what is gone here is gone; the folder is swept another time
+            self._sweep()
+        return gone
+
+    def _sweep(self) -> None:
         entries = self._commons.look(None).entries
         with self._database.transaction() as connection:
             known = records.digests(connection)
         self._depot.sweep(known.union(*(entry.digests(raw) for raw in entries.values())))
-        return gone
 
     def _drop(self, model: str, adapter: str, gone: tuple[Revision, ...]) -> None:
         """What others know goes with all hosts, what only this one knows goes here."""
@@ -205,11 +210,10 @@ class Shared:
 
     def _settle(self, name: str, raw: bytes, *, again: bool) -> tuple[bool, str]:
         theirs = entry.decode(name, raw) if raw else None
-        model, adapter = entry.named(name)
-        mine = self._mine(model, adapter)
-        found = merging.step(mine, theirs)
+        model, _, adapter = name.rpartition(":")  # where there is an entry, `decode` has looked at the name
+        found = merging.step(self._mine(model, adapter), theirs)
         if found is Step.GIVE:
-            self.change(model, adapter, lambda known: known)
+            self.change(*entry.named(name), lambda known: known)
             return True, self._behind.get(name, "")
         if theirs is not None and (found is Step.TAKE or again):
             return self._take(theirs)
@@ -257,9 +261,7 @@ class Shared:
             with self._files.alone():
                 for digest, work in brought.items():
                     self._files.publish(work, digest)
-                changed, free = self._write(dossier, lacking.keys())
-                self._files.remove(free)
-        self._splits.put(dossier.model, dossier.adapter, dossier.split)
+                changed = self._write(dossier, lacking.keys())
         return changed, str(next(iter(lacking.values()), ""))
 
     def _brought(self, dossier: Dossier, stack: ExitStack) -> tuple[dict[str, Path], dict[str, StoreFailed]]:
@@ -275,15 +277,18 @@ class Shared:
                     lacking[digest] = failed
         return brought, lacking
 
-    def _write(self, dossier: Dossier, lacking: Collection[str]) -> tuple[bool, tuple[str, ...]]:
+    def _write(self, dossier: Dossier, lacking: Collection[str]) -> bool:
+        split = self._splits.of(dossier.model, dossier.adapter)
         with self._database.transaction() as connection:
             rows, known = taken.both(connection, dossier.model, dossier.adapter)
             if known is not None and known.version > dossier.version:
-                return False, ()  # it was overtaken
+                return False  # it was overtaken, and so was its split
             to = merging.laid(rows, known, dossier, lacking)
-            same = merging.equal(rows, replace(to, split=None))
+            same = merging.equal(replace(rows, split=split), to)
             if same and known is not None and known.stamp == dossier.stamp:
-                return False, ()
+                return False
             free = rewriting.write(connection, rows, to)
             taken.note(connection, dossier)
-            return not same, free
+        self._splits.put(dossier.model, dossier.adapter, dossier.split)
+        self._files.remove(free)
+        return not same

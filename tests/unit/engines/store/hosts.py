@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 from engines.adapters.against import Against
 from engines.ledger.splits import Splits
@@ -13,11 +14,13 @@ from engines.store.adapters import AdapterStore, Arrival
 from engines.store.commons import Mark, News
 from engines.store.depot import Depot
 from engines.store.failures import StoreAway
+from engines.store.keeping import Keep
 from engines.store.records import Revision
 from engines.store.shared import Shared
 from tests import lora
 
 ANY = Against()
+NOTHING_KEPT = Keep(last=1, seconds=0.0)
 SHAPES = lora.tensors(layers=1, rank=1)
 
 
@@ -114,3 +117,25 @@ class Host:
         """Everything that hosts shall agree on."""
         known = [(r.digest, r.current, r.pinned, r.who) for r in await self.store.revisions()]
         return [*known, *await self.store.history("m", "pirate"), self.splits.of("m", "pirate")]
+
+
+async def two_hosts(root: Path) -> SimpleNamespace:
+    """Hosts a and b; a has added an adapter, and both know it."""
+    commons, clock, files = MemoryCommons(), count(1000), root / "files"
+    files.mkdir()
+
+    async def host(name: str) -> Host:
+        return await Host(root / name, commons, files, clock).open()
+
+    made = SimpleNamespace(commons=commons, files=files, host=host, a=await host("a"), b=await host("b"))
+    made.first = (await made.a.add(1)).digest
+    assert (await made.a.follow(), await made.b.follow()) == ({}, {})
+    return made
+
+
+async def same(*hosts: Host) -> bool:
+    """Whether they agree once they have followed."""
+    for each in hosts:
+        await each.follow()
+    found = [await each.all() for each in hosts]
+    return all(each == found[0] for each in found)

@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from itertools import count
-from types import SimpleNamespace
 
 import pytest
 
-from engines.store.depot import Depot
+from engines.store import entry
 from engines.store.failures import AliasMoved, StoreAway, StoreBusy, StoreDamaged
-from engines.store.keeping import Keep
+from engines.store.records import Why
 from registry.adapters import Canary, Share
-from tests.unit.engines.store.hosts import Host, MemoryCommons
-
-NOTHING_KEPT = Keep(last=1, seconds=0.0)
+from tests.unit.engines.store.hosts import NOTHING_KEPT, same, two_hosts
 
 
 @pytest.fixture
 async def house(tmp_path):
-    """Hosts a and b; a has added an adapter, and both know it."""
-    commons, clock, files = MemoryCommons(), count(1000), tmp_path / "files"
-    files.mkdir()
-
-    async def host(name: str) -> Host:
-        return await Host(tmp_path / name, commons, files, clock).open()
-
-    made = SimpleNamespace(commons=commons, files=files, host=host, a=await host("a"), b=await host("b"))
-    made.first = (await made.a.add(1)).digest
-    assert (await made.a.follow(), await made.b.follow()) == ({}, {})
-    return made
-
-
-async def same(*hosts: Host) -> bool:
-    for each in hosts:
-        await each.follow()
-    found = [await each.all() for each in hosts]
-    return all(each == found[0] for each in found)
+    return await two_hosts(tmp_path)
 
 
 async def test_what_was_added_on_one_host_is_whole_on_the_other(house):
@@ -58,6 +37,29 @@ async def test_every_change_is_followed(house):
     assert (await same(house.a, house.b), await house.a.at()) == (True, "")
     assert house.a.splits.of("m", "pirate") is None
     assert [each.pinned for each in await house.a.store.revisions()] == [False, False]
+
+
+async def test_promoting_what_the_name_stands_for_ends_a_split_everywhere(house):
+    """It is published there, and the history says it."""
+    split = Canary((Share(house.first, 1), Share((await house.a.add(2)).digest, 1)))
+    await house.a.store.note_split("m", "pirate", "ann", split)
+    assert (await same(house.a, house.b), house.b.splits.of("m", "pirate")) == (True, split)
+    await house.a.store.promote("m", "pirate", house.first, "bob")
+    assert (await house.b.store.follow()).changed == (("m", "pirate"),)
+    assert (await same(house.a, house.b), house.b.splits.of("m", "pirate")) == (True, None)
+    last = (await house.b.store.history("m", "pirate"))[-1]
+    assert (last.who, last.why, last.now) == ("bob", Why.SPLIT, house.first)
+
+
+async def test_a_split_that_was_overtaken_is_not_put(house):
+    """What was decided later counts, whoever comes to its end first."""
+    split = Canary((Share(house.first, 1), Share((await house.a.add(2)).digest, 1)))
+    await house.a.store.note_split("m", "pirate", "ann", split)
+    older = entry.decode("m:pirate", house.commons.get("m:pirate"))
+    await house.a.store.note_split("m", "pirate", "ann")
+    assert await same(house.a, house.b)
+    house.b.store._book._take(older)
+    assert house.b.splits.of("m", "pirate") is None
 
 
 async def test_of_two_first_revisions_the_first_one_has_the_name(house):
@@ -102,32 +104,6 @@ async def test_who_is_always_overtaken_gives_up(house):
         await house.a.add(2, promote=True)
 
 
-async def test_without_the_commons_nothing_changes_and_everything_can_be_read(house):
-    house.commons.away = "gone"
-    before = await house.a.all()
-    await house.a.store.find("m", "pirate")
-    for change in (
-        house.a.store.remove("m", "pirate", "ann"),
-        house.a.store.pin("m", "pirate", house.first),
-        house.a.store.meet("m", "pirate"),
-        house.a.store.follow(),
-    ):
-        with pytest.raises(StoreAway):
-            await change
-    assert await house.a.all() == before
-
-
-async def test_an_addition_that_cannot_be_told_is_taken_back(house):
-    """What `adding` does where `admit` fails."""
-    house.commons.away = "gone"
-    with pytest.raises(StoreAway):
-        await house.a.add(2, promote=True)
-    (left,) = (each for each in await house.a.store.revisions() if not each.current)
-    await house.a.store.discard(left)
-    house.commons.away = ""
-    assert (await same(house.a, house.b), len(await house.a.store.revisions())) == (True, 1)
-
-
 async def test_commons_that_were_lost_are_told_again(house):
     """By whoever looks first; and what was changed before anybody looked is not lost either."""
     before = await house.a.all()
@@ -167,101 +143,6 @@ async def test_a_host_that_joins_takes_the_names_and_keeps_its_own_revisions(hou
     assert len(await house.a.store.revisions()) == 1
     await joins.store.promote("m", "pirate", own, "cid")
     assert (await same(house.a, house.b, joins), await house.a.at()) == (True, own)
-
-
-async def test_a_host_stays_where_it_is_while_files_are_not_to_be_had(house):
-    """And takes them when they are; a wrong file is none."""
-    second = (await house.a.add(2, promote=True)).digest
-    place = house.files / "revisions" / second
-    weights = place / "adapter_model.safetensors"
-    good = weights.read_bytes()
-    weights.write_bytes(good[:-1] + b"x")
-    assert "was changed on the disk" in (await house.b.follow())["m:pirate"]
-    assert await house.b.at() == house.first
-    shutil.rmtree(place)
-    assert (await house.b.follow())["m:pirate"]
-    house.a.depot.put(second, await house.a.store.verify(await house.a.store.find("m", "pirate")))
-    for _ in range(20):  # what failed is tried again now and then
-        await house.b.follow()
-    assert (await house.b.at(), await house.b.follow()) == (second, {})
-
-
-async def test_a_revision_whose_files_are_late_comes_with_them(house):
-    """Although no name stands for it, and nothing is said of it again."""
-    second = (await house.a.add(2)).digest
-    place = house.files / "revisions" / second
-    place.rename(house.files / "late")
-    assert "is not there (yet)" in (await house.b.follow())["m:pirate"]
-    (house.files / "late").rename(place)
-    for _ in range(20):  # what failed is tried again now and then
-        await house.b.follow()
-    assert (await same(house.a, house.b), len(await house.b.store.revisions())) == (True, 2)
-    assert await house.b.follow() == {}
-
-
-async def test_where_no_folder_is_mounted_nothing_is_added(house):
-    """And no folder is made."""
-    shutil.rmtree(house.files)
-    with pytest.raises(StoreAway, match="is it mounted"):
-        await house.a.add(2, promote=True)
-    assert (house.files.exists(), await house.a.at()) == (False, house.first)
-    await house.a.store.remove("m", "pirate", "ann")
-    assert ([*await house.b.follow()], await house.b.at()) == ([], "")
-
-
-def test_a_folder_that_hangs_holds_one_thread(tmp_path):
-    """Whoever comes after it is told."""
-    depot = Depot(tmp_path, lambda: 0.0, patience=0.0)
-    with depot._reached(), pytest.raises(StoreAway, match="does it hang"):
-        depot.listed()
-    assert depot.listed() == frozenset()
-
-
-async def test_what_the_shared_folder_has_lost_is_brought_again(house):
-    """And while there is none, that is said."""
-    house.files.rename(house.files.with_name("away"))
-    again = await house.host("a")
-    assert "is it mounted" in (await again.follow())[""]
-    house.files.mkdir()
-    for _ in range(20):  # what failed is tried again now and then
-        await again.follow()
-    assert (await again.follow(), (house.files / "revisions" / house.first).is_dir()) == ({}, True)
-
-
-async def test_many_adapters_are_taken_over_some_at_a_time(house):
-    """So that the first of them need not wait for the last one; none is forgotten."""
-    for number in range(150):
-        house.commons.put(f"m:{number}", b"", b"nonsense")
-    assert [len(await house.b.follow()) for _ in range(3)] == [100, 150, 150]
-
-
-async def test_what_changed_in_a_look_that_was_broken_off_is_told(house):
-    """Redis takes nothing for once, and what came before that is published all the same."""
-
-    def refuse() -> None:
-        raise StoreAway("read only")
-
-    await house.a.add(2, adapter="amy")
-    house.commons.entries.pop("m:pirate")
-    again = await house.host("b")
-    house.commons.meanwhile.append(refuse)
-    found = await again.store.follow()
-    assert (found.changed, found.troubles) == ((("m", "amy"),), {"": "read only"})
-    found = await again.store.follow()
-    assert (found.changed, found.troubles) == ((("m", "pirate"),), {})
-
-
-async def test_nonsense_in_the_commons_changes_nothing(house):
-    """It is said, and other adapters are followed."""
-    house.commons.put("m:pirate", house.commons.get("m:pirate"), b'{"version": 9}')
-    house.commons.put("../m:pirate", b"", b"{}")
-    troubles = await house.b.follow()
-    assert (sorted(troubles), await house.b.at()) == (["../m:pirate", "m:pirate"], house.first)
-    with pytest.raises(StoreDamaged):
-        await house.b.store.remove("m", "pirate", "bob")
-    house.commons.entries = {}
-    again = await house.host("a")
-    assert (await again.follow(), "m:pirate" in house.commons.entries) == ({}, True)
 
 
 async def test_what_no_host_needs_is_collected_everywhere(house):

@@ -1,0 +1,146 @@
+"""Hosts that share their adapters, where something is amiss: it is said, mended, and harms nothing else."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from engines.store.failures import StoreAway, StoreDamaged
+from tests.unit.engines.store.hosts import NOTHING_KEPT, same, two_hosts
+
+
+@pytest.fixture
+async def house(tmp_path):
+    return await two_hosts(tmp_path)
+
+
+async def test_without_the_commons_nothing_changes_and_everything_can_be_read(house):
+    house.commons.away = "gone"
+    before = await house.a.all()
+    await house.a.store.find("m", "pirate")
+    for change in (
+        house.a.store.remove("m", "pirate", "ann"),
+        house.a.store.pin("m", "pirate", house.first),
+        house.a.store.meet("m", "pirate"),
+        house.a.store.follow(),
+    ):
+        with pytest.raises(StoreAway):
+            await change
+    assert await house.a.all() == before
+
+
+async def test_an_addition_that_cannot_be_told_is_taken_back(house):
+    """What `adding` does where `admit` fails."""
+    house.commons.away = "gone"
+    with pytest.raises(StoreAway):
+        await house.a.add(2, promote=True)
+    (left,) = (each for each in await house.a.store.revisions() if not each.current)
+    await house.a.store.discard(left)
+    house.commons.away = ""
+    assert (await same(house.a, house.b), len(await house.a.store.revisions())) == (True, 1)
+
+
+async def test_a_host_stays_where_it_is_while_files_are_not_to_be_had(house):
+    """And takes them when they are; a wrong file is none."""
+    second = (await house.a.add(2, promote=True)).digest
+    place = house.files / "revisions" / second
+    weights = place / "adapter_model.safetensors"
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-1] + b"x")
+    assert "was changed on the disk" in (await house.b.follow())["m:pirate"]
+    assert await house.b.at() == house.first
+    shutil.rmtree(place)
+    assert (await house.b.follow())["m:pirate"]
+    house.a.depot.put(second, await house.a.store.verify(await house.a.store.find("m", "pirate")))
+    for _ in range(20):  # what failed is tried again now and then
+        await house.b.follow()
+    assert (await house.b.at(), await house.b.follow()) == (second, {})
+
+
+async def test_a_revision_whose_files_are_late_comes_with_them(house):
+    """Although no name stands for it, and nothing is said of it again."""
+    second = (await house.a.add(2)).digest
+    place = house.files / "revisions" / second
+    place.rename(house.files / "late")
+    assert "is not there (yet)" in (await house.b.follow())["m:pirate"]
+    (house.files / "late").rename(place)
+    for _ in range(20):  # what failed is tried again now and then
+        await house.b.follow()
+    assert (await same(house.a, house.b), len(await house.b.store.revisions())) == (True, 2)
+    assert await house.b.follow() == {}
+
+
+async def test_where_no_folder_is_mounted_nothing_is_added(house):
+    """And no folder is made."""
+    shutil.rmtree(house.files)
+    with pytest.raises(StoreAway, match="is it mounted"):
+        await house.a.add(2, promote=True)
+    assert (house.files.exists(), await house.a.at()) == (False, house.first)
+    await house.a.store.remove("m", "pirate", "ann")
+    assert ([*await house.b.follow()], await house.b.at()) == ([], "")
+
+
+async def test_what_the_shared_folder_has_lost_is_brought_again(house):
+    """And while there is none, that is said."""
+    house.files.rename(house.files.with_name("away"))
+    again = await house.host("a")
+    assert "is it mounted" in (await again.follow())[""]
+    house.files.mkdir()
+    for _ in range(20):  # what failed is tried again now and then
+        await again.follow()
+    assert (await again.follow(), (house.files / "revisions" / house.first).is_dir()) == ({}, True)
+
+
+async def test_many_adapters_are_taken_over_some_at_a_time(house):
+    """So that the first of them need not wait for the last one; none is forgotten."""
+    for number in range(150):
+        house.commons.put(f"m:{number}", b"", b"nonsense")
+    assert [len(await house.b.follow()) for _ in range(3)] == [100, 150, 150]
+
+
+async def test_what_changed_in_a_look_that_was_broken_off_is_told(house):
+    """Redis takes nothing for once, and what came before that is published all the same."""
+
+    def refuse() -> None:
+        raise StoreAway("read only")
+
+    await house.a.add(2, adapter="amy")
+    house.commons.entries.pop("m:pirate")
+    again = await house.host("b")
+    house.commons.meanwhile.append(refuse)
+    found = await again.store.follow()
+    assert (found.changed, found.troubles) == ((("m", "amy"),), {"": "read only"})
+    found = await again.store.follow()
+    assert (found.changed, found.troubles) == ((("m", "pirate"),), {})
+
+
+async def test_what_is_nobodys_is_no_trouble_once_it_is_taken_out(house):
+    house.commons.put("foo", b"", b"{}")
+    assert "which is no adapter's name" in (await house.b.follow())["foo"]
+    del house.commons.entries["foo"]
+    for _ in range(20):  # what failed is tried again now and then
+        await house.b.follow()
+    assert await house.b.follow() == {}
+
+
+async def test_nonsense_in_the_commons_changes_nothing(house):
+    """It is said, and other adapters are followed."""
+    house.commons.put("m:pirate", house.commons.get("m:pirate"), b'{"version": 9}')
+    house.commons.put("../m:pirate", b"", b"{}")
+    troubles = await house.b.follow()
+    assert (sorted(troubles), await house.b.at()) == (["../m:pirate", "m:pirate"], house.first)
+    with pytest.raises(StoreDamaged):
+        await house.b.store.remove("m", "pirate", "bob")
+    house.commons.entries = {}
+    again = await house.host("a")
+    assert (await again.follow(), "m:pirate" in house.commons.entries) == ({}, True)
+
+
+async def test_what_was_collected_is_said_although_the_shared_folder_is_away(house):
+    """Or it would be published on, without its files."""
+    second = (await house.a.add(2)).digest
+    house.files.rename(house.files.with_name("away"))
+    assert [each.digest for each in await house.a.store.collect((), NOTHING_KEPT)] == [second]
+    assert [each.digest for each in await house.a.store.revisions()] == [house.first]
+    assert (await house.a.store.follow()).changed == (("m", "pirate"),)
