@@ -55,7 +55,7 @@ class Cycle:
         "response_started",
     )
 
-    def __init__(self, line: Line, shortcut: Shortcut, operation: Operation, scope: Scope, keep_alive: bool) -> None:  # noqa: FBT001
+    def __init__(self, line: Line, shortcut: Shortcut, operation: Operation, scope: Scope, *, keep_alive: bool) -> None:
         self.loop: Final = line.loop
         self._line: Final = line
         self._transport: Final = line.transport

@@ -185,7 +185,11 @@ class Protocol(HttpToolsProtocol):
             return None
         scope = {"type": "http", "method": "POST", "headers": self.headers, "client": self.client}
         operation = shortcut.admit(self.url, scope)
-        return None if operation is None else Cycle(self, shortcut, operation, scope, parser.should_keep_alive())
+        return (
+            None
+            if operation is None
+            else Cycle(self, shortcut, operation, scope, keep_alive=parser.should_keep_alive())
+        )
 
     def _asgi_scope(self) -> None:
         """What uvicorn makes at the beginning of every message, made for those that need it."""

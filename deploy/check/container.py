@@ -46,7 +46,7 @@ def _serving(image: Image, keys: Mapping[str, str], network: Borrowed | None) ->
     return [
         "mount --bind $1 $1",
         *(network.mounts if network else ["ip link set lo up"]),
-        *(line for volume in ("/tmp", *image.volumes) for line in _volume(volume, image.user)),  # noqa: S108
+        *(line for volume in ("/tmp", *image.volumes) for line in _volume(volume, image.user)),  # noqa: S108 - the container's own
         *DEVICES,
         "mount -o remount,bind,ro $1",
         f"if {writing} 2>/dev/null; then echo 'the root can be written'; exit 1; fi",

@@ -149,7 +149,7 @@ def works(
     engine: str, environment: str, *, adapters: bool, sizes: Mapping[str, int] = MappingProxyType({})
 ) -> tuple[str, ...]:
     """The words of the registry that go with all of these, sorted."""
-    return tuple(sorted(_works(engine, environment, adapters, sizes)))
+    return tuple(sorted(_works(engine, environment, sizes, adapters=adapters)))
 
 
 def written(word: str) -> Layout:
@@ -175,7 +175,7 @@ def loads(layout: Layout) -> tuple[str, ...]:
     return tuple(environment for (_, environment), offered in _LAYOUTS.items() if layout in offered.values())
 
 
-def _works(engine: str, environment: str, adapters: bool, sizes: Mapping[str, int]) -> Iterator[str]:  # noqa: FBT001
+def _works(engine: str, environment: str, sizes: Mapping[str, int], *, adapters: bool) -> Iterator[str]:
     for word, layout in _LAYOUTS.get((engine, environment), {}).items():
         refused = adapters and (environment, layout.name) in _NO_ADAPTERS
         if not refused and not (layout.group_size and any(each % layout.group_size for each in sizes.values())):

@@ -246,19 +246,19 @@ class AdapterStore:
         return self._book.change(model, adapter, partial(Dossier.pinned, digest=digest, pinned=pinned)).find(digest)
 
     def _find(self, model: str, adapter: str, digest: str) -> Revision:
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             return records.find(connection, model, adapter, digest)
 
     def _revisions(self, model: str, adapter: str) -> tuple[Revision, ...]:
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             return records.revisions(connection, model, adapter)
 
     def _history(self, model: str, adapter: str) -> tuple[Move, ...]:
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             return records.history(connection, model, adapter)
 
     def _refusals(self) -> tuple[Refusal, ...]:
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             return records.refusals(connection)
 
     def _verify(self, revision: Revision) -> Path:

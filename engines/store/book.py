@@ -68,7 +68,7 @@ class Alone:
     def open(self) -> None:
         """See `Book`."""
 
-    def change(self, model: str, adapter: str, change: Change, sharing: Collection[str] = ()) -> Dossier:  # noqa: ARG002
+    def change(self, model: str, adapter: str, change: Change, sharing: Collection[str] = ()) -> Dossier:  # noqa: ARG002 - nobody to share with
         """See `Book`."""
         with self._database.transaction() as connection:
             known = rewriting.read(connection, model, adapter)
@@ -76,7 +76,7 @@ class Alone:
             rewriting.write(connection, known, to)
             return to
 
-    def meet(self, model: str, adapter: str) -> bool:  # noqa: ARG002
+    def meet(self, model: str, adapter: str) -> bool:  # noqa: ARG002 - nobody to share with
         """See `Book`."""
         return False
 
@@ -84,7 +84,7 @@ class Alone:
         """See `Book`."""
         return Followed()
 
-    def shared(self, model: str, adapter: str) -> frozenset[str]:  # noqa: ARG002
+    def shared(self, model: str, adapter: str) -> frozenset[str]:  # noqa: ARG002 - nobody to share with
         """See `Book`."""
         return frozenset()
 

@@ -62,12 +62,31 @@ class Database:
         with told(self.place), contextlib.closing(self._open()) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                self._made(connection)
+                if not self._ours(connection):
+                    _lay_out(connection)
                 yield connection
             except BaseException:
                 connection.rollback()
                 raise
             connection.commit()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One that only reads what is there, as it was when it began; neither waits for writers nor holds them up.
+
+        Raises `StoreFailed`; also where nothing was made yet.
+        """
+        there = f"{self.place.absolute().as_uri()}?mode=rw"
+        with (
+            told(self.place),
+            contextlib.closing(sqlite3.connect(there, self._patience, isolation_level=None, uri=True)) as connection,
+        ):
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            if not self._ours(connection):
+                raise damaged(self.place, "it is empty")
+            yield connection
 
     def examine(self) -> None:
         """Reads all of it once. Raises `StoreDamaged`."""
@@ -89,16 +108,21 @@ class Database:
         connection.row_factory = sqlite3.Row
         return connection
 
-    def _made(self, connection: sqlite3.Connection) -> None:
+    def _ours(self, connection: sqlite3.Connection) -> bool:
+        """False: nothing was made yet."""
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (owner,) = connection.execute("PRAGMA application_id").fetchone()
         if version == VERSION and owner == _OURS:
-            return
+            return True
         if version > VERSION and owner == _OURS:
             raise damaged(self.place, f"a newer Enginehouse has written it: version {version}, and this is {VERSION}")
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise damaged(self.place, "it is some other program's")
-        for statement in _TABLES.split(";\n"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {_OURS}")
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+        return False
+
+
+def _lay_out(connection: sqlite3.Connection) -> None:
+    for statement in _TABLES.split(";\n"):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {_OURS}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -109,7 +109,7 @@ def adapters(ask: Ask, spool: Spool) -> APIRouter:
         if not media.lower().startswith(b"multipart/form-data"):
             order = await understood(request, _Add)
             named(order.model, order.adapter)
-            said = fetched(order.model, order.adapter, order.source, who(request), order.promote, order.base)
+            said = fetched(order.model, order.adapter, order.source, who(request), order.base, promote=order.promote)
             return _shown(await done(ask, said))
         async with spool.receiving(request.receive, media) as upload:
             fields = upload.fields
@@ -236,7 +236,7 @@ def named(model: str, adapter: str) -> AdapterName:
     return parsed(f"{model}:{adapter}")
 
 
-def fetched(model: str, adapter: str, source: str, who: str, promote: bool, base: str | None) -> AddAdapter:  # noqa: FBT001
+def fetched(model: str, adapter: str, source: str, who: str, base: str | None, *, promote: bool) -> AddAdapter:
     """The order to add what is fetched from elsewhere. Raises `PermissionRefused`, `InvalidRequest`."""
     return AddAdapter(model, adapter, remote(source), who, promote, base, outside=True)
 

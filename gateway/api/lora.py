@@ -42,7 +42,7 @@ def lora(house: House, ask: Ask) -> APIRouter:
         order = await understood(request, _Load)
         asked = _asked(house, order.lora_name, order.base_model_name)
         base = None if order.load_inplace else ""  # what the name stands for must be nothing
-        said = fetched(asked.base or "", asked.adapter, order.lora_path, who(request), True, base)
+        said = fetched(asked.base or "", asked.adapter, order.lora_path, who(request), base, promote=True)
         try:
             await done(ask, said)
         except OrderRefused as refused:

@@ -88,7 +88,7 @@ class Host:
 
     def missing(self, must_exist: Mapping[str, str]) -> list[str]:
         """What of these paths is not on this node, by its name."""
-        return [what for what, path in must_exist.items() if not os.path.exists(path)]  # noqa: PTH110
+        return [what for what, path in must_exist.items() if not os.path.exists(path)]  # noqa: PTH110 - text came, and text is enough
 
     def port(self, host: str) -> int:
         """One that is free now at this address of the node."""
@@ -109,7 +109,7 @@ class Host:
             pass_fds=(reported,),
         ) as parent:  # fmt: skip
             assert parent.stdin is not None  # noqa: S101 (for the type checker)
-            assert parent.stdout is not None  # noqa: S101
+            assert parent.stdout is not None  # noqa: S101 (for the type checker)
             # Its own descriptors: the process above ends at once, and takes its own with it.
             self._stdin, output = os.dup(parent.stdin.fileno()), os.dup(parent.stdout.fileno())
         os.close(reported)

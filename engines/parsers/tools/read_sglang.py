@@ -38,7 +38,7 @@ class Anything(types.ModuleType):
 class StandIn(MetaPathFinder, Loader):
     """Finds `triton` and all that is in it."""
 
-    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002 - importlib's signature
         return ModuleSpec(fullname, self, is_package=True) if fullname.partition(".")[0] == "triton" else None
 
     def create_module(self, spec: ModuleSpec) -> types.ModuleType:

@@ -127,7 +127,7 @@ class PlainEngine:
     dead_statuses: frozenset[int] = frozenset()
     health_takes: float = 0.0
 
-    def prepare(self, body: bytes, *, served_name: str | None, want_usage: bool, want_ids: bool = False) -> bytes:  # noqa: ARG002
+    def prepare(self, body: bytes, *, served_name: str | None, want_usage: bool, want_ids: bool = False) -> bytes:  # noqa: ARG002 - the protocol's signature
         self.asked.append((served_name, want_usage))
         return body
 

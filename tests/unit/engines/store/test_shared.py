@@ -97,7 +97,7 @@ async def test_a_change_begins_anew_when_another_host_was_quicker(house):
 
 async def test_who_is_always_overtaken_gives_up(house):
     turns = count(1)
-    bump = lambda: asyncio.run(house.b.store.pin("m", "pirate", house.first, pinned=bool(next(turns) % 2)))  # noqa: E731
+    bump = lambda: asyncio.run(house.b.store.pin("m", "pirate", house.first, pinned=bool(next(turns) % 2)))  # noqa: E731 - one line says it all
     for _ in range(8):  # each of b's own changes comes to the list too
         house.commons.meanwhile += [bump, lambda: None]
     with pytest.raises(StoreBusy):
