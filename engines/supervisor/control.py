@@ -8,7 +8,6 @@ before its answer. What clients may say is in `registry.orders`. The socket's en
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import socket
@@ -26,7 +25,7 @@ from engines.supervisor.attendance import Attendance
 from engines.supervisor.holds import Holds
 from engines.supervisor.sums import Sums
 from registry import orders
-from registry.adapter_orders import AdapterAnswer, AdapterUse, Missing, SplitAdapter, Tried, Want
+from registry.adapter_orders import AdapterAnswer, AdapterRefusal, AdapterUse, Missing, SplitAdapter, Tried, Want
 from registry.figures import Count, Counted, Sum
 from registry.orders import LINE_LIMIT, Free, Gateway, Order, Plan, Reload, Steps, Suspect, Usage, decode
 from registry.snapshot import Snapshot, encode
@@ -35,6 +34,9 @@ _BACKLOG: Final = 1024
 """Clients that may connect at once: a Unix socket refuses whoever finds no place."""
 _LONGEST: Final = 100
 """Bytes of a Unix socket's path; the kernel takes 107."""
+_UNKNOWN: Final = AdapterRefusal(
+    501, "order_unknown", "the supervisor does not know this order: it is of another version, restart it"
+)
 
 
 class Adapters(Protocol):
@@ -146,8 +148,13 @@ class Control:
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: asyncio.Event) -> None:
         while line := await reader.readline():
-            with contextlib.suppress(msgspec.DecodeError):
-                await self._obey(decode(line), writer, client)
+            try:
+                order = decode(line)
+            except msgspec.DecodeError:
+                if client not in self._gateways and not writer.is_closing():  # a gateway waits for no answer here
+                    writer.write(orders.encode(_UNKNOWN))
+            else:
+                await self._obey(order, writer, client)
 
     async def _obey(self, order: Order, writer: asyncio.StreamWriter, client: asyncio.Event) -> None:
         match order:

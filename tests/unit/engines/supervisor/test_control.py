@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from engines.supervisor.control import Control, locate
 from engines.supervisor.holds import Holds
 from registry import orders
-from registry.adapter_orders import Adapted, ListAdapters
+from registry.adapter_orders import Adapted, AdapterRefusal, ListAdapters
+from registry.figures import Count, Sum, Summed
 from registry.orders import Gateway
 from registry.snapshot import Snapshot, decode
 from tests.processes import short_folder
+
+Channel = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 def test_it_is_in_the_state_folder(tmp_path: Path) -> None:
@@ -66,3 +71,51 @@ async def test_who_waits_for_an_answer_is_sent_one_snapshot_with_it() -> None:
             control.publish(Snapshot(1))
             async with control.listening(state):
                 assert await ask(control, desk, state, *first) == expected
+
+
+@asynccontextmanager
+async def connected(**clients: orders.Order | None) -> AsyncIterator[dict[str, Channel]]:
+    """Clients by name, each of which has said so first, and has been sent the first snapshot."""
+    with short_folder() as state:
+        desk = Slow()
+        control = Control(lambda *_: None, None, Holds(), desk, desk)
+        control.publish(Snapshot(1))
+        async with control.listening(state):
+            channels = {name: await asyncio.open_unix_connection(locate(state)) for name in clients}
+            for name, (reader, writer) in channels.items():
+                said = clients[name]
+                writer.write(b"" if said is None else orders.encode(said))
+                assert decode(await reader.readline()).revision == 1
+            yield channels
+            for _, writer in channels.values():
+                writer.close()
+
+
+async def test_an_order_that_nobody_knows_is_answered() -> None:
+    """A newer command line would else wait for ever. A gateway, which waits for none, is told nothing."""
+    async with connected(newer=None, gateway=Gateway()) as channels:
+        for reader, writer in channels.values():
+            writer.write(b'{"type":"adapter_praise","model":"m"}\n')
+            writer.write(orders.encode(Sum()))
+            answer = orders.answer(await asyncio.wait_for(reader.readline(), 60))
+            if isinstance(answer, AdapterRefusal):
+                assert (answer.status, answer.code) == (501, "order_unknown")
+                answer = orders.answer(await asyncio.wait_for(reader.readline(), 60))
+            else:
+                assert writer is channels["gateway"][1]
+            assert isinstance(answer, Summed | Count)
+
+
+async def test_who_sends_a_line_without_end_is_cut_off_alone() -> None:
+    """The others are served on."""
+    async with connected(endless=None, other=None) as channels:
+        reader, writer = channels["endless"]
+        with suppress(ConnectionError):
+            for _ in range(70):
+                writer.write(b" " * 2**20)
+                await writer.drain()
+        with suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(), 60) == b""
+        reader, writer = channels["other"]
+        writer.write(b"?\n")
+        assert isinstance(orders.answer(await asyncio.wait_for(reader.readline(), 60)), AdapterRefusal)
