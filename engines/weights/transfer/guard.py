@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Final
 from urllib.request import getproxies, proxy_bypass
 
@@ -23,6 +24,8 @@ ALLOWED: Final = "ENGINEHOUSE_ADAPTER_HOSTS"
 """The variable that lists, comma-separated, the hosts that are asked all the same."""
 _PATIENCE: Final = 10.0
 """Seconds for a name."""
+_PROXIED_PATIENCE: Final = 2.0
+"""The same where a proxy asks: a machine behind one may have nobody who knows names outside."""
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -51,27 +54,35 @@ class Guard:
         host = request.url.host
         if host.lower() in self._allowed:
             return
-        addresses = [ipaddress.ip_address(each) for each in await self._addresses(request, host)]
+        proxied = self._proxied(request.url)
+        try:
+            addresses = await self._addresses(request, host, _PROXIED_PATIENCE if proxied else _PATIENCE)
+        except httpx.ConnectError:
+            if not proxied:
+                raise
+            return  # the proxy may know the name, and has rules of its own
         if not all(map(everybodys, addresses)):
             raise HostRefused(
                 f"{shown(str(request.url))}: this host is inside (its address is private, of this machine or of its "
                 f"link). Upload the adapter, add it by the command line, or have the host listed in ${ALLOWED}"
             )
-        if not self._proxied(request.url):  # a proxy finds the name's address itself, and has rules of its own
+        if not proxied:  # a proxy finds the name's address itself, and has rules of its own
             chosen = min(addresses, key=lambda each: each.version)
             request.url = request.url.copy_with(host=str(chosen))  # the header Host stays, and so does TLS's name
             request.extensions = {**request.extensions, "sni_hostname": host}
             request.headers["connection"] = "close"  # another name of that address is not asked by this one's right
 
-    async def _addresses(self, request: httpx.Request, host: str) -> Sequence[str]:
+    async def _addresses(self, request: httpx.Request, host: str, patience: float) -> Sequence[_Address]:
+        with suppress(ValueError):
+            return [ipaddress.ip_address(host)]  # said itself, it needs nobody who knows names
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(patience):
                 found = await self._resolve(host)
         except (OSError, UnicodeError) as fault:
             raise httpx.ConnectError("the name cannot be resolved", request=request) from fault
         if not found:
             raise httpx.ConnectError("the name has no address", request=request)
-        return found
+        return [ipaddress.ip_address(each) for each in found]
 
 
 def everybodys(address: _Address) -> bool:

@@ -89,6 +89,30 @@ async def test_a_proxy_is_asked_by_name_and_for_nothing_inside():
     assert [host for host, _, _ in net.asked] == ["a.example"]
 
 
+async def test_behind_a_proxy_a_machine_need_not_know_names():
+    """The proxy does. An address that is said itself is looked at all the same."""
+    net = Net(proxied=True)
+    assert await net.text("https://a.example/") == "fine"
+    for address in ("10.0.0.1", "[::1]"):
+        with pytest.raises(HostRefused):
+            await net.text(f"https://{address}/")
+    assert [host for host, _, _ in net.asked] == ["a.example"]
+
+
+@pytest.mark.parametrize("answer", [[], OSError("no such host"), UnicodeError("label too long"), TimeoutError()])
+async def test_without_a_proxy_a_name_has_to_be_known(answer):
+    async def resolve(_host):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    request = httpx.Request("GET", "https://a.example/")
+    with pytest.raises(httpx.ConnectError, match="the name"):
+        await Guard((), resolve, lambda _: False)(request)
+    await Guard((), resolve, lambda _: True)(request)
+    assert request.url.host == "a.example"
+
+
 async def test_a_name_without_an_address_may_have_one_later():
     with pytest.raises(Broken):
         await Net().text("https://nowhere.example/")
