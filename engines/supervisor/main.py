@@ -54,7 +54,7 @@ from engines.supervisor.starts import StartTimes
 from engines.supervisor.statefolder import locked
 from engines.supervisor.watch import watch
 from registry.faults import Fault, RegistryRefused
-from registry.load import load
+from registry.load import load, reread
 from registry.sharing import StoreSpec
 from registry.spec import Registry
 
@@ -67,6 +67,14 @@ Judge = Callable[[Registry, Path, Mapping[str, str]], tuple[Fault, ...]]
 def lenient(_registry: Registry, _path: Path, _env: Mapping[str, str]) -> tuple[Fault, ...]:
     """A `Judge` that finds nothing."""
     return ()
+
+
+def moved(now: StoreSpec | None, before: StoreSpec | None, path: Path, env: Mapping[str, str]) -> tuple[Fault, ...]:
+    """The fault of a registry file at `path` that names another store than the one in use. Raises `RegistryRefused`."""
+    if now == before:
+        return ()
+    said = "store is another one: which adapters are shared is decided at the start; restart enginehouse serve"
+    return (Fault(path, reread(path, env).line(("store",)), said),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,11 +232,9 @@ class Supervisor:
         """The registry file as it is now, or another one. Raises `RegistryRefused`."""
         path, env = path or self._settings.registry_path, self._settings.env
         registry = load(path, env)
-        if registry.store != self._store:
-            said = "store is another one: which adapters are shared is decided at the start; restart enginehouse serve"
-            raise RegistryRefused((Fault(path, 1, said),))
-        if faults := self._parts.judge(registry, path, env):
-            raise RegistryRefused(faults)
+        faults = (*moved(registry.store, self._store, path, env), *self._parts.judge(registry, path, env))
+        if faults:
+            raise RegistryRefused(tuple(sorted(faults, key=lambda fault: fault.line)))
         return registry
 
     def _attendance(self) -> Attendance:
