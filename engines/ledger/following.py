@@ -72,9 +72,10 @@ class Following:
 
     async def _read(self) -> None:
         """What cannot be read now is read after the next look."""
-        for model, adapter in sorted(self._unread):
-            await self._stock.refresh(model, adapter)
-            self._unread.discard((model, adapter))
+        unread = sorted(self._unread)
+        await self._stock.refresh_all(unread)
+        self._unread.clear()
+        for model, adapter in unread:
             self._load(model, adapter)
 
     def _load(self, model: str, adapter: str) -> None:

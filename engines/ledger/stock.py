@@ -57,8 +57,15 @@ class Stock:
 
     async def refresh(self, model: str, adapter: str) -> None:
         """Reads one adapter again, and publishes it. Raises `StoreFailed`."""
-        self._put(model, adapter, await self.store.revisions(model, adapter))
-        self._tell()
+        await self.refresh_all([(model, adapter)])
+
+    async def refresh_all(self, adapters: Collection[tuple[str, str]]) -> None:
+        """The same of several, published at once. Raises `StoreFailed`, and none is published."""
+        read = [(name, await self.store.revisions(*name)) for name in adapters]
+        for name, revisions in read:
+            self._put(*name, revisions)
+        if read:
+            self._tell()
 
     async def stands(self, model: str, adapter: str, canary: Canary | None = None) -> None:
         """Its rows have changed: notes the split behind its name, and publishes the rows be that noted or not.

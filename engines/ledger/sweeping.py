@@ -24,5 +24,4 @@ async def collect(stock: Stock, ledger: Ledger, keep: Keep = KEEP) -> None:
     held = {name for site in ledger.workers() for name in ledger.lodgers(site.id)}
     loaded = {revision.digest for name in held if (revision := stock.named(name))} | stock.splits.digests()
     gone = await stock.store.collect(loaded, keep)
-    for model, adapter in {(each.model, each.adapter) for each in gone}:
-        await stock.refresh(model, adapter)
+    await stock.refresh_all({(each.model, each.adapter) for each in gone})

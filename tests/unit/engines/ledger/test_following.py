@@ -85,6 +85,15 @@ async def test_what_could_not_be_read_is_read_after_the_next_look(here):
     assert (await following.look(), [each.name for each in decode(here.catalogue[-1])]) == ("", ["pirate"])
 
 
+async def test_of_many_changes_one_catalogue_is_published(here):
+    """A host that joins is told of all adapters that there are."""
+    for name in ("amy", "ben", "cid"):
+        await here.other.add(1, adapter=name)
+    before = len(here.catalogue)
+    await step(here)
+    assert (len(here.catalogue), len(decode(here.catalogue[-1]))) == (before + 1, 3)
+
+
 async def test_of_many_troubles_some_are_said(here):
     """By name; the others are counted."""
     for number in range(5):
