@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar, TypeVarTuple
 
 from engines.adapters.against import Against
 from engines.adapters.doctor import LIMITS, Facts, examine
@@ -36,6 +37,11 @@ _QUARANTINED: Final = 8
 """How many refused adapters are kept to look at."""
 _SAID: Final = 100
 """Findings of a refused one that are noted."""
+
+_DECIDING: Final = 8
+"""Threads that may ask Redis or the shared folder: where these hang, none is held that probes or reads need."""
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 Sharing = Callable[[Path, Database, Files], Book]
 """With whom it is decided what names stand for, made from the store's folder, rows and files."""
@@ -74,6 +80,7 @@ class AdapterStore:
         self._clock: Final = clock
         """Seconds since 1970: a person reads them, after years and on other machines."""
         self._limits: Final = limits
+        self._deciding: Final = ThreadPoolExecutor(_DECIDING, "adapters")
 
     async def open(self) -> None:
         """Make or examine it, and clear away what dead processes have left. Raises `StoreFailed`."""
@@ -91,22 +98,22 @@ class AdapterStore:
 
         Raises `AliasMoved` unless the name stood for `expected` (empty: nothing), where that is given; `StoreFailed`.
         """
-        return await asyncio.to_thread(self._admit, revision, who, expected, promote)
+        return await self._decide(self._admit, revision, who, expected, promote)
 
     async def promote(self, model: str, adapter: str, digest: str, who: str, expected: str | None = None) -> Revision:
         """The name stands for this revision from now on, for everybody at once. `digest` may be a beginning of it.
 
         Raises `AliasMoved` unless it stood for `expected`, where that is given; `StoreFailed`.
         """
-        return await asyncio.to_thread(self._promote, model, adapter, digest, who, expected)
+        return await self._decide(self._promote, model, adapter, digest, who, expected)
 
     async def rollback(self, model: str, adapter: str, who: str) -> Revision:
         """The name stands again for what it stood for before. Raises `StoreFailed`."""
-        return await asyncio.to_thread(self._rollback, model, adapter, who)
+        return await self._decide(self._rollback, model, adapter, who)
 
     async def remove(self, model: str, adapter: str, who: str) -> None:
         """The name stands for nothing; its revisions and pins may be collected. Raises `StoreFailed`."""
-        await asyncio.to_thread(self._remove, model, adapter, who)
+        await self._decide(self._remove, model, adapter, who)
 
     async def discard(self, revision: Revision) -> None:
         """As if it had never been added, unless a name stands for it or it is pinned. Raises `StoreFailed`."""
@@ -117,11 +124,11 @@ class AdapterStore:
 
         Raises `StoreFailed`.
         """
-        await asyncio.to_thread(self._note_split, model, adapter, who, split)
+        await self._decide(self._note_split, model, adapter, who, split)
 
     async def pin(self, model: str, adapter: str, digest: str, *, pinned: bool = True) -> Revision:
         """A pinned revision is never collected. Raises `StoreFailed`."""
-        return await asyncio.to_thread(self._pin, model, adapter, digest, pinned)
+        return await self._decide(self._pin, model, adapter, digest, pinned)
 
     async def find(self, model: str, adapter: str, digest: str = "") -> Revision:
         """The revision that a request means: of this digest, or the name's own. Raises `StoreRefused`."""
@@ -148,15 +155,18 @@ class AdapterStore:
 
         Raises `StoreFailed`.
         """
-        return await asyncio.to_thread(self._book.meet, model, adapter)
+        return await self._decide(self._book.meet, model, adapter)
 
     async def follow(self) -> Followed:
         """Takes over what other hosts have done. Raises `StoreFailed`."""
-        return await asyncio.to_thread(self._book.follow)
+        return await self._decide(self._book.follow)
 
     async def collect(self, loaded: Collection[str], keep: Keep = KEEP) -> tuple[Revision, ...]:
         """Remove what nothing needs; `loaded` are the digests that workers hold. Raises `StoreFailed`."""
-        return await asyncio.to_thread(self._collect, frozenset(loaded), keep)
+        return await self._decide(self._collect, frozenset(loaded), keep)
+
+    def _decide(self, act: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._deciding, act, *args)
 
     def _open(self) -> None:
         with told(self._root):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -28,6 +31,22 @@ async def test_without_the_commons_nothing_changes_and_everything_can_be_read(ho
         with pytest.raises(StoreAway):
             await change
     assert await house.a.all() == before
+
+
+async def test_commons_that_hang_hold_no_thread_that_others_need(house):
+    """Those of probes, and of reads: looks and orders have their own."""
+    answers, others = threading.Event(), ThreadPoolExecutor(1)
+    asyncio.get_running_loop().set_default_executor(others)
+    house.commons.meets = answers.wait
+    async with asyncio.TaskGroup() as group:
+        for _ in range(2):
+            group.create_task(house.a.store.meet("m", "pirate"))
+        await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(60.0):
+                assert await house.a.at() == house.first
+        finally:
+            answers.set()
 
 
 async def test_an_addition_that_cannot_be_told_is_taken_back(house):
