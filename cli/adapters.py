@@ -44,7 +44,7 @@ def doctor(
         diagnosis = _examined(path.resolve(), held)
     except OSError as fault:
         raise Mistake(f"{path} cannot be read: {fault.strerror}") from None
-    typer.echo(json.dumps(as_data(path, diagnosis), indent=2) if as_json else as_text(path, diagnosis))
+    typer.echo(json.dumps(for_json(path, diagnosis), indent=2) if as_json else as_text(path, diagnosis))
     if not diagnosis.healthy:
         raise typer.Exit(1)
 
@@ -86,7 +86,7 @@ def _verdict(diagnosis: Diagnosis) -> str:
     return f"can be served by {', '.join(diagnosis.engines)}" + (f" on {whom}" if diagnosis.against.model else "")
 
 
-def as_data(path: Path, diagnosis: Diagnosis) -> dict[str, Any]:
+def for_json(path: Path, diagnosis: Diagnosis) -> dict[str, Any]:
     """For programs; `reason` is stable, `message` is not."""
     facts = diagnosis.facts
     return {

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from cli.folders import REGISTRY, STATE, CacheOption, JsonOption, StateOption, cache_folder
 from cli.memory import Here, MemoryPlan, as_notes, as_table, planned
-from cli.memory import as_data as memory_data
+from cli.memory import for_json as memory_for_json
 from cli.parsing import misread
 from cli.registry import impossible, located, unsuited
 from cli.stored import stored
@@ -44,7 +44,7 @@ def check(
     )
     found = examine(registry, here, parser=parser, state=state)
     if as_json:
-        typer.echo(as_data(found))
+        typer.echo(for_json(found))
     else:
         typer.echo(as_text(registry, found.faults, found.models))
         for note in found.notes:
@@ -111,8 +111,8 @@ def as_text(path: Path, faults: tuple[Fault, ...], models: int) -> str:
     return f"{path}: no faults in {models} model{'s' if models != 1 else ''}"
 
 
-def as_data(found: Found) -> str:
+def for_json(found: Found) -> str:
     """The same for programs."""
     listed = [{"path": str(fault.path), "line": fault.line, "message": fault.message} for fault in found.faults]
-    memory = memory_data(found.memory) if found.memory else []
+    memory = memory_for_json(found.memory) if found.memory else []
     return json.dumps({"ok": not found.faults, "faults": listed, "notes": found.notes, "memory": memory}, indent=2)

@@ -40,7 +40,7 @@ def engines_list(cache: CacheOption = None, as_json: JsonOption = False) -> None
     """List environments: whether they are installed, their size, and the lock they come from."""
     found = rows(cache_folder(cache, os.environ), CATALOGUE)
     if as_json:
-        typer.echo(as_data(found))
+        typer.echo(for_json(found))
     else:
         Console().print(as_table(found))
 
@@ -74,7 +74,7 @@ def as_table(found: list[Row]) -> Table:
     return drawn
 
 
-def as_data(found: list[Row]) -> str:
+def for_json(found: list[Row]) -> str:
     """For programs."""
     listed = [
         {

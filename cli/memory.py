@@ -102,7 +102,7 @@ def as_notes(plan: MemoryPlan) -> tuple[str, ...]:
     return tuple(f"models.{line.name}: memory {line.why_not}" for line in plan.lines if line.plan is None)
 
 
-def as_data(plan: MemoryPlan) -> list[dict[str, Any]]:
+def for_json(plan: MemoryPlan) -> list[dict[str, Any]]:
     """The same for programs: bytes of one worker on one device, `total` of all of them."""
     return [{"model": line.name} | _figures(line) for line in plan.lines]
 

@@ -62,7 +62,7 @@ def models(
         raise Mistake(str(refused)) from None
     catalogue = running(state)
     if as_json:
-        shown = [as_data(row) | {"adapters": adapters(catalogue, row.name)} for row in found]
+        shown = [for_json(row) | {"adapters": adapters(catalogue, row.name)} for row in found]
         typer.echo(json.dumps(shown, indent=2))
         return
     Console().print(as_table(found))
@@ -146,7 +146,7 @@ def _state(row: Row) -> Text:
     return Text(row.found.state, style="green" if row.found.state is Shelved.READY else "yellow")
 
 
-def as_data(row: Row) -> dict[str, object]:
+def for_json(row: Row) -> dict[str, object]:
     """For programs; `perplexity` is null where nothing was measured."""
     quality = row.found.quality if row.found else None
     return {

@@ -50,7 +50,7 @@ def plan(
     plans = {line.name: line.plan for line in memory.lines}
     ways = [way(step, read.models.get(step.model), plans.get(step.model), look()) for step in found]
     if as_json:
-        typer.echo(json.dumps({"ok": True, "running": runs, "steps": [each.data() for each in ways]}, indent=2))
+        typer.echo(json.dumps({"ok": True, "running": runs, "steps": [each.shown() for each in ways]}, indent=2))
         return
     if not runs:
         typer.echo(f"note: no supervisor answers in the state folder {state}: everything would be started")
@@ -73,9 +73,9 @@ class Way:
         )
         return f"{self.step}{f': {self.how}' if self.how else ''}{figures}"
 
-    def data(self) -> dict[str, Any]:
+    def shown(self) -> dict[str, Any]:
         """For programs."""
-        return self.step.data() | {"strategy": self.how, "needs": self.needs, "free": self.free}
+        return self.step.shown() | {"strategy": self.how, "needs": self.needs, "free": self.free}
 
 
 def way(step: Step, spec: ModelSpec | None, planned: Plan | None, machine: Machine) -> Way:

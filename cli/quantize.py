@@ -92,7 +92,7 @@ def quantize(
         made = asyncio.run(make(request, note, folder, report))
     if out is not None:
         made = kept(made, out, folder)
-    typer.echo(json.dumps(as_data(made), indent=2) if as_json else as_text(made))
+    typer.echo(json.dumps(for_json(made), indent=2) if as_json else as_text(made))
 
 
 def found(model: str, registry: Path, environment: str | None, env: Mapping[str, str]) -> Wanted:
@@ -188,7 +188,7 @@ def as_text(made: Made) -> str:
     return "\n".join(lines)
 
 
-def as_data(made: Made) -> dict[str, Any]:
+def for_json(made: Made) -> dict[str, Any]:
     """The same for programs; `quality` is null where the source was quantized already."""
     quality = made.checkpoint.quality
     return {

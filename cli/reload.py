@@ -16,7 +16,7 @@ def reload(state: StateOption = STATE, as_json: JsonOption = False) -> None:
     """Read the registry file now, trying again what was rolled back; exit 1 with all faults if it has any."""
     came = steps_of(state, Reload())
     if as_json:
-        shown = {"ok": not came.faults, "steps": [step.data() for step in came.steps], "faults": came.faults}
+        shown = {"ok": not came.faults, "steps": [step.shown() for step in came.steps], "faults": came.faults}
         typer.echo(json.dumps(shown, indent=2))
     elif not came.faults:
         typer.echo("\n".join(map(str, came.steps)) or "nothing has changed")

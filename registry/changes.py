@@ -77,7 +77,7 @@ class Step(NamedTuple):
     def __str__(self) -> str:
         return f"{self.verb} {self.model}{f': {self.detail}' if self.detail else ''}"
 
-    def data(self) -> dict[str, str]:
+    def shown(self) -> dict[str, str]:
         """For programs."""
         known = {"verb": str(self.verb), "model": self.model}
         return known | {"detail": self.detail} if self.detail else known

@@ -40,7 +40,7 @@ def admin(house: House, reload: Callable[[], Awaitable[Steps]]) -> APIRouter:
         answer = await reload()
         if answer.faults:
             raise RegistryFaulty("\n".join(answer.faults))
-        return {"steps": [step.data() for step in answer.steps]}
+        return {"steps": [step.shown() for step in answer.steps]}
 
     return router
 

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from cli.__main__ import main
-from cli.engines import as_data, as_table, refuse_unsuited, rows
+from cli.engines import as_table, for_json, refuse_unsuited, rows
 from cli.mistake import Mistake
 from engines.environments.hardware import CPU
 
@@ -43,7 +43,7 @@ def test_people_get_a_table(tmp_path, catalogue):
 
 def test_programs_get_json(tmp_path, catalogue):
     """Bytes, not words."""
-    told = json.loads(as_data(rows(tmp_path, catalogue)))[0]
+    told = json.loads(for_json(rows(tmp_path, catalogue)))[0]
     assert told["bytes"] == 0
     assert told["path"].startswith(str(tmp_path))
 

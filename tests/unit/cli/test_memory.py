@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from cli.__main__ import main
-from cli.memory import Here, as_data, as_table, planned
+from cli.memory import Here, as_table, for_json, planned
 from engines.memory.habits import GIB
 from engines.memory.machine import Machine
 from registry.load import parse
@@ -26,7 +26,7 @@ def plan_of(folder, text=TWO, total=32 * GIB):
 
 
 def test_each_model_has_its_parts_and_its_sum(tmp_path):
-    first, second = as_data(plan_of(tmp_path))
+    first, second = for_json(plan_of(tmp_path))
     assert (first["weights"], first["fits"], first["workers"]) == (100_000_000, True, 1)
     assert second["total"] == 2 * second["each"]
 
@@ -44,7 +44,7 @@ def test_what_is_not_there_is_not_known(tmp_path):
   e: {engine: vllm, launcher: external, urls: ["http://h:1"]}
   x: {source: ., engine: vllm, environments: {vllm: vllm-cpu}}
 """
-    fetched, external, strange = as_data(plan_of(tmp_path, text))
+    fetched, external, strange = for_json(plan_of(tmp_path, text))
     assert fetched["reason"] == "not known before it is fetched"
     assert external["reason"] == "not planned: its workers are somebody else's"
     assert "config.json" in strange["reason"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from cli.models import Row, adapters, agreement, as_data, as_table, loss, rows, running, weights
+from cli.models import Row, adapters, agreement, as_table, for_json, loss, rows, running, weights
 from engines.quantize import quality
 from engines.quantize.quality import Quality
 from engines.quantize.rules import resolve
@@ -73,9 +73,9 @@ def test_external_models_say_that_they_are():
 
 def test_programs_get_figures(tmp_path):
     """Numbers, not words; null where nothing was measured."""
-    told = as_data(Row("m", SPEC, "awq", Found(Shelved.READY, tmp_path, COST), 93))
+    told = for_json(Row("m", SPEC, "awq", Found(Shelved.READY, tmp_path, COST), 93))
     assert json.loads(json.dumps(told))["perplexity"]["ratio"] == COST.ratio
-    assert as_data(Row("far", EXTERNAL))["perplexity"] is None
+    assert for_json(Row("far", EXTERNAL))["perplexity"] is None
 
 
 def test_adapters_are_those_of_the_house_that_runs(tmp_path):

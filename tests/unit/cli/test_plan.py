@@ -39,13 +39,13 @@ def test_where_nothing_is_known_both_ways_are_named():
 
 def test_an_amendment_needs_nothing():
     amended = way(Step(Verb.AMEND, "m"), SPEC, needing(GIB), MACHINE)
-    assert (str(amended), amended.data()["needs"]) == ("amend m", None)
+    assert (str(amended), amended.shown()["needs"]) == ("amend m", None)
 
 
 def test_a_resize_says_from_how_many_to_how_many():
     step = Step(Verb.RESIZE, "m", "1 → 3 replicas, no restart")
     assert str(way(step, SPEC, needing(GIB), MACHINE)) == "resize m: 1 → 3 replicas, no restart"
-    assert way(step, SPEC, None, MACHINE).data()["detail"] == "1 → 3 replicas, no restart"
+    assert way(step, SPEC, None, MACHINE).shown()["detail"] == "1 → 3 replicas, no restart"
 
 
 def test_a_start_says_what_it_needs():

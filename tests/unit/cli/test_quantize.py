@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cli.mistake import Mistake
-from cli.quantize import Wanted, Word, as_data, as_text, found, kept, make, ordered
+from cli.quantize import Wanted, Word, as_text, for_json, found, kept, make, ordered
 from engines.progress import silent
 from engines.quantize.layout import FP8, W8A8
 from registry.spec import ModelSpec
@@ -88,7 +88,7 @@ async def test_the_report_names_layout_algorithm_and_every_figure(tmp_path):
     told = as_text(made)
     for words in ("w as w8a8: 8 bits", "round-to-nearest", "20.0 → 21.0 (x 1.05)", "90.0%", "0.020", "note: a note"):
         assert words in told
-    data = as_data(made)
+    data = for_json(made)
     assert (data["layout"], data["loads_in"]) == ("w8a8", ["vllm-cpu", "vllm", "sglang"])
     assert data["quality"]["kl"] == 0.02
 
