@@ -33,6 +33,11 @@ def gauges(house: House) -> Iterator[Metric]:
         "When the registry file was last read again, taken or not",
         value=snapshot.reloaded,
     )
+    yield GaugeMetricFamily(
+        "enginehouse_adapter_store_ok",
+        "1: adapters that hosts share are followed, or none are shared",
+        value=float(not snapshot.store_trouble),
+    )
     swaps = GaugeMetricFamily(
         "enginehouse_swap_state", "1: how each model's last swap stands", labels=("model", "state")
     )

@@ -145,7 +145,7 @@ async def test_who_asks_for_what_cannot_be_loaded_hears_why_at_once():
 
 def test_the_gauges_show_workers_by_state_queues_and_the_last_reload():
     workers = (worker_view("a"), worker_view("b", state=WorkerState.CRASH_LOOP))
-    house = house_of(model_view(*workers), reload_error="registry.yaml:3: no")
+    house = house_of(model_view(*workers), reload_error="registry.yaml:3: no", store_trouble="Redis is gone")
     samples = {
         (sample.name, sample.labels.get("state")): sample.value
         for family in (*gauges(house), *queues(house))
@@ -154,6 +154,9 @@ def test_the_gauges_show_workers_by_state_queues_and_the_last_reload():
     assert samples["enginehouse_workers", "ready"] == samples["enginehouse_workers", "crash_loop"] == 1
     assert samples["enginehouse_workers", "starting"] == samples["enginehouse_queue_depth", None] == 0
     assert samples["enginehouse_registry_last_reload_success", None] == 0
+    assert samples["enginehouse_adapter_store_ok", None] == 0
+    (well,) = (family for family in gauges(house_of()) if family.name == "enginehouse_adapter_store_ok")
+    assert well.samples[0].value == 1
 
 
 def test_the_gauges_show_where_adapters_are_and_what_was_done_with_them():
