@@ -78,6 +78,21 @@ async def test_a_supervisor_without_an_answer_is_unavailable(tmp_path, said):
             await errands.reload()
 
 
+@pytest.mark.parametrize("said", [Steps(()), Told("on its way")])
+async def test_an_answer_to_something_else_is_none(tmp_path, said):
+    """Of an order that the supervisor takes for another one; being under way is none either."""
+
+    async def handle(reader, writer):
+        await reader.readline()
+        writer.write(encode(FIRST) + orders.encode(said))
+
+    for ask in (lambda errands: errands.summed(), lambda errands: errands.administer(RemoveAdapter("m", "cat", "ann"))):
+        async with supervised(tmp_path, handle) as (errands, _):
+            with pytest.raises(Unavailable, match="did not answer"):
+                await ask(errands)
+        (tmp_path / "control.sock").unlink(missing_ok=True)
+
+
 async def test_without_a_supervisor_nobody_can_be_asked(tmp_path):
     with pytest.raises(Unavailable):
         await Errands(tmp_path / "nobody.sock", pytest.fail).reload()

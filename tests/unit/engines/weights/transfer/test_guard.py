@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from engines.weights.failures import HostRefused
-from engines.weights.transfer.guard import Guard, everybodys
+from engines.weights.transfer.guard import Guard, everybodys, proxied
 from engines.weights.transfer.refusals import Broken, Refusal
 from engines.weights.transfer.web import Web
 
@@ -122,3 +122,17 @@ async def test_an_ipv6_address_is_spelled_as_urls_have_it():
     net = Net(a_example=["2606:2800:21f:cb07::1"])
     await net.text("https://a.example/")
     assert net.asked[0][0] == "2606:2800:21f:cb07::1"
+
+
+def test_the_environment_says_what_a_proxy_asks_for(monkeypatch):
+    """For all, or of one scheme; and for whom it does not."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    assert not proxied(httpx.URL("https://a.example/"))
+    monkeypatch.setenv("https_proxy", "http://proxy.lan:3128")
+    monkeypatch.setenv("no_proxy", "b.example")
+    asked = [proxied(httpx.URL(url)) for url in ("https://a.example/", "https://b.example/", "http://a.example/")]
+    assert asked == [True, False, False]
+    monkeypatch.setenv("all_proxy", "http://proxy.lan:3128")
+    assert proxied(httpx.URL("http://a.example/"))
