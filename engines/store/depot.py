@@ -91,7 +91,8 @@ class Depot:
             if not place.is_dir():
                 raise FilesAway(f"{place} is not there (yet): the host that added it has to bring it")
             try:
-                stage(place, work, self._limits)
+                with told(self._root, written=work):
+                    stage(place, work, self._limits)
             except NotThere as refused:
                 raise StoreDamaged(f"{place}: {refused.finding}") from None
             if digest_of(work)[0] != digest:

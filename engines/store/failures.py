@@ -71,8 +71,11 @@ class StoreDamaged(StoreFailed):
 
 
 @contextlib.contextmanager
-def told(place: Path) -> Iterator[None]:
-    """Turns what SQLite and the disk say about the store at `place` into our words."""
+def told(place: Path, written: Path | None = None) -> Iterator[None]:
+    """Turns what SQLite and the disk say about the store at `place` into our words.
+
+    `written`: what is written to, where `place` is only read.
+    """
     try:
         yield
     except sqlite3.Error as fault:
@@ -80,8 +83,8 @@ def told(place: Path) -> Iterator[None]:
     except OSError as fault:
         if fault.errno in _FULL:
             raise StoreFull(
-                f"the disk is full: {place}. Free some space, or move the state folder (--state); nothing half-made "
-                "was kept"
+                f"the disk is full: {written or place}. Free some space, or move the state folder (--state); nothing "
+                "half-made was kept"
             ) from fault
         # A source that cannot be read names itself.
         raise StoreFailed(f"{fault.filename or place}: {fault.strerror or fault}") from fault

@@ -94,6 +94,13 @@ async def test_of_many_changes_one_catalogue_is_published(here):
     assert (len(here.catalogue), len(decode(here.catalogue[-1]))) == (before + 1, 3)
 
 
+async def test_a_bug_of_ours_is_said_and_the_next_look_goes_on(here):
+    here.commons.meets = lambda: 1 / 0
+    assert (await here.following.look()).startswith("a bug of ours: ZeroDivisionError")
+    here.commons.meets = lambda: None
+    assert await here.following.look() == ""
+
+
 async def test_of_many_troubles_some_are_said(here):
     """By name; the others are counted."""
     for number in range(5):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -88,6 +89,43 @@ async def test_a_revision_whose_files_are_late_comes_with_them(house):
         await house.b.follow()
     assert (await same(house.a, house.b), len(await house.b.store.revisions())) == (True, 2)
     assert await house.b.follow() == {}
+
+
+async def test_what_is_decided_and_cannot_be_taken_over_here_is_owed(house):
+    """The name is moved for all; this host follows once it has the files."""
+    second = (await house.a.add(2)).digest
+    place = house.files / "revisions" / second
+    place.rename(house.files / "late")
+    await house.b.store.promote("m", "pirate", second, "bob")
+    assert "is not there (yet)" in (await house.b.follow())["m:pirate"]
+    await house.a.follow()
+    assert (await house.a.at(), await house.b.at()) == (second, house.first)
+    (house.files / "late").rename(place)
+    for _ in range(20):  # what failed is tried again now and then
+        await house.b.follow()
+    assert (await same(house.a, house.b), await house.b.at()) == (True, second)
+
+
+async def test_what_was_taken_last_and_cannot_be_read_is_taken_again(house):
+    with sqlite3.connect(house.b.root / "store.sqlite") as connection:
+        connection.execute("UPDATE taken SET entry = x'00'")
+    connection.close()
+    again = await house.host("b")
+    assert again.store._book.shared("m", "pirate") == frozenset()
+    assert (await again.follow(), again.store._book.shared("m", "pirate")) == ({}, {house.first})
+    assert await same(house.a, again)
+
+
+async def test_rows_that_are_damaged_are_said_to_be(house):
+    """By their file's name, and no other host is harmed."""
+    for found in house.b.root.glob("store.sqlite*"):
+        found.unlink()
+    (house.b.root / "store.sqlite").write_bytes(b"nonsense" * 1000)
+    await house.a.add(2)
+    assert "store.sqlite is damaged" in (await house.b.follow())["m:pirate"]
+    with pytest.raises(StoreDamaged):
+        await house.b.store.pin("m", "pirate", house.first)
+    assert await house.a.follow() == {}
 
 
 async def test_where_no_folder_is_mounted_nothing_is_added(house):
