@@ -46,15 +46,8 @@ DRAWERS: Final = frozenset(
 """Words that name a drawer instead of a thing; so do their plurals."""
 NOT_OURS: Final = frozenset({"data_received"})
 """Names that others call by, as asyncio its protocols."""
-THINGS: Final = frozenset(
-    {
-        "engines/launchers/cores.py: cores",
-        "engines/store/commons.py: commons",
-        "engines/store/commons.py: Commons",
-        "engines/store/rediscommons.py: RedisCommons",
-    }
-)
-"""Where such a word names the thing itself: a processor's cores, and what hosts hold in common."""
+THINGS: Final = frozenset({"engines/launchers/cores.py: cores"})
+"""Where such a word names the thing itself: a processor's cores."""
 
 OURS: Final = modules(*PACKAGES)
 SOURCES: Final = OURS + modules("loadtests", "deploy")

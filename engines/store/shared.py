@@ -1,6 +1,6 @@
-"""The book of several hosts: what names stand for is decided in the commons, and then in this host's own rows too.
+"""The book of several hosts: what names stand for is decided in the annals, and then in this host's own rows too.
 
-Whoever reads, reads this host's rows: all of it works on while the commons are away, but for changes. `adapters`
+Whoever reads, reads this host's rows: all of it works on while the annals are away, but for changes. `adapters`
 calls `change`, `engines.ledger.following` has it follow what other hosts do. Files come before rows: what others have
 added is fetched from the depot, and is what its digest says, before a row names it.
 """
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from engines.store import entry, merging, records, rewriting, taken
+from engines.store.annals import Annals, Mark, News
 from engines.store.book import Change, Followed, needless
-from engines.store.commons import Commons, Mark, News
 from engines.store.database import Database
 from engines.store.depot import Depot
 from engines.store.dossier import Dossier
@@ -46,15 +46,15 @@ class Splits(Protocol):
 
 
 class Shared:
-    """Invariant: this host's rows are what some entry of the commons said, the newest that it could take over."""
+    """Invariant: this host's rows are what some entry of the annals said, the newest that it could take over."""
 
     def __init__(
-        self, root: Path, database: Database, files: Files, commons: Commons, depot: Depot, splits: Splits
+        self, root: Path, database: Database, files: Files, annals: Annals, depot: Depot, splits: Splits
     ) -> None:
         self._root: Final = root
         self._database: Final = database
         self._files: Final = files
-        self._commons: Final = commons
+        self._annals: Final = annals
         self._depot: Final = depot
         self._splits: Final = splits
         self._mark: Mark | None = None
@@ -79,7 +79,7 @@ class Shared:
         """See `Book`. Raises `StoreAway` where it cannot be decided, and nothing has changed then."""
         name = f"{model}:{adapter}"
         for _ in range(_TRIES):
-            raw = self._commons.get(name)
+            raw = self._annals.get(name)
             theirs = entry.decode(name, raw) if raw else None
             mine = self._mine(model, adapter)
             to = change(merging.ground(mine, theirs))
@@ -91,7 +91,7 @@ class Shared:
                 offer = replace(offer, version=offer.version + 1, stamp=secrets.token_hex(8))
             known = frozenset(each.digest for each in theirs.revisions) if theirs else frozenset()
             self._bring(each.digest for each in offer.revisions if each.digest not in known)
-            if self._commons.put(name, raw, entry.encode(offer)):
+            if self._annals.put(name, raw, entry.encode(offer)):
                 self._seen.pop(name, None)  # an older entry, set back, is not the one that was looked at
                 self._take_or_owe(offer)
                 return to
@@ -99,9 +99,9 @@ class Shared:
 
     def meet(self, model: str, adapter: str) -> bool:
         """See `Book`."""
-        self._commons.check()
+        self._annals.check()
         name = f"{model}:{adapter}"
-        changed = self._settled(name, self._commons.get(name))
+        changed = self._settled(name, self._annals.get(name))
         if changed:
             self._altered.add(name)  # whoever asks may be stopped before it is published
         return changed
@@ -123,7 +123,7 @@ class Shared:
         again = self._looks % _AGAIN == 0
         since = None if self._looks % _WHOLE == 0 or (again and self._folder) else self._mark
         self._mark = None
-        news = self._commons.look(since)
+        news = self._annals.look(since)
         names = set(news.entries) | self._due | (set(self._behind) if again else set())
         if news.whole:
             self._folder = self._mended(news.entries.values())
@@ -140,7 +140,7 @@ class Shared:
         left = _AT_ONCE
         self._due = set(names)  # until they were looked at, whatever happens
         for name in names:
-            raw = news.entries.get(name, b"") if news.whole or name in news.entries else self._commons.get(name)
+            raw = news.entries.get(name, b"") if news.whole or name in news.entries else self._annals.get(name)
             if name in self._behind or self._seen.get(name) != hash(raw):
                 if self._settled(name, raw, first=name not in self._seen):
                     self._altered.add(name)
@@ -158,7 +158,7 @@ class Shared:
 
     def collect(self, loaded: Collection[str], now: float, keep: Keep) -> tuple[Revision, ...]:
         """See `Book`. What a worker of any host holds is needed."""
-        held = frozenset(loaded) | self._commons.hold(loaded)
+        held = frozenset(loaded) | self._annals.hold(loaded)
         with self._database.transaction() as connection:
             gone = needless(connection, held, now, keep)
         for model, adapter in sorted({(each.model, each.adapter) for each in gone}):
@@ -170,7 +170,7 @@ class Shared:
         return gone
 
     def _sweep(self) -> None:
-        entries = self._commons.look(None).entries
+        entries = self._annals.look(None).entries
         with self._database.transaction() as connection:
             known = records.digests(connection)
         self._depot.sweep(known.union(*(entry.digests(raw) for raw in entries.values())))

@@ -34,7 +34,7 @@ from engines.store.database import Database
 from engines.store.depot import Depot
 from engines.store.fetching import fetch_adapter
 from engines.store.files import Files
-from engines.store.rediscommons import RedisCommons
+from engines.store.redisannals import RedisAnnals
 from engines.store.shared import Shared
 from engines.supervisor.board import Board
 from engines.supervisor.events import Announce, unheard
@@ -143,7 +143,7 @@ def _kept(root: Path, clock: Clock, splits: Splits, store: StoreSpec | None) -> 
 
 def _shared(store: StoreSpec, splits: Splits, clock: Clock, root: Path, database: Database, files: Files) -> Book:
     depot = Depot(Path(store.files), clock.wall)
-    return Shared(root, database, files, RedisCommons(store.redis), depot, splits)
+    return Shared(root, database, files, RedisAnnals(store.redis), depot, splits)
 
 
 async def _fetched(

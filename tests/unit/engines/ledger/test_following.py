@@ -17,17 +17,17 @@ from engines.store.records import Revision
 from engines.supervisor.events import AdaptersApart, AdaptersTogether
 from registry.adapters import decode
 from tests.unit.engines.ledger.rig import rig
-from tests.unit.engines.store.hosts import Host, MemoryCommons
+from tests.unit.engines.store.hosts import Host, MemoryAnnals
 
 
 @pytest.fixture
 async def here(tmp_path):
     """A host that follows, and another one."""
-    commons, clock, files = MemoryCommons(), count(1000), tmp_path / "files"
+    annals, clock, files = MemoryAnnals(), count(1000), tmp_path / "files"
     files.mkdir()
-    mine = Host(tmp_path / "mine", commons, files, clock)
-    made = SimpleNamespace(commons=commons, catalogue=[], said=[], announced=[])
-    made.other = await Host(tmp_path / "other", commons, files, clock).open()
+    mine = Host(tmp_path / "mine", annals, files, clock)
+    made = SimpleNamespace(annals=annals, catalogue=[], said=[], announced=[])
+    made.other = await Host(tmp_path / "other", annals, files, clock).open()
     made.stock = Stock(mine.store, mine.splits, made.catalogue.append)
     await made.stock.open()
     async with rig(tmp_path / "rig") as made.rig:
@@ -65,10 +65,10 @@ async def test_what_another_host_has_promoted_is_published_and_wished_for(here):
 
 
 async def test_a_trouble_is_said_once_and_so_is_its_end(here):
-    here.commons.away = "Redis is gone"
+    here.annals.away = "Redis is gone"
     await step(here)
     await step(here)
-    here.commons.away = ""
+    here.annals.away = ""
     await step(here)
     assert (len(here.said), here.said[0].startswith("Redis is gone"), here.said[1]) == (2, True, "")
     assert here.announced == [AdaptersApart(here.said[0]), AdaptersTogether()]
@@ -95,16 +95,16 @@ async def test_of_many_changes_one_catalogue_is_published(here):
 
 
 async def test_a_bug_of_ours_is_said_and_the_next_look_goes_on(here):
-    here.commons.meets = lambda: 1 / 0
+    here.annals.meets = lambda: 1 / 0
     assert (await here.following.look()).startswith("a bug of ours: ZeroDivisionError")
-    here.commons.meets = lambda: None
+    here.annals.meets = lambda: None
     assert await here.following.look() == ""
 
 
 async def test_of_many_troubles_some_are_said(here):
     """By name; the others are counted."""
     for number in range(5):
-        here.commons.put(f"m:a{number}", b"", b"nonsense")
+        here.annals.put(f"m:a{number}", b"", b"nonsense")
     said = await here.following.look()
     assert ("m:a0 is not followed" in said, said.endswith("; and 2 more")) == (True, True)
 
@@ -112,7 +112,7 @@ async def test_of_many_troubles_some_are_said(here):
 async def test_a_look_that_takes_long_is_said_while_it_does(here):
     """And nothing piles up behind it."""
     answers, said = threading.Event(), asyncio.Event()
-    here.commons.meets = answers.wait
+    here.annals.meets = answers.wait
     following = Following(here.stock, here.rig.steward, lambda _: said.set(), here.announced.append, 0.0, within=0.0)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(following.run())

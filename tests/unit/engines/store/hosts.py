@@ -1,4 +1,4 @@
-"""Hosts that share their adapters, in memory: a commons that can be lost and taken away, stores that are real."""
+"""Hosts that share their adapters, in memory: annals that can be lost and taken away, stores that are real."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from engines.adapters.against import Against
 from engines.ledger.splits import Splits
 from engines.store.adapters import AdapterStore, Arrival
-from engines.store.commons import Mark, News
+from engines.store.annals import Mark, News
 from engines.store.depot import Depot
 from engines.store.failures import StoreAway
 from engines.store.keeping import Keep
@@ -24,7 +24,7 @@ NOTHING_KEPT = Keep(last=1, seconds=0.0)
 SHAPES = lora.tensors(layers=1, rank=1)
 
 
-class MemoryCommons:
+class MemoryAnnals:
     """As Redis does it. Invariant: each change has a number of its own."""
 
     def __init__(self) -> None:
@@ -80,14 +80,14 @@ class Host:
     later = 0.0
     """Seconds that have gone by for the shared folder's files."""
 
-    def __init__(self, root: Path, commons: MemoryCommons, files: Path, clock: count) -> None:
+    def __init__(self, root: Path, annals: MemoryAnnals, files: Path, clock: count) -> None:
         self.root, self.depot, self.clock = root, Depot(files, lambda: time.time() + self.later), clock  # noqa: TID251 (files have no other)
         root.mkdir(exist_ok=True)
         self.splits = Splits(root / "splits.json")
         self.store = AdapterStore(
             root,
             clock=lambda: float(next(clock)),
-            sharing=lambda *made: Shared(*made, commons, self.depot, self.splits),
+            sharing=lambda *made: Shared(*made, annals, self.depot, self.splits),
         )
 
     async def open(self) -> Host:
@@ -121,13 +121,13 @@ class Host:
 
 async def two_hosts(root: Path) -> SimpleNamespace:
     """Hosts a and b; a has added an adapter, and both know it."""
-    commons, clock, files = MemoryCommons(), count(1000), root / "files"
+    annals, clock, files = MemoryAnnals(), count(1000), root / "files"
     files.mkdir()
 
     async def host(name: str) -> Host:
-        return await Host(root / name, commons, files, clock).open()
+        return await Host(root / name, annals, files, clock).open()
 
-    made = SimpleNamespace(commons=commons, files=files, host=host, a=await host("a"), b=await host("b"))
+    made = SimpleNamespace(annals=annals, files=files, host=host, a=await host("a"), b=await host("b"))
     made.first = (await made.a.add(1)).digest
     assert (await made.a.follow(), await made.b.follow()) == ({}, {})
     return made

@@ -55,7 +55,7 @@ async def test_a_split_that_was_overtaken_is_not_put(house):
     """What was decided later counts, whoever comes to its end first."""
     split = Canary((Share(house.first, 1), Share((await house.a.add(2)).digest, 1)))
     await house.a.store.note_split("m", "pirate", "ann", split)
-    older = entry.decode("m:pirate", house.commons.get("m:pirate"))
+    older = entry.decode("m:pirate", house.annals.get("m:pirate"))
     await house.a.store.note_split("m", "pirate", "ann")
     assert await same(house.a, house.b)
     house.b.store._book._take(older)
@@ -89,7 +89,7 @@ async def test_an_expected_revision_is_compared_where_all_decide(house):
 
 async def test_a_change_begins_anew_when_another_host_was_quicker(house):
     """Both are carried out, one after the other."""
-    house.commons.meanwhile.append(lambda: asyncio.run(house.b.add(2, promote=True)))
+    house.annals.meanwhile.append(lambda: asyncio.run(house.b.add(2, promote=True)))
     await house.a.store.pin("m", "pirate", house.first)
     assert await same(house.a, house.b)
     assert [(each.current, each.pinned) for each in await house.a.store.revisions()] == [(False, True), (True, False)]
@@ -99,34 +99,34 @@ async def test_who_is_always_overtaken_gives_up(house):
     turns = count(1)
     bump = lambda: asyncio.run(house.b.store.pin("m", "pirate", house.first, pinned=bool(next(turns) % 2)))  # noqa: E731 - one line says it all
     for _ in range(8):  # each of b's own changes comes to the list too
-        house.commons.meanwhile += [bump, lambda: None]
+        house.annals.meanwhile += [bump, lambda: None]
     with pytest.raises(StoreBusy):
         await house.a.add(2, promote=True)
 
 
-async def test_commons_that_were_lost_are_told_again(house):
+async def test_annals_that_were_lost_are_told_again(house):
     """By whoever looks first; and what was changed before anybody looked is not lost either."""
     before = await house.a.all()
-    house.commons.flush()
+    house.annals.flush()
     assert (await same(house.a, house.b), await house.b.all()) == (True, before)
-    house.commons.flush()
+    house.annals.flush()
     second = (await house.b.add(2, promote=True)).digest
     assert (await same(house.a, house.b), await house.a.at()) == (True, second)
     assert len(await house.a.store.revisions()) == 2
 
 
-async def test_what_was_removed_stays_removed_when_the_commons_are_lost(house):
+async def test_what_was_removed_stays_removed_when_the_annals_are_lost(house):
     """A host that was away and still has it does not bring it back."""
     await house.a.store.remove("m", "pirate", "ann")
-    house.commons.flush()
+    house.annals.flush()
     assert (await same(house.b, house.a, house.b), await house.b.at()) == (True, "")
 
 
-async def test_commons_that_were_set_back_are_set_forth(house):
+async def test_annals_that_were_set_back_are_set_forth(house):
     """An older copy of Redis' memory, under the same generation: noticed when everything is compared."""
-    entries, changed, mark = dict(house.commons.entries), dict(house.commons.changed), house.commons.mark
+    entries, changed, mark = dict(house.annals.entries), dict(house.annals.changed), house.annals.mark
     second = (await house.a.add(2, promote=True)).digest
-    house.commons.entries, house.commons.changed, house.commons.mark = entries, changed, mark
+    house.annals.entries, house.annals.changed, house.annals.mark = entries, changed, mark
     again = await house.host("a")
     assert (await same(again, house.b), await house.b.at()) == (True, second)
 
@@ -134,10 +134,10 @@ async def test_commons_that_were_set_back_are_set_forth(house):
 async def test_a_host_that_joins_takes_the_names_and_keeps_its_own_revisions(house):
     """They are not shared until somebody promotes them."""
     joins = await house.host("c")
-    house.commons.away = "not yet"
+    house.annals.away = "not yet"
     with pytest.raises(StoreAway):
         await joins.add(7)
-    house.commons.away = ""
+    house.annals.away = ""
     assert (await joins.follow(), await joins.at()) == ({}, house.first)
     own = next(each.digest for each in await joins.store.revisions() if each.digest != house.first)
     assert len(await house.a.store.revisions()) == 1
@@ -159,10 +159,10 @@ async def test_what_no_host_needs_is_collected_everywhere(house):
 
 
 async def test_a_hosts_own_revisions_are_collected_there(house):
-    house.commons.away = "gone"
+    house.annals.away = "gone"
     with pytest.raises(StoreAway):
         await house.a.add(2)
-    house.commons.away = ""
+    house.annals.away = ""
     (gone,) = await house.a.store.collect((), NOTHING_KEPT)
     assert (gone.current, await same(house.a, house.b)) == (False, True)
     with pytest.raises(StoreDamaged):

@@ -19,8 +19,8 @@ async def house(tmp_path):
     return await two_hosts(tmp_path)
 
 
-async def test_without_the_commons_nothing_changes_and_everything_can_be_read(house):
-    house.commons.away = "gone"
+async def test_without_the_annals_nothing_changes_and_everything_can_be_read(house):
+    house.annals.away = "gone"
     before = await house.a.all()
     await house.a.store.find("m", "pirate")
     for change in (
@@ -34,11 +34,11 @@ async def test_without_the_commons_nothing_changes_and_everything_can_be_read(ho
     assert await house.a.all() == before
 
 
-async def test_commons_that_hang_hold_no_thread_that_others_need(house):
+async def test_annals_that_hang_hold_no_thread_that_others_need(house):
     """Those of probes, and of reads: looks and orders have their own."""
     answers, others = threading.Event(), ThreadPoolExecutor(1)
     asyncio.get_running_loop().set_default_executor(others)
-    house.commons.meets = answers.wait
+    house.annals.meets = answers.wait
     async with asyncio.TaskGroup() as group:
         for _ in range(2):
             group.create_task(house.a.store.meet("m", "pirate"))
@@ -52,12 +52,12 @@ async def test_commons_that_hang_hold_no_thread_that_others_need(house):
 
 async def test_an_addition_that_cannot_be_told_is_taken_back(house):
     """What `adding` does where `admit` fails."""
-    house.commons.away = "gone"
+    house.annals.away = "gone"
     with pytest.raises(StoreAway):
         await house.a.add(2, promote=True)
     (left,) = (each for each in await house.a.store.revisions() if not each.current)
     await house.a.store.discard(left)
-    house.commons.away = ""
+    house.annals.away = ""
     assert (await same(house.a, house.b), len(await house.a.store.revisions())) == (True, 1)
 
 
@@ -152,7 +152,7 @@ async def test_what_the_shared_folder_has_lost_is_brought_again(house):
 async def test_many_adapters_are_taken_over_some_at_a_time(house):
     """So that the first of them need not wait for the last one; none is forgotten."""
     for number in range(150):
-        house.commons.put(f"m:{number}", b"", b"nonsense")
+        house.annals.put(f"m:{number}", b"", b"nonsense")
     assert [len(await house.b.follow()) for _ in range(3)] == [100, 150, 150]
 
 
@@ -163,9 +163,9 @@ async def test_what_changed_in_a_look_that_was_broken_off_is_told(house):
         raise StoreAway("read only")
 
     await house.a.add(2, adapter="amy")
-    house.commons.entries.pop("m:pirate")
+    house.annals.entries.pop("m:pirate")
     again = await house.host("b")
-    house.commons.meanwhile.append(refuse)
+    house.annals.meanwhile.append(refuse)
     found = await again.store.follow()
     assert (found.changed, found.troubles) == ((("m", "amy"),), {"": "read only"})
     found = await again.store.follow()
@@ -173,25 +173,25 @@ async def test_what_changed_in_a_look_that_was_broken_off_is_told(house):
 
 
 async def test_what_is_nobodys_is_no_trouble_once_it_is_taken_out(house):
-    house.commons.put("foo", b"", b"{}")
+    house.annals.put("foo", b"", b"{}")
     assert "which is no adapter's name" in (await house.b.follow())["foo"]
-    del house.commons.entries["foo"]
+    del house.annals.entries["foo"]
     for _ in range(20):  # what failed is tried again now and then
         await house.b.follow()
     assert await house.b.follow() == {}
 
 
-async def test_nonsense_in_the_commons_changes_nothing(house):
+async def test_nonsense_in_the_annals_changes_nothing(house):
     """It is said, and other adapters are followed."""
-    house.commons.put("m:pirate", house.commons.get("m:pirate"), b'{"version": 9}')
-    house.commons.put("../m:pirate", b"", b"{}")
+    house.annals.put("m:pirate", house.annals.get("m:pirate"), b'{"version": 9}')
+    house.annals.put("../m:pirate", b"", b"{}")
     troubles = await house.b.follow()
     assert (sorted(troubles), await house.b.at()) == (["../m:pirate", "m:pirate"], house.first)
     with pytest.raises(StoreDamaged):
         await house.b.store.remove("m", "pirate", "bob")
-    house.commons.entries = {}
+    house.annals.entries = {}
     again = await house.host("a")
-    assert (await again.follow(), "m:pirate" in house.commons.entries) == ({}, True)
+    assert (await again.follow(), "m:pirate" in house.annals.entries) == ({}, True)
 
 
 async def test_what_was_collected_is_said_although_the_shared_folder_is_away(house):

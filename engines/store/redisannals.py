@@ -1,4 +1,4 @@
-"""The commons in Redis: the one seam to it. Nothing else here imports its client, and no gateway imports this.
+"""The annals in Redis: the one seam to it. Nothing else here imports its client, and no gateway imports this.
 
     {enginehouse}:adapters   hash: model:adapter → entry (JSON)
     {enginehouse}:changed    sorted set: model:adapter by the number of its last change
@@ -21,7 +21,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from engines.store.commons import Mark, News
+from engines.store.annals import Mark, News
 from engines.store.failures import StoreAway
 
 _ADAPTERS: Final = "{enginehouse}:adapters"
@@ -49,7 +49,7 @@ return 1
 """
 
 
-class RedisCommons:
+class RedisAnnals:
     """Invariant: an entry and the number of its change are written together or not at all."""
 
     def __init__(self, url: str) -> None:
@@ -64,7 +64,7 @@ class RedisCommons:
         )
 
     def look(self, since: Mark | None) -> News:
-        """See `Commons`. Where it can only be read, it is read, and that is said."""
+        """See `Annals`. Where it can only be read, it is read, and that is said."""
         with _told():
             pipeline = self._redis.pipeline(transaction=False)
             pipeline.execute_command("HSETNX", _HEAD, "generation", secrets.token_hex(8))
@@ -81,22 +81,22 @@ class RedisCommons:
             return News(mark, self._since(since, mark), whole=False, trouble=trouble)
 
     def check(self) -> None:
-        """See `Commons`."""
+        """See `Annals`."""
         with _told():
             self._redis.execute_command("HSETNX", _HEAD, "generation", secrets.token_hex(8))
 
     def get(self, name: str) -> bytes:
-        """See `Commons`."""
+        """See `Annals`."""
         with _told():
             return bytes(self._redis.execute_command("HGET", _ADAPTERS, name) or b"")
 
     def put(self, name: str, known: bytes, to: bytes) -> bool:
-        """See `Commons`."""
+        """See `Annals`."""
         with _told():
             return bool(self._redis.execute_command("EVAL", _PUT, 3, _ADAPTERS, _CHANGED, _HEAD, name, known, to))
 
     def hold(self, digests: Collection[str]) -> frozenset[str]:
-        """See `Commons`."""
+        """See `Annals`."""
         with _told():
             held = self._redis.execute_command("EVAL", _HOLD % _HELD_FOR, 1, _HELD, *digests)
             return frozenset(bytes(digest).decode("utf-8", "replace") for digest in held)

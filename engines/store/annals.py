@@ -1,6 +1,6 @@
 """What several hosts have in common, as `shared` knows it: one entry an adapter, and one order of all changes.
 
-`rediscommons` is the real one; tests have one in memory.
+`redisannals` is the real one; tests have one in memory.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class News(NamedTuple):
     """Why nothing can be changed now, although it can be read."""
 
 
-class Commons(Protocol):
+class Annals(Protocol):
     """Calls block; each ends within seconds. All raise `StoreAway`."""
 
     def look(self, since: Mark | None) -> News:
