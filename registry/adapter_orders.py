@@ -252,10 +252,12 @@ class Adapted(msgspec.Struct, tag="adapted", tag_field="type", frozen=True):
 
 
 class AdapterRefusal(msgspec.Struct, tag="adapter_refused", tag_field="type", frozen=True):
-    """Nothing was changed."""
+    """Nothing was changed; but where a split could not be ended on a disk that fails, its name has moved."""
 
     status: int
-    """422: the doctor refuses it; 404, 409, 403, 507 (disk full), 502 (no worker took it), 503 (none is ready)."""
+    """422: the doctor refuses it; 404, 409, 403, 507 (disk full), 502 (no worker took it), 503 (none is ready), 501 (no
+    such order), 500 (our own files, a bug).
+    """
     code: str
     message: str
     reasons: tuple[str, ...] = ()
