@@ -38,7 +38,7 @@ from registry.names import AdapterName, NameRefused, parse_adapter
 
 NameArgument = Annotated[str, typer.Argument(metavar="BASE:NAME", help="The adapter, as requests name it.")]
 RevisionArgument = Annotated[str, typer.Argument(metavar="BASE:NAME@DIGEST", help="8 digits or more of a revision.")]
-Change = AddAdapter | PromoteAdapter | RollbackAdapter | RemoveAdapter | PinAdapter | SplitAdapter
+ChangeOrder = AddAdapter | PromoteAdapter | RollbackAdapter | RemoveAdapter | PinAdapter | SplitAdapter
 _NEVER: Final = "never"
 
 
@@ -178,7 +178,7 @@ def _split(name: str, *, wants_digest: bool | None) -> tuple[str, AdapterName]:
     return asked.base, asked
 
 
-def _change(state: Path, order: Change, *, as_json: bool) -> None:
+def _change(state: Path, order: ChangeOrder, *, as_json: bool) -> None:
     """Have it done and say what came of it; exit 1 where nothing did."""
     with showing(Console(stderr=True)) as report:
         task = f"{order.model}:{order.adapter}"

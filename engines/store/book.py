@@ -14,7 +14,7 @@ from engines.store.files import Files
 from engines.store.keeping import Keep, removable
 from engines.store.records import Revision
 
-Change = Callable[[Dossier], Dossier]
+Edit = Callable[[Dossier], Dossier]
 """Pure, for it may be tried several times. Raises `StoreRefused`."""
 
 
@@ -34,7 +34,7 @@ class Book(Protocol):
     def open(self) -> None:
         """Once, before anything else."""
 
-    def change(self, model: str, adapter: str, change: Change, sharing: Collection[str] = ()) -> Dossier:
+    def change(self, model: str, adapter: str, change: Edit, sharing: Collection[str] = ()) -> Dossier:
         """Carry a change out, all of it or nothing; `sharing`: digests that others shall know from now on."""
 
     def meet(self, model: str, adapter: str) -> bool:
@@ -68,7 +68,7 @@ class Alone:
     def open(self) -> None:
         """See `Book`."""
 
-    def change(self, model: str, adapter: str, change: Change, sharing: Collection[str] = ()) -> Dossier:  # noqa: ARG002 - nobody to share with
+    def change(self, model: str, adapter: str, change: Edit, sharing: Collection[str] = ()) -> Dossier:  # noqa: ARG002 - nobody to share with
         """See `Book`."""
         with self._database.transaction() as connection:
             known = rewriting.read(connection, model, adapter)

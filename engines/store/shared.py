@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from engines.store import entry, merging, records, rewriting, taken
 from engines.store.annals import Annals, Mark, News
-from engines.store.book import Change, Followed, needless
+from engines.store.book import Edit, Followed, needless
 from engines.store.database import Database
 from engines.store.depot import Depot
 from engines.store.dossier import Dossier
@@ -75,7 +75,7 @@ class Shared:
         with self._database.transaction() as connection:
             taken.make(connection)
 
-    def change(self, model: str, adapter: str, change: Change, sharing: Collection[str] = ()) -> Dossier:
+    def change(self, model: str, adapter: str, change: Edit, sharing: Collection[str] = ()) -> Dossier:
         """See `Book`. Raises `StoreAway` where it cannot be decided, and nothing has changed then."""
         name = f"{model}:{adapter}"
         for _ in range(_TRIES):
