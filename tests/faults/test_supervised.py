@@ -109,6 +109,7 @@ async def test_a_generation_that_hangs_has_its_worker_replaced(tmp_path: Path, m
         fresh = await running.ready(not_id=victim.id)
         measured("7", "a hanging generation to its worker's ready successor", time.perf_counter() - began)
         assert ([error["code"] for error in heard.errors], fresh.restarts) == (["idle_timeout"], 1)
+        await eventually(lambda: _answers(running), what="an answer")
         assert whole(await chat(running))
     assert "ended, as it was dead: it hangs: no progress for 1 s" in running.said("WorkerLost")[0]["reason"]
 
@@ -121,6 +122,7 @@ async def test_a_hang_before_the_first_token_is_seen_although_no_request_is_coun
         await script(victim, silent=True)
         assert refused(await chat(running), 504, "first_token_timeout")
         assert (await running.ready(not_id=victim.id)).restarts == 1
+        await eventually(lambda: _answers(running), what="an answer")
         assert whole(await chat(running))
 
 

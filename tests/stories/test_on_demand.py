@@ -36,6 +36,11 @@ async def ask(running: House, model: str = "m", **headers: str) -> httpx.Respons
         return await http.post(CHAT, json=ASKED | {"model": model}, headers=headers)
 
 
+async def answers(running: House) -> bool:
+    """Whether one who does not wait is answered."""
+    return (await ask(running, prefer="wait=0")).status_code == 200
+
+
 def started(running: House) -> int | None:
     """The pid of a worker that is starting."""
     worker = running.worker("starting")
@@ -69,6 +74,8 @@ async def test_a_request_loads_the_model_and_idleness_unloads_it(tmp_path: Path)
         told = await ask(running, prefer="wait=0")
         assert (told.status_code, told.json()["error"]["code"]) == (503, "model_loading")
         assert int(told.headers["retry-after"]) > 0
+        # As told, it comes again: a model that nobody waits for is not loaded to the end on a slow machine.
+        await eventually(lambda: answers(running), within=PATIENT, what="an answer")
         assert (await running.ready(within=PATIENT)).id != first.id
     assert running.said("WorkerLost") == []
 
