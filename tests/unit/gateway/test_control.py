@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from functools import partial
 
 import msgspec
@@ -15,6 +14,7 @@ from registry.adapter_orders import Adapted
 from registry.figures import Count, Counted, Family
 from registry.snapshot import encode
 from tests.unit.gateway.builders import cancelled, model_view, snapshot
+from tests.unit.gateway.supervised import supervised
 from tests.waiting import eventually
 
 FIGURES = (Family("requests", "Requests", "counter"),)
@@ -22,38 +22,18 @@ FIRST, SECOND = (snapshot(model_view(name=f"m{revision}"), revision=revision) fo
 
 
 class Channel(Control):
-    """One that publishes into a list."""
+    """One that has somebody to publish to, and figures."""
 
-    def __init__(self, path, published):
+    def __init__(self, path, publish):
         super().__init__(path)
-        self.follow = partial(self.run, published.append, lambda: FIGURES)
-
-
-@asynccontextmanager
-async def supervised(tmp_path, handle):
-    """A supervisor that treats each connection with `handle`, and the gateway's end with what it published."""
-    published, ended = [], asyncio.Event()
-
-    async def serve(reader, writer):
-        try:
-            await handle(reader, writer)
-        finally:
-            writer.close()
-            ended.set()
-
-    server = await asyncio.start_unix_server(serve, tmp_path / "control.sock")
-    try:
-        yield Channel(tmp_path / "control.sock", published), published
-    finally:
-        server.close()
-        await ended.wait()
+        self.follow = partial(self.run, publish, lambda: FIGURES)
 
 
 async def test_snapshots_are_published_in_order_until_the_channel_ends(tmp_path):
     async def handle(_, writer):
         writer.write(encode(FIRST) + encode(SECOND))
 
-    async with supervised(tmp_path, handle) as (control, published):
+    async with supervised(tmp_path, handle, Channel) as (control, published):
         await control.follow()
     assert published == [FIRST, SECOND]
 
@@ -64,7 +44,7 @@ async def test_a_snapshot_that_comes_in_pieces_is_one(tmp_path):
             writer.write(bytes([byte]))
             await writer.drain()
 
-    async with supervised(tmp_path, handle) as (control, published):
+    async with supervised(tmp_path, handle, Channel) as (control, published):
         await control.follow()
     assert published == [FIRST]
 
@@ -75,7 +55,7 @@ async def test_an_answer_between_snapshots_is_none(tmp_path):
     async def handle(_, writer):
         writer.write(encode(FIRST) + orders.encode(Adapted()) + encode(SECOND))
 
-    async with supervised(tmp_path, handle) as (control, published):
+    async with supervised(tmp_path, handle, Channel) as (control, published):
         await control.follow()
     assert published == [FIRST, SECOND]
 
@@ -87,7 +67,7 @@ async def test_a_large_house_fits_a_frame(tmp_path):
         writer.write(encode(house))
         await writer.drain()
 
-    async with supervised(tmp_path, handle) as (control, published):
+    async with supervised(tmp_path, handle, Channel) as (control, published):
         await control.follow()
     assert published == [house]
 
@@ -100,7 +80,7 @@ async def test_what_is_no_snapshot_ends_the_channel_and_publishes_nothing(tmp_pa
         writer.write(broken)
         await writer.drain()
 
-    async with supervised(tmp_path, handle) as (control, published):
+    async with supervised(tmp_path, handle, Channel) as (control, published):
         await control.follow()
     assert (published, "the snapshot channel broke" in caplog.text) == ([], True)
 
@@ -117,7 +97,7 @@ async def test_a_suspicion_reaches_the_supervisor(tmp_path):
         writer.write(encode(FIRST))
         lines.extend([await reader.readline(), await reader.readline()])
 
-    async with supervised(tmp_path, handle) as (control, published):
+    async with supervised(tmp_path, handle, Channel) as (control, published):
         running = asyncio.get_running_loop().create_task(control.follow())
         await eventually(lambda: published)
         control.suspect("w1", 'refused "x"\n')
@@ -132,7 +112,7 @@ async def test_without_a_channel_a_suspicion_is_nothing(tmp_path):
     async def handle(_, writer):
         writer.write(encode(FIRST))
 
-    async with supervised(tmp_path, handle) as (control, _):
+    async with supervised(tmp_path, handle, Channel) as (control, _):
         control.suspect("w1", "early")
         await control.follow()
         control.suspect("w1", "late")
@@ -145,7 +125,7 @@ async def test_a_cancelled_channel_is_closed(tmp_path):
         await reader.read()
         closed.set()
 
-    async with supervised(tmp_path, handle) as (control, _):
+    async with supervised(tmp_path, handle, Channel) as (control, _):
         running = asyncio.get_running_loop().create_task(control.follow())
         await eventually(lambda: control._writer)
         await cancelled(running)
@@ -159,7 +139,7 @@ async def test_who_is_asked_for_its_figures_says_them(tmp_path):
         writer.write(encode(FIRST) + orders.encode(Count(7)))
         lines.extend([await reader.readline(), await reader.readline()])
 
-    async with supervised(tmp_path, handle) as (control, published):
+    async with supervised(tmp_path, handle, Channel) as (control, published):
         await control.follow()
     assert ([orders.decode(line) for line in lines], published) == ([orders.Gateway(), Counted(7, FIGURES)], [FIRST])
 
@@ -173,7 +153,7 @@ async def test_a_gateway_that_ends_says_its_figures(tmp_path):
         connected.set()
         lines.extend((await reader.read()).splitlines())
 
-    async with supervised(tmp_path, handle) as (control, _):
+    async with supervised(tmp_path, handle, Channel) as (control, _):
         running = asyncio.get_running_loop().create_task(control.follow())
         await connected.wait()
         await cancelled(running)

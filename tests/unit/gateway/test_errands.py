@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
-
 import pytest
 
 from gateway.errands import Errands
@@ -15,29 +12,10 @@ from registry.figures import Family, Sum, Summed
 from registry.orders import Steps
 from registry.snapshot import encode
 from tests.unit.gateway.builders import model_view, snapshot
+from tests.unit.gateway.supervised import supervised
 
 FIGURES = (Family("requests", "Requests", "counter"),)
 FIRST, SECOND = (snapshot(model_view(name=f"m{revision}"), revision=revision) for revision in (1, 2))
-
-
-@asynccontextmanager
-async def supervised(tmp_path, handle):
-    """A supervisor that treats each connection with `handle`, and errands to it with what they published."""
-    published, ended = [], asyncio.Event()
-
-    async def serve(reader, writer):
-        try:
-            await handle(reader, writer)
-        finally:
-            writer.close()
-            ended.set()
-
-    server = await asyncio.start_unix_server(serve, tmp_path / "control.sock")
-    try:
-        yield Errands(tmp_path / "control.sock", published.append), published
-    finally:
-        server.close()
-        await ended.wait()
 
 
 async def test_what_an_order_changed_is_published_before_its_answer(tmp_path):
@@ -47,7 +25,7 @@ async def test_what_an_order_changed_is_published_before_its_answer(tmp_path):
         await reader.readline()
         writer.write(encode(FIRST) + orders.encode(Told("on its way")) + encode(SECOND) + orders.encode(Adapted()))
 
-    async with supervised(tmp_path, handle) as (errands, published):
+    async with supervised(tmp_path, handle, Errands) as (errands, published):
         assert await errands.administer(RemoveAdapter("m", "cat", "ann")) == Adapted()
         assert published == [SECOND]
 
@@ -60,7 +38,7 @@ async def test_the_sum_is_asked_of_the_supervisor(tmp_path):
         lines.append(await reader.readline())
         writer.write(encode(FIRST) + orders.encode(Summed(FIGURES, 2, 1)))
 
-    async with supervised(tmp_path, handle) as (errands, published):
+    async with supervised(tmp_path, handle, Errands) as (errands, published):
         assert await errands.summed() == Summed(FIGURES, 2, 1)
     assert ([orders.decode(line) for line in lines], published) == ([Sum()], [])
 
@@ -73,7 +51,7 @@ async def test_a_supervisor_without_an_answer_is_unavailable(tmp_path, said):
         await reader.readline()
         writer.write(encode(FIRST) + said)
 
-    async with supervised(tmp_path, handle) as (errands, _):
+    async with supervised(tmp_path, handle, Errands) as (errands, _):
         with pytest.raises(Unavailable, match="did not answer"):
             await errands.reload()
 
@@ -87,7 +65,7 @@ async def test_an_answer_to_something_else_is_none(tmp_path, said):
         writer.write(encode(FIRST) + orders.encode(said))
 
     for ask in (lambda errands: errands.summed(), lambda errands: errands.administer(RemoveAdapter("m", "cat", "ann"))):
-        async with supervised(tmp_path, handle) as (errands, _):
+        async with supervised(tmp_path, handle, Errands) as (errands, _):
             with pytest.raises(Unavailable, match="did not answer"):
                 await ask(errands)
         (tmp_path / "control.sock").unlink(missing_ok=True)
