@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-_TOKEN: Final = b',"token_ids":['
+_TOKENS: Final = re.compile(rb',"token_ids":\[([\d,]+)\]')
+"""An event's tokens: more than one where an engine is ahead of its connection and joins what waits."""
 
 
 class Cutting:
@@ -47,10 +49,15 @@ class Cutting:
 
 
 def _end(answer: bytes, after: int | None) -> int:
-    """Where the token begins that is one too many; the end of what there is of the `answer` if none is."""
-    if after is None or answer.count(_TOKEN) <= after:
+    """Within the event whose tokens are too many, before them; the end of what there is of the `answer` if none is."""
+    if after is None:
         return len(answer)
-    return len(_TOKEN.join(answer.split(_TOKEN, after + 1)[: after + 1]))
+    count = 0
+    for each in _TOKENS.finditer(answer):
+        count += len(each[1].split(b","))
+        if count > after:
+            return each.start()
+    return len(answer)
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
