@@ -7,7 +7,6 @@ is taken up where it stopped, damage is repaired; two processes that want the sa
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from engines import program
+from engines import atomic, program
 from engines.environments import pip, site
 from engines.environments.locks import CATALOGUE, Pin, digest, pins
 from engines.locking import locked
@@ -162,7 +161,7 @@ class _Installer:
         left = site.difference(self._spot.root, self._spot.wanted)
         if not left.is_none:
             raise EnvironmentFailed(f"{self._spot.name}: pip succeeded, but {left}. {_where(self._spot)}")
-        _write_mark(self._spot.root / _MARK, self._spot.environment.digest)
+        atomic.write(self._spot.root / _MARK, self._spot.environment.digest.encode(), durable=True)
 
     async def _make_venv(self) -> None:
         self._tell("making the virtual environment", 0.0)
@@ -242,17 +241,6 @@ def _pip_environ(environ: Mapping[str, str], scratch: Path) -> dict[str, str]:
     unwanted = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
     kept = {key: value for key, value in program.keyless(environ).items() if key not in unwanted}
     return kept | {"TMPDIR": str(scratch)}
-
-
-def _write_mark(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as mark:
-        mark.write(text)
-        mark.flush()
-        os.fsync(mark.fileno())
-    with contextlib.suppress(OSError):
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
 
 
 def _where(spot: Place) -> str:

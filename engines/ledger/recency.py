@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 from pathlib import Path
 from typing import Final
 
 import msgspec
+
+from engines import atomic
 
 _MOST: Final = 1000
 
@@ -38,12 +40,8 @@ class Recency:
         self._changed = False
         for name in self.latest()[_MOST:]:
             del self._names[name]
-        fresh = self._place.with_suffix(".new")
-        try:
-            fresh.write_bytes(msgspec.json.encode(list(self._names)))
-            os.replace(fresh, self._place)  # noqa: PTH105 (one call that is atomic)
-        except OSError:
-            fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            atomic.write(self._place, msgspec.json.encode(list(self._names)), durable=False)
 
 
 def _read(place: Path) -> list[str]:

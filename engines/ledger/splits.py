@@ -6,7 +6,6 @@ those of other hosts.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from engines import atomic
 from registry.adapters import Canary
 
 
@@ -51,10 +51,5 @@ class Splits:
         known = known if canary is None else {**known, name: canary}
         if known == self._known:
             return
-        fresh = self._place.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.write(msgspec.json.encode(known))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._place)
+        atomic.write(self._place, msgspec.json.encode(known), durable=True)
         self._known = dict(known)

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from engines import safetensors
+from engines import atomic, safetensors
 from engines.adapters.folder import PARTS, WEIGHTS
 from registry import names
 
@@ -58,9 +58,7 @@ class WatchFolder:
         """It was added, or is never going to be: noted, so that a restart does not take it again."""
         self._settled[str(arrival.path)] = arrival.look
         with contextlib.suppress(OSError):
-            fresh = self._note.with_suffix(".new")
-            fresh.write_bytes(msgspec.json.encode(self._settled))
-            fresh.replace(self._note)
+            atomic.write(self._note, msgspec.json.encode(self._settled), durable=False)
 
 
 def _complete(folder: Path) -> Iterator[tuple[Path, str]]:

@@ -19,8 +19,9 @@ from typing import Final
 from engines.adapters.doctor import LIMITS
 from engines.adapters.folder import PARTS, NotThere
 from engines.adapters.limits import Limits
+from engines.atomic import synced
 from engines.store.failures import FilesAway, StoreDamaged, told
-from engines.store.files import digest_of, stage, synced
+from engines.store.files import digest_of, stage
 
 _PATIENCE: Final = 120.0
 """Seconds that one waits for another's turn: a large adapter over a slow line takes a while."""

@@ -24,6 +24,7 @@ from engines.adapters.findings import Reason
 from engines.adapters.folder import CONFIG, PARTS, UNWANTED, NotThere, opened
 from engines.adapters.limits import Limits
 from engines.adapters.unpack import unpack
+from engines.atomic import synced
 
 _BLOCK: Final = 1 << 20
 _MISSING: Final = {name: Reason.CONFIG_MISSING if name == CONFIG else Reason.WEIGHTS_MISSING for name in PARTS}
@@ -157,12 +158,3 @@ def digest_of(folder: Path) -> tuple[str, int]:
             lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
             octets += os.fstat(file.fileno()).st_size
     return hashlib.sha256("".join(lines).encode()).hexdigest(), octets
-
-
-def synced(path: Path) -> None:
-    """Have what was written to a file or folder on the disk. Raises `OSError`."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

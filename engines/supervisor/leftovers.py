@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from engines import atomic
 from engines.supervisor import processes
 
 
@@ -55,10 +56,9 @@ class Leftovers:
             return []
 
     def _write(self) -> None:
-        fresh = self._path.with_suffix(".new")
         with suppress(OSError):  # a full disk must not keep a worker from being stopped
-            fresh.write_bytes(msgspec.json.encode(list(self._kept.values())))
-            fresh.replace(self._path)
+            # No process outlives a loss of power, so there is nothing to wait for the disk for.
+            atomic.write(self._path, msgspec.json.encode(list(self._kept.values())), durable=False)
 
 
 def _is_same(kept: Kept) -> bool:

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from engines import atomic
 from engines.engine import Engine
 from engines.launchers.launcher import Prepared
 from engines.memory import machine
@@ -122,10 +123,8 @@ class Memory:
         place = key(name, planned.wish)
         known = corrected(self._measures.get(place), planned.estimate, planned.wish, measured)
         self._measures = {**self._measures, place: known}
-        fresh = self._path.with_suffix(".new")
         with suppress(OSError):  # what cannot be kept is measured again
-            fresh.write_bytes(msgspec.json.format(msgspec.json.encode(self._measures)))
-            fresh.replace(self._path)
+            atomic.write(self._path, msgspec.json.format(msgspec.json.encode(self._measures)), durable=False)
 
     def owe(self, pool: str, seat: int) -> None:
         """The worker in `seat` is being started, or will be again: its memory is not taken, nor is it free."""

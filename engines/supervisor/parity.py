@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from engines import atomic
 from engines.engine import Engine, HttpCall
 from engines.parity import QUESTIONS, Answer, Question, Report, compare, read
 from engines.supervisor.probe import Prober
@@ -48,9 +49,7 @@ class Parity:
         with contextlib.suppress(OSError):  # what cannot be kept has been said
             self._folder.mkdir(parents=True, exist_ok=True)
             path = self._folder / f"{model.replace('/', '-')}.json"
-            fresh = path.with_suffix(".new")
-            fresh.write_bytes(msgspec.json.format(msgspec.json.encode(kept)))
-            fresh.replace(path)
+            atomic.write(path, msgspec.json.format(msgspec.json.encode(kept)), durable=False)
         return report
 
     async def _answer(self, engine: Engine, model: ModelView, worker: WorkerView, question: Question) -> Answer | None:

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from engines import atomic
 from engines.supervisor.milestones import USUAL_START
 
 _READING: Final = 200e6
@@ -34,7 +35,5 @@ class StartTimes:
     def record(self, model: str, seconds: float) -> None:
         """A worker of `model` has just become ready."""
         self._seconds[model] = round(seconds, 1)
-        fresh = self._path.with_suffix(".new")
         with suppress(OSError):  # a guess that cannot be kept stops nobody
-            fresh.write_bytes(msgspec.json.encode(self._seconds))
-            fresh.replace(self._path)
+            atomic.write(self._path, msgspec.json.encode(self._seconds), durable=False)

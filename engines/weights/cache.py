@@ -24,6 +24,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
+from engines import atomic
 from engines.locking import locked, unless_taken
 from engines.weights.failures import NoSpace
 
@@ -116,9 +117,7 @@ class Cache:
         place = self._note(key)
         with disk_full(str(place)):
             place.parent.mkdir(parents=True, exist_ok=True)
-            draft = place.with_suffix(f".{os.getpid()}")
-            draft.write_text(json.dumps({"key": key, "sha256": sha256}), encoding="utf-8")
-            draft.rename(place)
+            atomic.write(place, json.dumps({"key": key, "sha256": sha256}).encode(), durable=False)
 
     def _note(self, key: str) -> Path:
         return self._root / "known" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
@@ -166,8 +165,4 @@ def _publish(made: Path, place: Path, move: Callable[[Path, Path], object]) -> N
 
 def _sync(path: Path) -> None:
     with contextlib.suppress(PermissionError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        atomic.synced(path)

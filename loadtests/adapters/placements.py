@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from engines import atomic
 from engines.ledger.picture import Load, Move, Picture, Placement
 from engines.ledger.placement import moves
 from loadtests.adapters.others import affine, in_turn
@@ -38,9 +39,7 @@ class Switch:
 
 def choose(folder: Path, name: str) -> None:
     """From the next round on; whole or not at all, as somebody may be reading it."""
-    fresh = folder / "placement.new"
-    fresh.write_text(name)
-    fresh.replace(folder / "placement")
+    atomic.write(folder / "placement", name.encode(), durable=False)
 
 
 def decided(folder: Path) -> tuple[int, int]:

@@ -266,7 +266,9 @@ async def test_a_name_that_has_moved_is_published_though_its_split_could_not_be_
         first, other = [(await made.added("one", alpha)).partition("@")[2] for alpha in (8, 16)]
         canary = Canary((Share(first, 1), Share(other, 1)))
         assert isinstance(await order(made, SplitAdapter("m", "one", "ann", canary)), Adapted)
-        (tmp_path / "state/adapters/splits.new").mkdir()
+        splits = tmp_path / "state/adapters/splits.json"
+        splits.unlink()
+        splits.mkdir()
         moved = made.add("one", 32, promote=True) if added else order(made, PromoteAdapter("m", "one", other, "ann"))
         answer = await moved
         assert isinstance(answer, AdapterRefusal)
