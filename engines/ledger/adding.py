@@ -18,7 +18,7 @@ from engines.adapters.below import against_model
 from engines.ledger.refusing import Declined
 from engines.ledger.steward import Steward
 from engines.ledger.stock import Stock, name_of
-from engines.store.adapters import Arrival
+from engines.store.arrival import Arrival
 from engines.store.failures import AdapterRefused, StoreFailed, StoreRefused
 from engines.store.records import Revision
 from engines.supervisor.pacing import Pacing
@@ -84,15 +84,12 @@ class Adding:
         stock.expect(revision)
         try:
             faults = await (self.proved_again if later else self.proved)(revision, tell)
-            admitted = await stock.store.admit(revision, order.who, order.base, promote=promote)
+            await stock.store.admit(revision, order.who, order.base, promote=promote)
         except BaseException:
             if revision.digest not in known:
                 await self._undo(revision)
             raise
-        if admitted.current and (promote or current is None):
-            await stock.stands(model, order.adapter)
-        else:
-            await stock.refresh(model, order.adapter)
+        await stock.refresh(model, order.adapter)
         return revision, faults
 
     async def _stored(self, arrival: Arrival, against: Against) -> Revision:

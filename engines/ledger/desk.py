@@ -134,7 +134,7 @@ class Desk:
         revision = await store.find(model, adapter, order.digest)
         faults = await self._adding.proved_again(revision, tell)
         revision = await store.promote(model, adapter, revision.digest, order.who, order.base)
-        await self._stock.stands(model, adapter)
+        await self._stock.refresh(model, adapter)
         return revision, faults
 
     async def _roll_back(self, order: RollbackAdapter, model: str, tell: Tell) -> Done:
@@ -143,13 +143,13 @@ class Desk:
         if back := before(await store.history(model, adapter)):
             faults = await self._adding.proved_again(await store.find(model, adapter, back), tell)
         revision = await store.rollback(model, adapter, order.who)
-        await self._stock.stands(model, adapter)
+        await self._stock.refresh(model, adapter)
         return revision, faults
 
     async def _remove(self, order: RemoveAdapter, model: str) -> AdapterAnswer:
         revisions = self._stock.of(model, order.adapter)
         await self._stock.store.remove(model, order.adapter, order.who)
-        await self._stock.stands(model, order.adapter)
+        await self._stock.refresh(model, order.adapter)
         for each in revisions:
             self._steward.evict(name_of(each))
         return Adapted()
@@ -174,7 +174,7 @@ class Desk:
             if model in {"", r.model} and order.adapter in {"", r.adapter}
         )
         known = dict.fromkeys((each.model, each.adapter) for each in revisions)
-        splits = ((name, self._stock.splits.of(*name)) for name in known)
+        splits = ((name, self._stock.split(*name)) for name in known)
         shown = tuple(split_state(*name, canary) for name, canary in splits if canary)
         return Listed(tuple(map(self._state, revisions)), tuple(history), tuple(refused), shown)
 

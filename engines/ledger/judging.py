@@ -51,7 +51,7 @@ class Judging:
     def _trial(self, tried: Tried) -> _Trial | None:
         """Of the present split; None where the report is about another one, or there is none."""
         name = (tried.model, tried.adapter)
-        canary, current = self._stock.splits.of(*name), self._stock.current(*name)
+        canary, current = self._stock.split(*name), self._stock.current(*name)
         if canary is None or current is None:
             self._trials.pop(name, None)
             return None

@@ -36,7 +36,7 @@ class Splitting:
                 faults |= await self._adding.proved_again(each, tell)
         why = f"{order.who} ({order.reason})" if order.reason else order.who
         await self._stock.store.note_split(model, order.adapter, why, canary)
-        await self._stock.stands(model, order.adapter, canary)
+        await self._stock.refresh(model, order.adapter)
         return current, faults
 
     async def _resolved(self, canary: Canary, model: str, adapter: str) -> tuple[Canary, list[Revision]]:

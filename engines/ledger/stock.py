@@ -1,6 +1,6 @@
 """What the store has, in memory: what names stand for, and what the snapshot says of it.
 
-Refreshed by whoever has changed the store or its splits. Read for what shall be loaded (`steward`, `rounds`,
+Refreshed by whoever has changed the store. Read for what shall be loaded (`steward`, `rounds`,
 `wardrobe`). The store's own reads cost a thread and a transaction each.
 """
 
@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
-from engines.ledger.splits import Splits
 from engines.store.adapters import AdapterStore
 from engines.store.failures import StoreFailed
 from engines.store.records import Revision
@@ -23,11 +22,11 @@ _MOST: Final = 256
 class Stock:
     """Invariant: `publish` has been told of what the store had when it was last read."""
 
-    def __init__(self, store: AdapterStore, splits: Splits, publish: Callable[[bytes], None]) -> None:
+    def __init__(self, store: AdapterStore, publish: Callable[[bytes], None]) -> None:
         self.store: Final = store
-        self.splits: Final = splits
         self._publish: Final = publish
         self._revisions: Final[dict[tuple[str, str], tuple[Revision, ...]]] = {}
+        self._splits: Final[dict[tuple[str, str], Canary]] = {}
         self._views: Final[dict[tuple[str, str], bytes]] = {}
         """What is published of each adapter, encoded: of many, one changes."""
         self._names: Final[dict[str, set[str]]] = {}
@@ -37,6 +36,8 @@ class Stock:
         """Both by model, worked out anew when something of it has changed."""
         self._kept: Final[dict[str, frozenset[str]]] = {}
         """Adapters that the registry pins."""
+        self._reading: Final = asyncio.Lock()
+        """What was read first is published first: orders here and what other hosts did come side by side."""
         self.fault = ""
         """Why the store cannot be used; empty: it can."""
 
@@ -44,15 +45,15 @@ class Stock:
         """Reads all of it. One that cannot be used is said so, and costs no model its workers."""
         try:
             await self.store.open()
-            await asyncio.to_thread(self.splits.open)
             known: dict[tuple[str, str], list[Revision]] = {}
             for each in await self.store.revisions():
                 known.setdefault((each.model, each.adapter), []).append(each)
+            splits = await self.store.splits()
         except StoreFailed as failed:
             self.fault = str(failed)
         else:
             for (model, adapter), revisions in known.items():
-                self._put(model, adapter, tuple(revisions))
+                self._put(model, adapter, tuple(revisions), splits.get((model, adapter)))
         self._tell()
 
     async def refresh(self, model: str, adapter: str) -> None:
@@ -61,21 +62,12 @@ class Stock:
 
     async def refresh_all(self, adapters: Collection[tuple[str, str]]) -> None:
         """The same of several, published at once. Raises `StoreFailed`, and none is published."""
-        read = [(name, await self.store.revisions(*name)) for name in adapters]
-        for name, revisions in read:
-            self._put(*name, revisions)
+        async with self._reading:
+            read = [await self.store.standing(*name) for name in adapters]
+            for each in read:
+                self._put(each.model, each.adapter, each.revisions, each.split)
         if read:
             self._tell()
-
-    async def stands(self, model: str, adapter: str, canary: Canary | None = None) -> None:
-        """Its rows have changed: notes the split behind its name, and publishes the rows be that noted or not.
-
-        Raises `OSError`, `StoreFailed`.
-        """
-        try:
-            await asyncio.to_thread(self.splits.put, model, adapter, canary)
-        finally:
-            await self.refresh(model, adapter)
 
     async def meet(self, model: str, adapter: str) -> None:
         """Before one is changed: is as other hosts see it, where they share it. Raises `StoreFailed`: it cannot be."""
@@ -96,11 +88,15 @@ class Stock:
         if not any(each.digest == revision.digest for each in self.of(revision.model, revision.adapter)):
             self._named.pop(name_of(revision), None)
 
-    def _put(self, model: str, adapter: str, revisions: tuple[Revision, ...]) -> None:
+    def _put(self, model: str, adapter: str, revisions: tuple[Revision, ...], canary: Canary | None) -> None:
         self._due.pop(model, None)
         self._pinned.pop(model, None)
         for each in (*self.of(model, adapter), *revisions):
             self._named.pop(name_of(each), None)
+        if canary is None:
+            self._splits.pop((model, adapter), None)
+        elif canary != self._splits.get((model, adapter)):
+            self._splits[model, adapter] = canary  # else the same object: it is the same split
         self._revisions[model, adapter] = revisions
         if not revisions:
             del self._revisions[model, adapter]
@@ -126,6 +122,10 @@ class Stock:
         if adapter:
             return (model, adapter) in self._revisions
         return any(base == model for base, _ in self._revisions)
+
+    def split(self, model: str, adapter: str) -> Canary | None:
+        """The revisions behind the name; None: it stands for one. Another object is another split."""
+        return self._splits.get((model, adapter))
 
     def current(self, model: str, adapter: str) -> Revision | None:
         """What a name stands for."""
@@ -163,7 +163,7 @@ class Stock:
         return sorted((each for each in mine if self._wanted(each) is wanted), key=lambda each: -each.added)
 
     def _wanted(self, revision: Revision) -> bool:
-        canary = self.splits.of(revision.model, revision.adapter)
+        canary = self.split(revision.model, revision.adapter)
         shared = canary is not None and any(share.digest == revision.digest for share in canary.split)
         return revision.pinned or revision.current or shared
 
@@ -178,7 +178,7 @@ class Stock:
             current.digest,
             tuple(each.digest for each in known),
             created=int(current.added),
-            canary=self.splits.of(current.model, current.adapter),
+            canary=self.split(current.model, current.adapter),
         )
 
 

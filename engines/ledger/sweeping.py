@@ -20,8 +20,8 @@ async def sweep(stock: Stock, ledger: Ledger, every: float) -> None:
 
 
 async def collect(stock: Stock, ledger: Ledger, keep: Keep = KEEP) -> None:
-    """Once. What a worker holds, in whatever state, and what a split names, is needed. Raises `StoreFailed`."""
+    """Once. What a worker holds, in whatever state, is needed. Raises `StoreFailed`."""
     held = {name for site in ledger.workers() for name in ledger.lodgers(site.id)}
-    loaded = {revision.digest for name in held if (revision := stock.named(name))} | stock.splits.digests()
+    loaded = {revision.digest for name in held if (revision := stock.named(name))}
     gone = await stock.store.collect(loaded, keep)
     await stock.refresh_all({(each.model, each.adapter) for each in gone})

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple
@@ -21,7 +20,8 @@ from engines.adapters.doctor import LIMITS, Facts, examine
 from engines.adapters.findings import Finding
 from engines.adapters.folder import NotThere
 from engines.adapters.limits import Limits
-from engines.store import records
+from engines.store import records, rewriting, splits
+from engines.store.arrival import Arrival
 from engines.store.book import Alone, Book, Followed
 from engines.store.database import Database
 from engines.store.dossier import Dossier
@@ -45,24 +45,6 @@ Ts = TypeVarTuple("Ts")
 
 Sharing = Callable[[Path, Database, Files], Book]
 """With whom it is decided what names stand for, made from the store's folder, rows and files."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """An adapter that is to be stored, and who says so."""
-
-    model: str
-    adapter: str
-    path: Path
-    """A folder, or a tar or zip of one, on this machine."""
-    who: str
-    source: str = ""
-    """As it was asked for; empty: the path."""
-
-    @property
-    def asked(self) -> str:
-        """What to call it."""
-        return self.source or str(self.path)
 
 
 class AdapterStore:
@@ -120,10 +102,7 @@ class AdapterStore:
         await asyncio.to_thread(self._discard, revision)
 
     async def note_split(self, model: str, adapter: str, who: str, split: Canary | None = None) -> None:
-        """For the history, and for other hosts: from now on several revisions stand behind the name, or no longer.
-
-        Raises `StoreFailed`.
-        """
+        """From now on several revisions stand behind the name, or no longer; it is on record. Raises `StoreFailed`."""
         await self._decide(self._note_split, model, adapter, who, split)
 
     async def pin(self, model: str, adapter: str, digest: str, *, pinned: bool = True) -> Revision:
@@ -137,6 +116,14 @@ class AdapterStore:
     async def revisions(self, model: str = "", adapter: str = "") -> tuple[Revision, ...]:
         """All, or those of a model or of an adapter, the oldest first. Raises `StoreFailed`."""
         return await asyncio.to_thread(self._revisions, model, adapter)
+
+    async def standing(self, model: str, adapter: str) -> Dossier:
+        """An adapter's revisions, and what is behind its name, of one moment. Raises `StoreFailed`."""
+        return await asyncio.to_thread(self._standing, model, adapter)
+
+    async def splits(self) -> Mapping[tuple[str, str], Canary]:
+        """By model and adapter, which names stand for several revisions. Raises `StoreFailed`."""
+        return await asyncio.to_thread(self._splits)
 
     async def history(self, model: str, adapter: str) -> tuple[Move, ...]:
         """Who moved the name, when, from what to what, the oldest first. Raises `StoreFailed`."""
@@ -174,12 +161,13 @@ class AdapterStore:
             self._database.examine()
             self._book.open()
             with self._files.alone(), self._database.transaction() as connection:
+                splits.make(connection, self._root)
                 self._files.sweep(records.digests(connection))
+        with contextlib.suppress(OSError):
+            (self._root / splits.FILE).unlink()
 
     def _add(self, arrival: Arrival, against: Against) -> Revision:
-        _check(arrival.model, arrival.adapter)
-        if not arrival.path.exists():
-            raise StoreRefused(f"{arrival.asked}: there is no such file or folder")
+        arrival.check()
         with told(self._root), self._files.work() as work:
             try:
                 stage(arrival.path, work, self._limits)
@@ -263,6 +251,14 @@ class AdapterStore:
         with self._database.reading() as connection:
             return records.revisions(connection, model, adapter)
 
+    def _standing(self, model: str, adapter: str) -> Dossier:
+        with self._database.reading() as connection:
+            return rewriting.read(connection, model, adapter)
+
+    def _splits(self) -> Mapping[tuple[str, str], Canary]:
+        with self._database.reading() as connection:
+            return splits.every(connection)
+
     def _history(self, model: str, adapter: str) -> tuple[Move, ...]:
         with self._database.reading() as connection:
             return records.history(connection, model, adapter)
@@ -284,14 +280,3 @@ class AdapterStore:
     def _collect(self, loaded: frozenset[str], keep: Keep) -> tuple[Revision, ...]:
         with told(self._root):
             return self._book.collect(loaded, self._clock(), keep)
-
-
-def _check(model: str, adapter: str) -> None:
-    try:
-        names.check_model(model)
-    except names.NameRefused as refused:
-        raise StoreRefused(f"the model's name {refused}") from None
-    try:
-        names.check_adapter(adapter)
-    except names.NameRefused as refused:
-        raise StoreRefused(f"an adapter's name {refused}") from None

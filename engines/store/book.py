@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from engines.store import records, rewriting
+from engines.store import records, rewriting, splits
 from engines.store.database import Database
 from engines.store.dossier import Dossier
 from engines.store.files import Files
@@ -51,11 +51,11 @@ class Book(Protocol):
 
 
 def needless(connection: sqlite3.Connection, loaded: Collection[str], now: float, keep: Keep) -> tuple[Revision, ...]:
-    """What `keeping` says of this host's rows."""
+    """What `keeping` says of this host's rows; what a split names is needed."""
     known = records.revisions(connection)
     adapters = {(each.model, each.adapter) for each in known}
     history = {name: records.history(connection, *name) for name in adapters}
-    return removable(known, history, loaded, now, keep)
+    return removable(known, history, splits.digests(connection).union(loaded), now, keep)
 
 
 class Alone:

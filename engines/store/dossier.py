@@ -21,7 +21,7 @@ class Dossier:
     moves: tuple[Move, ...] = ()
     """The same."""
     split: Canary | None = None
-    """Several revisions behind the name; only where hosts share it: on one, `ledger.splits` knows."""
+    """Several revisions behind the name."""
     version: int = 0
     """Grows by one with each change that all hosts share; 0: none does."""
     stamp: str = ""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import replace
 
-from engines.store import records
+from engines.store import records, splits
 from engines.store.dossier import Dossier
 
 
 def read(connection: sqlite3.Connection, model: str, adapter: str) -> Dossier:
     """What this host's rows say."""
-    known = records.revisions(connection, model, adapter)
-    return Dossier(model, adapter, known, records.history(connection, model, adapter))
+    known, moves = records.revisions(connection, model, adapter), records.history(connection, model, adapter)
+    return Dossier(model, adapter, known, moves, splits.of(connection, model, adapter))
 
 
 def write(connection: sqlite3.Connection, known: Dossier, to: Dossier) -> tuple[str, ...]:
@@ -30,6 +30,8 @@ def write(connection: sqlite3.Connection, known: Dossier, to: Dossier) -> tuple[
             records.pin(connection, each, pinned=each.pinned)
     if known.at != to.at:
         records.stand(connection, to.model, to.adapter, to.at, to.moves[-1].at if to.moves else 0.0)
+    if known.split != to.split:
+        splits.put(connection, to.model, to.adapter, to.split)
     if to.moves[: len(known.moves)] == known.moves:
         records.tell(connection, to.model, to.adapter, to.moves[len(known.moves) :])
     else:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from engines.store import entry, merging, records, rewriting, taken
 from engines.store.annals import Annals, Mark, News
@@ -25,7 +25,6 @@ from engines.store.files import Files
 from engines.store.keeping import Keep
 from engines.store.merging import Step
 from engines.store.records import Revision
-from registry.adapters import Canary
 
 _TRIES: Final = 8
 """A change is begun anew so often because another host has changed the same adapter meanwhile."""
@@ -37,26 +36,15 @@ _AGAIN: Final = 10
 """Looks after which is tried again what could not be taken over."""
 
 
-class Splits(Protocol):
-    """Where this host keeps which names stand for several revisions."""
-
-    def of(self, model: str, adapter: str) -> Canary | None: ...
-
-    def put(self, model: str, adapter: str, canary: Canary | None) -> None: ...
-
-
 class Shared:
     """Invariant: this host's rows are what some entry of the annals said, the newest that it could take over."""
 
-    def __init__(
-        self, root: Path, database: Database, files: Files, annals: Annals, depot: Depot, splits: Splits
-    ) -> None:
+    def __init__(self, root: Path, database: Database, files: Files, annals: Annals, depot: Depot) -> None:
         self._root: Final = root
         self._database: Final = database
         self._files: Final = files
         self._annals: Final = annals
         self._depot: Final = depot
-        self._splits: Final = splits
         self._mark: Mark | None = None
         self._looks = 0
         self._behind: Final[dict[str, str]] = {}
@@ -221,9 +209,7 @@ class Shared:
 
     def _mine(self, model: str, adapter: str) -> Dossier:
         with self._database.transaction() as connection:
-            rows, known = taken.both(connection, model, adapter)
-        found = merging.mine(rows, known)
-        return found if known else replace(found, split=self._splits.of(model, adapter))
+            return merging.mine(*taken.both(connection, model, adapter))
 
     def _bring(self, digests: Iterable[str]) -> None:
         """Files before rows: whoever hears of a revision finds it. One that this host lacks too came from elsewhere."""
@@ -278,17 +264,15 @@ class Shared:
         return brought, lacking
 
     def _write(self, dossier: Dossier, lacking: Collection[str]) -> bool:
-        split = self._splits.of(dossier.model, dossier.adapter)
         with self._database.transaction() as connection:
             rows, known = taken.both(connection, dossier.model, dossier.adapter)
             if known is not None and known.version > dossier.version:
-                return False  # it was overtaken, and so was its split
+                return False  # it was overtaken
             to = merging.laid(rows, known, dossier, lacking)
-            same = merging.equal(replace(rows, split=split), to)
+            same = merging.equal(rows, to)
             if same and known is not None and known.stamp == dossier.stamp:
                 return False
             free = rewriting.write(connection, rows, to)
             taken.note(connection, dossier)
-        self._splits.put(dossier.model, dossier.adapter, dossier.split)
         self._files.remove(free)
         return not same

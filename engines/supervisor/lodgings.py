@@ -22,7 +22,6 @@ from engines.ledger.picture import Placement
 from engines.ledger.placement import moves
 from engines.ledger.recency import Recency
 from engines.ledger.rounds import Rounds
-from engines.ledger.splits import Splits
 from engines.ledger.steward import Steward
 from engines.ledger.stock import Stock
 from engines.ledger.sweeping import sweep
@@ -114,8 +113,7 @@ def lodgings(
         board().adapters(catalogue)
         declared.look()
 
-    splits = Splits(root / "splits.json")
-    stock = Stock(_kept(root, clock, splits, store), splits, published)
+    stock = Stock(_kept(root, clock, store), published)
     ledger = Ledger(now, lambda leaving: board().evicted(leaving))
     recency = Recency(root / "recent.json")
     demands, loading = Demands(now, recency.used), Loading(prober, stock, pacing)
@@ -137,13 +135,13 @@ def lodgings(
     return Lodgings(stock, steward, desk, Judging(stock), declared, following if store else None, pacing.collect_every)
 
 
-def _kept(root: Path, clock: Clock, splits: Splits, store: StoreSpec | None) -> AdapterStore:
-    return AdapterStore(root, clock.wall, sharing=partial(_shared, store, splits, clock) if store else None)
+def _kept(root: Path, clock: Clock, store: StoreSpec | None) -> AdapterStore:
+    return AdapterStore(root, clock.wall, sharing=partial(_shared, store, clock) if store else None)
 
 
-def _shared(store: StoreSpec, splits: Splits, clock: Clock, root: Path, database: Database, files: Files) -> Book:
+def _shared(store: StoreSpec, clock: Clock, root: Path, database: Database, files: Files) -> Book:
     depot = Depot(Path(store.files), clock.wall)
-    return Shared(root, database, files, RedisAnnals(store.redis), depot, splits)
+    return Shared(root, database, files, RedisAnnals(store.redis), depot)
 
 
 async def _fetched(

@@ -18,7 +18,8 @@ import traceback
 import pytest
 
 from engines.adapters.against import Against
-from engines.store.adapters import AdapterStore, Arrival
+from engines.store.adapters import AdapterStore
+from engines.store.arrival import Arrival
 from engines.store.failures import StoreFull
 from engines.store.keeping import Keep
 from tests import lora

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from engines.adapters.against import Against
-from engines.store.adapters import AdapterStore, Arrival
+from engines.store.adapters import AdapterStore
+from engines.store.arrival import Arrival
 from engines.store.failures import StoreRefused
 from engines.store.fetching import fetch_adapter
 from engines.weights.cache import Cache

@@ -5,7 +5,8 @@ import json
 
 from cli.__main__ import main
 from engines.adapters.against import Against
-from engines.store.adapters import AdapterStore, Arrival
+from engines.store.adapters import AdapterStore
+from engines.store.arrival import Arrival
 from tests.unit.engines.ledger.rig import crafted
 
 RIGHT = "models:\n  m: {source: ., engine: vllm}\n"

@@ -12,8 +12,8 @@ import pytest
 from engines.ledger.following import Following
 from engines.ledger.stock import Stock
 from engines.store.adapters import AdapterStore
+from engines.store.dossier import Dossier
 from engines.store.failures import StoreFailed
-from engines.store.records import Revision
 from engines.supervisor.events import AdaptersApart, AdaptersTogether
 from registry.adapters import decode
 from tests.unit.engines.ledger.rig import rig
@@ -28,7 +28,7 @@ async def here(tmp_path):
     mine = Host(tmp_path / "mine", annals, files, clock)
     made = SimpleNamespace(annals=annals, catalogue=[], said=[], announced=[])
     made.other = await Host(tmp_path / "other", annals, files, clock).open()
-    made.stock = Stock(mine.store, mine.splits, made.catalogue.append)
+    made.stock = Stock(mine.store, made.catalogue.append)
     await made.stock.open()
     async with rig(tmp_path / "rig") as made.rig:
         steward = made.rig.steward
@@ -40,12 +40,12 @@ class Unreadable:
     """A store whose rows cannot be read for a while."""
 
     def __init__(self, store: AdapterStore) -> None:
-        self.follow, self._revisions, self.works = store.follow, store.revisions, False
+        self.follow, self._standing, self.works = store.follow, store.standing, False
 
-    async def revisions(self, *names: str) -> tuple[Revision, ...]:
+    async def standing(self, *names: str) -> Dossier:
         if not self.works:
             raise StoreFailed("the disk has a moment")
-        return await self._revisions(*names)
+        return await self._standing(*names)
 
 
 async def step(here) -> None:
@@ -77,7 +77,7 @@ async def test_a_trouble_is_said_once_and_so_is_its_end(here):
 async def test_what_could_not_be_read_is_read_after_the_next_look(here):
     """Although that one finds nothing new."""
     store = Unreadable(here.stock.store)
-    stock = Stock(store, here.stock.splits, here.catalogue.append)
+    stock = Stock(store, here.catalogue.append)
     following = Following(stock, here.rig.steward, here.said.append, here.announced.append, 0.5)
     await here.other.add(1)
     assert await following.look() == "the disk has a moment"

@@ -50,7 +50,7 @@ async def test_what_several_gateways_saw_is_one_sum(tmp_path: Path) -> None:
         assert end == SplitAdapter("m", "cat", "gateway", None, f"4 of 4 requests failed on {case.other[:16]}")
         assert case.told(BAD) is None
         assert isinstance(await case.obey(end), Adapted)
-        assert case.made.all.stock.splits.of("m", "cat") is None
+        assert case.made.all.stock.split("m", "cat") is None
 
 
 async def test_one_that_could_not_be_ended_is_judged_again(tmp_path: Path) -> None:

@@ -9,14 +9,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from engines.adapters.against import Against
-from engines.ledger.splits import Splits
-from engines.store.adapters import AdapterStore, Arrival
+from engines.store.adapters import AdapterStore
 from engines.store.annals import Mark, News
+from engines.store.arrival import Arrival
 from engines.store.depot import Depot
 from engines.store.failures import StoreAway
 from engines.store.keeping import Keep
 from engines.store.records import Revision
 from engines.store.shared import Shared
+from registry.adapters import Canary
 from tests import lora
 
 ANY = Against()
@@ -83,16 +84,14 @@ class Host:
     def __init__(self, root: Path, annals: MemoryAnnals, files: Path, clock: count) -> None:
         self.root, self.depot, self.clock = root, Depot(files, lambda: time.time() + self.later), clock  # noqa: TID251 (files have no other)
         root.mkdir(exist_ok=True)
-        self.splits = Splits(root / "splits.json")
         self.store = AdapterStore(
             root,
             clock=lambda: float(next(clock)),
-            sharing=lambda *made: Shared(*made, annals, self.depot, self.splits),
+            sharing=lambda *made: Shared(*made, annals, self.depot),
         )
 
     async def open(self) -> Host:
         await self.store.open()
-        self.splits.open()
         return self
 
     async def add(
@@ -113,10 +112,14 @@ class Host:
         """What the name stands for."""
         return next((each.digest for each in await self.store.revisions() if each.current), "")
 
+    async def split(self) -> Canary | None:
+        """What stands behind the name."""
+        return (await self.store.splits()).get(("m", "pirate"))
+
     async def all(self) -> list[tuple]:
         """Everything that hosts shall agree on."""
         known = [(r.digest, r.current, r.pinned, r.who) for r in await self.store.revisions()]
-        return [*known, *await self.store.history("m", "pirate"), self.splits.of("m", "pirate")]
+        return [*known, *await self.store.history("m", "pirate"), await self.split()]
 
 
 async def two_hosts(root: Path) -> SimpleNamespace:

@@ -8,7 +8,8 @@ import pytest
 
 from engines.adapters.against import Against
 from engines.adapters.findings import Reason
-from engines.store.adapters import AdapterStore, Arrival
+from engines.store.adapters import AdapterStore
+from engines.store.arrival import Arrival
 from engines.store.failures import AdapterRefused, AliasMoved, StoreDamaged, StoreRefused
 from engines.store.keeping import Keep
 from tests import lora

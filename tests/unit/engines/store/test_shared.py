@@ -32,10 +32,10 @@ async def test_every_change_is_followed(house):
     await house.a.store.pin("m", "pirate", second, pinned=True)
     await house.a.store.note_split("m", "pirate", "ann", Canary((Share(house.first, 1), Share(second, 1))))
     assert (await same(house.a, house.b), await house.b.at()) == (True, house.first)
-    assert house.b.splits.of("m", "pirate").split[1].digest == second
+    assert (await house.b.split()).split[1].digest == second
     await house.b.store.remove("m", "pirate", "bob")
     assert (await same(house.a, house.b), await house.a.at()) == (True, "")
-    assert house.a.splits.of("m", "pirate") is None
+    assert await house.a.split() is None
     assert [each.pinned for each in await house.a.store.revisions()] == [False, False]
 
 
@@ -43,10 +43,10 @@ async def test_promoting_what_the_name_stands_for_ends_a_split_everywhere(house)
     """It is published there, and the history says it."""
     split = Canary((Share(house.first, 1), Share((await house.a.add(2)).digest, 1)))
     await house.a.store.note_split("m", "pirate", "ann", split)
-    assert (await same(house.a, house.b), house.b.splits.of("m", "pirate")) == (True, split)
+    assert (await same(house.a, house.b), await house.b.split()) == (True, split)
     await house.a.store.promote("m", "pirate", house.first, "bob")
     assert (await house.b.store.follow()).changed == (("m", "pirate"),)
-    assert (await same(house.a, house.b), house.b.splits.of("m", "pirate")) == (True, None)
+    assert (await same(house.a, house.b), await house.b.split()) == (True, None)
     last = (await house.b.store.history("m", "pirate"))[-1]
     assert (last.who, last.why, last.now) == ("bob", Why.SPLIT, house.first)
 
@@ -59,7 +59,7 @@ async def test_a_split_that_was_overtaken_is_not_put(house):
     await house.a.store.note_split("m", "pirate", "ann")
     assert await same(house.a, house.b)
     house.b.store._book._take(older)
-    assert house.b.splits.of("m", "pirate") is None
+    assert await house.b.split() is None
 
 
 async def test_of_two_first_revisions_the_first_one_has_the_name(house):

@@ -1,0 +1,76 @@
+"""Which names stand for several revisions, a table of its own. SQL only. Called by `adapters`, `book` and `rewriting`.
+
+It is made when the store is opened, so the tables' version stays as it is. Before there was one, a file beside the
+database had them, and a kill could come between its change and that of the rows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from registry.adapters import Canary
+
+FILE: Final = "splits.json"
+"""What there was before."""
+_TABLE: Final = """
+CREATE TABLE splits (
+    model TEXT NOT NULL, adapter TEXT NOT NULL, canary BLOB NOT NULL, PRIMARY KEY (model, adapter)
+) STRICT
+"""
+
+
+def make(connection: sqlite3.Connection, root: Path) -> None:
+    """The table, where it is not there yet, with what the file of an older Enginehouse says."""
+    if connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'splits'").fetchone()[0]:
+        return
+    connection.execute(_TABLE)
+    for name, canary in _of_old(root / FILE).items():
+        model, _, adapter = name.rpartition(":")
+        put(connection, model, adapter, canary)
+
+
+def of(connection: sqlite3.Connection, model: str, adapter: str) -> Canary | None:
+    """None: the name stands for one revision."""
+    row = connection.execute("SELECT canary FROM splits WHERE model = ? AND adapter = ?", (model, adapter)).fetchone()
+    return _read(row["canary"]) if row else None
+
+
+def every(connection: sqlite3.Connection) -> Mapping[tuple[str, str], Canary]:
+    """By model and adapter."""
+    found = connection.execute("SELECT model, adapter, canary FROM splits")
+    known = (((row["model"], row["adapter"]), _read(row["canary"])) for row in found)
+    return {name: canary for name, canary in known if canary is not None}
+
+
+def put(connection: sqlite3.Connection, model: str, adapter: str, canary: Canary | None) -> None:
+    """From now on."""
+    connection.execute("DELETE FROM splits WHERE model = ? AND adapter = ?", (model, adapter))
+    if canary is not None:
+        connection.execute("INSERT INTO splits VALUES (?, ?, ?)", (model, adapter, msgspec.json.encode(canary)))
+
+
+def digests(connection: sqlite3.Connection) -> frozenset[str]:
+    """Of all revisions that some split names, the ones that are only compared too."""
+    known = every(connection).values()
+    return frozenset(share.digest for each in known for share in (*each.split, *([each.shadow] if each.shadow else [])))
+
+
+def _read(raw: bytes) -> Canary | None:
+    """One that is damaged has ended: the name then means what it is promoted to."""
+    try:
+        return msgspec.json.decode(raw, type=Canary)
+    except msgspec.DecodeError:
+        return None
+
+
+def _of_old(place: Path) -> Mapping[str, Canary]:
+    """A file that is damaged ends all splits."""
+    try:
+        return msgspec.json.decode(place.read_bytes(), type=dict[str, Canary])
+    except (OSError, msgspec.DecodeError):
+        return {}
