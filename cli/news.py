@@ -99,7 +99,9 @@ def _(event: WorkerLost) -> str:
     held = "the next request starts another" if event.slept else "it is held down"
     again = held if event.retry_in is None else f"starting again in {duration(event.retry_in)}"
     tail = "".join(f"\n  | {line}" for line in event.tail)
-    return f"{event.model}: worker {event.worker} ended: {event.reason}; {again}{tail}\n  log: {event.log}"
+    return (
+        f"{event.model}: worker {event.worker} ended ({event.cause}): {event.reason}; {again}{tail}\n  log: {event.log}"
+    )
 
 
 @sentence.register

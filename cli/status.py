@@ -179,8 +179,14 @@ def _row(model: ModelView | None, worker: WorkerView, now: float) -> tuple[str |
         str(worker.restarts) if worker.restarts else "",
         str(worker.pid) if worker.pid else "",
         worker.url.removeprefix("http://"),
-        Text(worker.reason or (_held(worker) if worker.state is WorkerState.READY or not model else _loading(model))),
+        Text(_why(worker) or (_held(worker) if worker.state is WorkerState.READY or not model else _loading(model))),
     )
+
+
+def _why(worker: WorkerView) -> str:
+    """Why it is not ready; where that is an end, its cause first: a word that programs and people look for."""
+    ended = worker.cause is not None and worker.state in {WorkerState.BACKOFF, WorkerState.CRASH_LOOP}
+    return f"{worker.cause}: {worker.reason}" if ended else worker.reason
 
 
 def _loading(model: ModelView) -> str:

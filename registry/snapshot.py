@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from registry.adapters import AdapterView, Catalogue, Resident, Unloadable, served_as
+from registry.causes import Cause
 
 
 class WorkerState(StrEnum):
@@ -96,6 +97,8 @@ class WorkerView(msgspec.Struct, frozen=True):
     """Unix time, seconds, of the last change of state."""
     reason: str = ""
     """Why it is not ready, for people: one line."""
+    cause: Cause | None = None
+    """Why the one that was here before ended; None: it was the first, or was asked to go."""
     log: str = ""
     """Path of its log file; empty for external workers."""
 
@@ -191,6 +194,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """A `registry.adapters.Catalogue`, encoded."""
     adapter_figures: dict[str, AdapterFigures] = {}
     """By model; only the supervisor sees these."""
+    losses: dict[str, dict[Cause, int]] = {}
+    """By model: how many workers ended without having been asked to, and why, since the supervisor started."""
     evicted: tuple[Resident, ...] = ()
     """Adapters that are about to be unloaded from a worker."""
     unloadable: tuple[Unloadable, ...] = ()

@@ -32,7 +32,7 @@ def main(argv: Sequence[str], key: str) -> int:
     sys.stdout.write(f"fake {options.dialect} worker, pid {os.getpid()}: scripted answers, no model\n")
     sys.stdout.flush()
     if options.crash_at_start is not None:
-        sys.stderr.write("loading the weights\nRuntimeError: the scripted crash at start\n")
+        sys.stderr.write(f"loading the weights\n{options.last_words}\n")
         return int(options.crash_at_start)
     overrides = {field.name: getattr(options, field.name) for field in FIELDS}
     behaviour = changed(Behaviour(), {name: value for name, value in overrides.items() if value is not None})
@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of scripted chance")
     parser.add_argument("--ready-after", type=float, default=0.0, help="seconds of 503 before it is ready")
     parser.add_argument("--crash-at-start", type=int, metavar="STATUS", help="print an error and exit")
+    parser.add_argument("--last-words", default="RuntimeError: the scripted crash at start", help="what it prints then")
     lingers = "on SIGTERM stop listening, keep open answers silent and never end: a race that vLLM has"
     parser.add_argument("--lingers", action="store_true", help=lingers)
     parser.add_argument(

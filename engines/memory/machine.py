@@ -67,7 +67,7 @@ class Machine:
 def look(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> Machine:
     """The machine that we run on, as it is now."""
     total, available = parse_meminfo((proc / "meminfo").read_text())
-    for folder in _groups((proc / "self/cgroup").read_text(), cgroups):
+    for folder in groups((proc / "self/cgroup").read_text(), cgroups):
         limit = _figure(folder, "memory.max", "memory.limit_in_bytes")
         used = _figure(folder, "memory.current", "memory.usage_in_bytes")
         if limit is not None and used is not None and limit < total:
@@ -104,7 +104,7 @@ def _gpus() -> tuple[Gpu, ...]:
     return parse_gpus(smi("--query-gpu=index,uuid,memory.total,memory.free"))
 
 
-def _groups(text: str, cgroups: Path) -> Iterator[Path]:
+def groups(text: str, cgroups: Path) -> Iterator[Path]:
     """The folders of the control groups that bound our memory, innermost first; version 2 has no controllers named."""
     for line in text.splitlines():
         _, controllers, path = line.split(":", 2)

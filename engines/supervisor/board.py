@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from registry.adapters import Resident, Unloadable
+from registry.causes import Cause
 from registry.snapshot import AdapterFigures, Loading, ModelView, Snapshot, Swap, WorkerState, WorkerView
 
 
@@ -188,6 +189,13 @@ class Board:
         """What was done with a model's adapters. Gateways learn it with the next change that concerns them."""
         known = self.snapshot.adapter_figures | {model: figures}
         self.snapshot = msgspec.structs.replace(self.snapshot, adapter_figures=known)
+
+    def lost(self, model: str, cause: Cause) -> None:
+        """One of its workers has ended without having been asked to."""
+        of_model = self.snapshot.losses.get(model, {})
+        counted = of_model | {cause: of_model.get(cause, 0) + 1}
+        self.snapshot = msgspec.structs.replace(self.snapshot, losses=self.snapshot.losses | {model: counted})
+        self._change()
 
     def _place(self, row: Row) -> int:
         return self._order.get(row.view.name, -1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from registry.causes import Cause
 from registry.changes import Step
 
 
@@ -61,6 +62,7 @@ class WorkerLost:
     tail: tuple[str, ...]
     retry_in: float | None
     slept: bool = False
+    cause: Cause = Cause.CRASHED
 
 
 @dataclass(frozen=True, slots=True)

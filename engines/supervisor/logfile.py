@@ -16,6 +16,8 @@ from typing import Final
 _LONGEST: Final = 64 * 1024 * 1024
 _TAIL_BYTES: Final = 64 * 1024
 _PRIVATE: Final = 0o600
+SHOWN: Final = 20
+"""Lines of its end that people are shown."""
 _TELLING: Final = re.compile(r"\b(\w*(Error|Exception|Refused)\b|error:|fatal|cannot|not found|[Kk]illed)")
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
 _PREFIX: Final = re.compile(r"^\([\w ]+ pid=\d+\)\s*|^\w+ \d\d-\d\d \d\d:\d\d:\d\d \[[^\]]*\]\s*")
@@ -76,7 +78,7 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, _PRIVATE)
 
 
-def tail(path: Path, lines: int = 20) -> tuple[str, ...]:
+def tail(path: Path, lines: int = SHOWN) -> tuple[str, ...]:
     """The last lines of the file, at most `lines` of them, without colours and blank ones; () if it cannot be read."""
     try:
         with path.open("rb") as log:
@@ -94,7 +96,11 @@ def telling(lines: Sequence[str]) -> str:
     Pure. Empty where no line does: what a worker last said before it was killed is not why.
     """
     named = [line for line in lines if _TELLING.search(line)]
-    line = named[-1] if named else ""
+    return bare(named[-1])[:300] if named else ""
+
+
+def bare(line: str) -> str:
+    """A line without what the engine puts before each."""
     while (shorter := _PREFIX.sub("", line)) != line:
         line = shorter
-    return line.strip()[:300]
+    return line.strip()

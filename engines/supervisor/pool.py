@@ -269,6 +269,7 @@ class Pool:
     def _heard(self, lost: WorkerLost, outfit: frozenset[str]) -> None:
         self.ordeal.failed(lost.reason)
         self._shared.lodge.lost(outfit, lost.reason)
+        self._shared.board.lost(self._name, lost.cause)
         self._shared.announce(lost)
 
     def _starting(self, seat: Seat, loading: Loading) -> None:

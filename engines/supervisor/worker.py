@@ -17,11 +17,13 @@ from engines.supervisor import logfile, milestones
 from engines.supervisor.advance import Advance
 from engines.supervisor.events import WorkerLost
 from engines.supervisor.fingerprint import fingerprint
+from engines.supervisor.inquest import Inquest
 from engines.supervisor.lifecycle import Event, Life, hopeless, step
 from engines.supervisor.outlets import Clock, Outlets
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.probe import Prober, Verdict
 from engines.supervisor.watchdog import Mute
+from registry.causes import Cause
 from registry.snapshot import WorkerState, WorkerView
 
 
@@ -61,6 +63,8 @@ class Worker:
         self._mute = Mute()
         self._advance: Final = Advance(seat, prober, clock.now, pacing)
         self._killed_because = ""
+        self._inquest: Final = Inquest(on_device=bool(seat.prepared and seat.prepared.device != "cpu"))
+        self._cause: Cause | None = None
 
     @property
     def id(self) -> str:
@@ -107,6 +111,7 @@ class Worker:
             self._seat = await self._lodge.packed(self._seat)
             async with self._launcher.place(self._seat) as placed:
                 self._placed = placed
+                self._inquest.open(placed.pid)
                 self._show()
                 try:
                     reason = await self._attend(placed)
@@ -225,6 +230,7 @@ class Worker:
             verdict = await self._advance.verdict(placed, self._token)
         if verdict.good:
             self._happen(Event.GOOD_PROBE)
+            self._inquest.well()
             await self._lodge.look(self.id)
             return self._pacing.probe_every
         for _ in range(self._pacing.limits.bad_probes if suspected else 1):
@@ -250,14 +256,15 @@ class Worker:
 
     def _lose(self, how: str) -> None:
         log = self._placed.log if self._placed else None
-        tail = logfile.tail(log) if log else ()
-        cause = logfile.telling(tail)
-        self._happen(Event.EXITED, f"{how}: {cause}" if cause else how)
+        found = self._inquest.find(how, log, ours=bool(self._killed_because))
+        self._cause = found.cause
+        self._happen(Event.EXITED, found.reason)
         retry_at = self._life.retry_at
         retry_in = None if retry_at is None else max(0.0, retry_at - self._clock.now())
         slept = self._life.state is WorkerState.STOPPED
-        lost = WorkerLost(self._seat.model, self._seat.name, self._life.reason, str(log or ""), tail, retry_in, slept)
         self._placed = None
+        seat, why, told = self._seat, self._life.reason, str(log or "")
+        lost = WorkerLost(seat.model, seat.name, why, told, found.tail, retry_in, slept, found.cause)
         self._outlets.announce(lost)
 
     def _happen(self, event: Event, reason: str = "") -> None:
@@ -285,6 +292,7 @@ class Worker:
             restarts=life.restarts,
             since=self._since,
             reason=life.reason,
+            cause=self._cause,
             log=str(placed.log) if placed and placed.log else "",
         )
         self._outlets.show(view)

@@ -23,6 +23,13 @@ def gauges(house: House) -> Iterator[Metric]:
             workers.add_metric((pool.model.name, pool.model.engine, state.value), states[state])
     yield workers
     snapshot = house.names.snapshot
+    losses = CounterMetricFamily(
+        "enginehouse_worker_losses", "Workers that ended without having been asked to", labels=("model", "cause")
+    )
+    for model, counted in snapshot.losses.items():
+        for cause, count in counted.items():
+            losses.add_metric((model, cause.value), count)
+    yield losses
     yield from _adapters(house)
     taken = not snapshot.reload_error
     yield GaugeMetricFamily(

@@ -122,6 +122,7 @@ async def test_a_killed_worker_is_another_worker_soon(tmp_path: Path) -> None:
     (lost,) = running.said("WorkerLost")
     assert (second.restarts, second.url != first.url, second.key != first.key) == (1, True, True)
     assert "killed by SIGKILL" in lost["reason"]
+    assert (lost["cause"], second.cause) == ("killed", "killed")
     assert 0 < lost["retry_in"] <= 0.1
 
 
@@ -136,6 +137,21 @@ async def test_a_crash_at_start_shows_the_end_of_its_log_and_is_held_down(tmp_pa
     assert lost[0]["reason"] == "exited with status 3: RuntimeError: the scripted crash at start"
     assert lost[0]["tail"][-2] == "loading the weights"
     assert "held down after 5 crashes" in worker.reason
+
+
+async def test_a_lost_device_is_told_while_others_serve(tmp_path: Path) -> None:
+    """In the event, in the snapshot that `status` shows, and as a count; it is held down like any crash loop."""
+    words = "RuntimeError: CUDA error: no CUDA-capable device is detected"
+    broken = {"options": {"vllm": {"crash_at_start": 1, "last_words": words}}}
+    async with house(registry(tmp_path, broken=broken, m={})) as running:
+        worker = await eventually(lambda: running.worker("crash_loop", "broken"))
+        await running.ready()
+        await answered(running, "m")
+        async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=60) as http:
+            metrics = (await http.get("/metrics")).text
+    assert {each["cause"] for each in running.said("WorkerLost")} == {"device_lost"}
+    assert (worker.cause, words in worker.reason, "`dmesg`" in worker.reason) == ("device_lost", True, True)
+    assert 'enginehouse_worker_losses_total{cause="device_lost",model="broken"} 5.0' in metrics
 
 
 async def test_a_frozen_worker_is_avoided_and_then_replaced(tmp_path: Path) -> None:

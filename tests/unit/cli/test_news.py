@@ -69,7 +69,7 @@ def test_a_lost_worker_shows_the_end_of_its_log():
     """What to read next is named."""
     lost = WorkerLost("m", "m-0.1", "exited with 1", "/logs/m-0.log", ("Traceback", "ImportError: torch"), 2.0)
     assert sentence(lost).splitlines() == [
-        "m: worker m-0.1 ended: exited with 1; starting again in 2s",
+        "m: worker m-0.1 ended (crashed): exited with 1; starting again in 2s",
         "  | Traceback",
         "  | ImportError: torch",
         "  log: /logs/m-0.log",

@@ -9,6 +9,7 @@ from rich.console import Console
 from cli.__main__ import main
 from cli.status import view, without_keys
 from registry.adapters import Resident
+from registry.causes import Cause
 from registry.snapshot import Loading, ModelView, OnDemand, Snapshot, WorkerState, WorkerView, decode
 
 READY = WorkerView("m-0-1", "http://127.0.0.1:4001", WorkerState.READY, key="secret", pid=77, since=940.0)
@@ -59,6 +60,16 @@ def test_a_model_that_is_not_loaded_is_no_fault():
 def test_what_is_amiss_with_a_model_that_serves_is_told():
     """It has fewer workers than it should, or old addresses."""
     assert "m: no memory" in shown(Snapshot(1, (ModelView("m", "vllm", "m", workers=(READY,), trouble="no memory"),)))
+
+
+def test_why_a_worker_ended_is_told_by_its_cause_first():
+    """A word to look for, and then the sentence; once it starts again, that is said."""
+    worker = WorkerView("w", "", WorkerState.BACKOFF, reason="the GPU has none left", cause=Cause.DEVICE_OUT_OF_MEMORY)
+    assert "device_out_of_memory: the GPU has none" in shown(
+        Snapshot(1, (ModelView("m", "vllm", "m", workers=(worker,)),))
+    )
+    again = msgspec.structs.replace(worker, state=WorkerState.STARTING, reason="starting")
+    assert "out_of_memory" not in shown(Snapshot(1, (ModelView("m", "vllm", "m", workers=(again,)),)))
 
 
 def test_a_reason_is_text_and_no_markup():

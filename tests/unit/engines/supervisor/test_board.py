@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engines.supervisor.board import Board, Row
+from registry.causes import Cause
 from registry.snapshot import Loading, ModelView, Snapshot, Swap, SwapState, WorkerState, WorkerView
 
 MODEL = ModelView(name="m", engine="vllm", served_name="m")
@@ -66,6 +67,15 @@ def test_a_worker_that_leaves_is_listed_until_it_is_forgotten() -> None:
         ["stopped"],
     )
     assert ([each.id for each in made.snapshot.models[0].workers], made.snapshot.leaving) == (["m-0.2", "m-1.1"], ())
+
+
+def test_why_workers_ended_is_counted_at_once() -> None:
+    """By model; a swap of its pool begins nothing anew, and nobody need wait for the next change."""
+    made, _, published = board()
+    for cause in (Cause.CRASHED, Cause.KILLED, Cause.CRASHED):
+        made.lost("m", cause)
+    made.show(made.row(MODEL))
+    assert published[-2].losses == made.snapshot.losses == {"m": {Cause.CRASHED: 2, Cause.KILLED: 1}}
 
 
 def test_a_changed_model_keeps_its_workers() -> None:

@@ -15,6 +15,7 @@ from gateway.pool.gauges import gauges, queues
 from gateway.pool.house import House
 from gateway.pool.loading import AdapterNotLoaded
 from registry.adapters import AdapterView, Unloadable, encode
+from registry.causes import Cause
 from registry.snapshot import LOAD_BOUNDS, AdapterFigures, WorkerState
 from tests.unit.gateway.builders import Clock, cancelled, model_view, snapshot, turns, worker_view
 
@@ -157,6 +158,14 @@ def test_the_gauges_show_workers_by_state_queues_and_the_last_reload():
     assert samples["enginehouse_adapter_store_ok", None] == 0
     (well,) = (family for family in gauges(house_of()) if family.name == "enginehouse_adapter_store_ok")
     assert well.samples[0].value == 1
+
+
+def test_the_gauges_count_why_workers_ended():
+    """By model and cause, and nothing for what never happened."""
+    house = house_of(losses={"m": {Cause.OUT_OF_MEMORY: 2, Cause.CRASHED: 1}})
+    (family,) = (each for each in gauges(house) if each.name == "enginehouse_worker_losses")
+    found = {tuple(sample.labels.values()): sample.value for sample in family.samples}
+    assert found == {("m", "out_of_memory"): 2, ("m", "crashed"): 1}
 
 
 def test_the_gauges_show_where_adapters_are_and_what_was_done_with_them():
