@@ -64,13 +64,13 @@ def gateway(module_gateway: Gateway, worker: FakeWorker) -> Gateway:
 @pytest.fixture
 def client(gateway: Gateway) -> Iterator[openai.OpenAI]:
     """The official client, which neither retries nor hides anything."""
-    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0, timeout=30) as opened:
+    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0, timeout=60) as opened:
         yield opened
 
 
 @pytest.fixture
 async def async_client(gateway: Gateway) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0, timeout=30) as opened:
+    async with openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0, timeout=60) as opened:
         yield opened
 
 

@@ -259,7 +259,7 @@ def model(*workers: FakeWorker | WorkerView, **changes: Any) -> ModelView:
 
 
 def _client(port: int) -> httpx.Client:
-    return httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False)
+    return httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=READY, trust_env=False)
 
 
 def _answers(client: httpx.Client, path: str) -> bool:

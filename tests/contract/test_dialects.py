@@ -17,7 +17,7 @@ import pytest
 from engines import ENGINES
 from engines.engine import Engine, HttpCall
 from engines.supervisor import watchdog
-from tests.processes import FakeWorker, fake_worker
+from tests.processes import READY, FakeWorker, fake_worker
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Pair:
         """What the worker answers to a call that the adapter made."""
         assert call is not None
         headers = {"authorization": f"Bearer {key}"} | ({"content-type": "application/json"} if call.body else {})
-        return httpx.request(call.method, self.worker.url + call.path, content=call.body, headers=headers, timeout=10)
+        url = self.worker.url + call.path
+        return httpx.request(call.method, url, content=call.body, headers=headers, timeout=READY)
 
 
 @pytest.fixture(scope="module", params=sorted(ENGINES))

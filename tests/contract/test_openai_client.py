@@ -284,7 +284,7 @@ async def test_a_silent_worker_is_a_gateway_timeout(
 
 async def test_a_stream_that_stands_still_ends_in_an_exception(call: Call, gateway: Gateway, worker: FakeWorker):
     """After the first byte there is only the error event; the client raises it."""
-    gateway.publish(model(worker, timeouts=Timeouts(idle=0.2)))
+    gateway.publish(model(worker, timeouts=Timeouts(idle=1.0)))
     got = await streamed(call, extra_body={"x_fake": {"hang_at": 4}})
     assert (verify(got.text), got.finishes) == (4, [])
     assert got.error is not None

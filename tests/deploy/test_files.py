@@ -29,7 +29,7 @@ def accepted(*words: str | Path) -> None:
     """Run a program, which must find nothing; it is skipped where the machine does not have it."""
     if shutil.which(words[0]) is None:
         pytest.skip(f"{words[0]} is not installed")
-    ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 

@@ -45,7 +45,7 @@ def prometheus(folder: Path, target: int) -> Iterator[httpx.Client]:
         "prometheus", f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/data",
         f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn",
     ]  # fmt: skip
-    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False)
+    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=processes.READY, trust_env=False)
     with processes.running(subprocess.Popen(words, cwd=folder)), client:
         until(lambda: answers(client, "/-/ready"), within=LIMIT, what="Prometheus")
         yield client

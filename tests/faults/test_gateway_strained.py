@@ -132,13 +132,13 @@ async def test_large_bodies_do_not_block_the_others(own: Pair, measured: Measure
 
 async def test_a_gateway_that_stood_still_holds_it_against_nobody(own: Pair):
     """Stopped for twice the idle limit: what the worker said meanwhile is read before it is found to be silent."""
-    own.publish(timeouts=Timeouts(connect=1.0, first_token=1.0, idle=1.0))
+    own.publish(timeouts=Timeouts(connect=2.0, first_token=2.0, idle=2.0))
     async with contextlib.AsyncExitStack() as opened:
         streams = [await opened.enter_async_context(_stream(own, seed, tokens=60, itl=0.1)) for seed in range(10)]
         await together(each.hear(events=3) for each in streams)
         own.gateway.process.send_signal(signal.SIGSTOP)
         late = await opened.enter_async_context(calling(own.port, request(seed=10)))
-        await asyncio.sleep(2)
+        await asyncio.sleep(4)
         own.gateway.process.send_signal(signal.SIGCONT)
         heard = await together(each.hear() for each in streams)
         assert whole(await late.hear(), seed=10)

@@ -124,11 +124,11 @@ async def test_a_frozen_worker_is_left_behind(pair: Pair, doomed: FakeWorker, me
     """Row 6: SIGSTOP; at the idle limit another one goes on, and after SIGCONT no late word reaches anyone."""
     doomed.script(tokens=40, itl=0.02)
     pair.second.script(tokens=40, itl=0.02)
-    pair.gateway.publish(model(doomed, pair.second, timeouts=Timeouts(idle=1.0)))
+    pair.gateway.publish(model(doomed, pair.second, timeouts=Timeouts(idle=3.0)))
     async with calling(pair.port, stream(seed=3)) as conversation:
         await conversation.hear(events=10)
         os.kill(doomed.process.pid, signal.SIGSTOP)
-        with timed(measured, "6", "a stream resumed after SIGSTOP, idle limit 1 s"):
+        with timed(measured, "6", "a stream resumed after SIGSTOP, idle limit 3 s"):
             await conversation.hear(events=20)
         os.kill(doomed.process.pid, signal.SIGCONT)
         heard = await conversation.hear()

@@ -86,7 +86,7 @@ class House:
             self._process = subprocess.Popen(
                 [*words, "--state", str(self.state)], cwd=ROOT, env=keyless, stdout=log, stderr=log
             )
-        until(self._livez, within=30, what=f"/livez; {self.tail()}")
+        until(self._livez, within=120, what=f"/livez; {self.tail()}")
         self.early["chat"] = self.chat()
 
     def ready(self, *models: str, not_id: str = "") -> WorkerView:
@@ -134,7 +134,7 @@ class House:
         """A metric of the engine itself, as it counts; without a key, past the gateway."""
         worker = self.worker()
         assert worker is not None
-        return summed(httpx.get(f"{worker.url}/metrics", trust_env=False, timeout=30).text, name, labels)
+        return summed(httpx.get(f"{worker.url}/metrics", trust_env=False, timeout=120).text, name, labels)
 
     def stop(self) -> int:
         """SIGTERM, as Ctrl-C does it: returns the exit status once nothing is left."""
@@ -153,8 +153,8 @@ class House:
         assert self._process is not None
         left = offspring(self.pid)
         self._process.send_signal(number)
-        code = self._process.wait(60)
-        until(lambda: not any(alive(pid) for pid in left), within=30, what=f"the end of all of {left}")
+        code = self._process.wait(120)
+        until(lambda: not any(alive(pid) for pid in left), within=120, what=f"the end of all of {left}")
         return code
 
     def _livez(self) -> bool:

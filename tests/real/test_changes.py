@@ -21,7 +21,7 @@ from tests.waiting import until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1800)]
 
-ON_DEMAND: Final = SMALL | {"replicas": {"min": 0, "idle_after": "3s"}}
+ON_DEMAND: Final = SMALL | {"replicas": {"min": 0, "idle_after": "10s"}}
 GPTQ: Final = ON_DEMAND | {"quantization": "gptq"}
 W8A8: Final = {name: value for name, value in ON_DEMAND.items() if name != "adapters"} | {"quantization": "w8a8"}
 """It does not start with adapters here."""

@@ -30,7 +30,7 @@ CHAT = "/v1/chat/completions"
 POINTS = 20
 LENGTH = 7000
 """About as many bytes as the answer below has on the wire."""
-SHORT = Timeouts(first_token=10.0, idle=4.0, answer=30.0)
+SHORT = Timeouts(first_token=60.0, idle=8.0, answer=60.0)
 """Only where a limit is what is tried: an engine on a busy machine may well say nothing for seconds."""
 
 

@@ -32,7 +32,7 @@ async def test_in_the_middle_of_a_stream(house: House):
     before = house.engine("vllm:generation_tokens_total")
     async with calling(house.port, post(CHAT, endless(stream=True))) as conversation:
         await conversation.hear(events=5)
-        assert house.engine("vllm:num_requests_running") == 1
+        await eventually(lambda: house.engine("vllm:num_requests_running") == 1, what="a running request")
         conversation.leave()
         await free_again(house, before)
 

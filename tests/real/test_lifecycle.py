@@ -54,7 +54,7 @@ def test_a_killed_gateway_is_replaced_and_the_engine_never_notices(house: House)
     os.kill(gateway, signal.SIGKILL)
     until(lambda: not alive(gateway), what="the gateway's end")
     body = {"model": "default", "prompt": "x", "max_tokens": 1}
-    answer = httpx.post(f"{house.url}/v1/completions", json=body, trust_env=False, timeout=60)
+    answer = httpx.post(f"{house.url}/v1/completions", json=body, trust_env=False, timeout=120)
     assert answer.json()["usage"]["completion_tokens"] == 1
     assert (house.worker().pid, house.gateway() == gateway) == (worker, False)
 

@@ -148,7 +148,7 @@ async def test_a_worker_that_really_dies_costs_no_stream(twins: House, number: s
     request = wire(CHAT, **STORY, return_token_ids=True)
     expected = seen(await ask(twins.port, request))
     async with calling(twins.port, request) as one, calling(twins.port, request) as two:
-        await asyncio.gather(one.hear(events=15), two.hear(events=15))
+        await asyncio.gather(one.hear(events=5), two.hear(events=5))
         os.kill(busy(twins, workers).pid, number)
         heard = await asyncio.gather(one.hear(), two.hear())
     assert [seen(each) for each in heard] == [expected, expected]

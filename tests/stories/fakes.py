@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 
 @asynccontextmanager
@@ -17,7 +17,8 @@ async def fake_worker(port: int, *options: str, host: str = "127.0.0.1") -> Asyn
     argv = ("-m", "engines.fake", "--host", host, "--port", str(port), *options)
     process = await asyncio.create_subprocess_exec(sys.executable, *argv, stdout=asyncio.subprocess.DEVNULL)
     try:
-        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=10, trust_env=False) as client:
+        url = f"http://{host}:{port}"
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE, trust_env=False) as client:
             await listening(client)
             yield client
     finally:

@@ -127,13 +127,26 @@ def family(pid: int) -> set[int]:
     return set(processes.session(int(fields[3])))
 
 
+async def known(running: House, model: str) -> None:
+    """Waits until a gateway lists the model: it hears of it a moment after the supervisor has said so."""
+    await eventually(lambda: running.model(model), what=f"the model {model}")
+    async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=PATIENCE) as http:
+
+        async def look() -> bool:
+            return model in [each["id"] for each in (await http.get("/v1/models")).json().get("data", ())]
+
+        await eventually(look, what=f"a gateway that knows the model {model}")
+
+
 async def answered(running: House, model: str) -> None:
-    """Waits until a completion goes through: a gateway that has just come answers 503 until it has a snapshot."""
-    async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=10) as http:
+    """Waits until a completion goes through: a gateway that has just come answers 503 until it has a snapshot, and 404
+    for an adapter of which it has not heard.
+    """
+    async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=PATIENCE) as http:
 
         async def ask() -> bool:
             answer = await http.post("/v1/completions", json={"model": model, "prompt": "x"})
-            assert answer.status_code in {200, 503}
+            assert answer.status_code in {200, 404, 503}
             return answer.status_code == 200
 
         await eventually(ask, what="an answer")

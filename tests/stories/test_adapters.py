@@ -29,7 +29,7 @@ from tests import lora
 from tests.faults.client import ask, calling, post
 from tests.faults.stage import CHAT
 from tests.faults.verify import text_of
-from tests.stories.house import House, house, registry
+from tests.stories.house import House, answered, house, registry
 from tests.waiting import eventually
 
 PATIENT = 120.0
@@ -136,7 +136,7 @@ async def test_more_adapters_than_slots_are_all_answered_and_no_stream_is_cut(tm
     async with house(registry(tmp_path, m={"adapters": {"slots": 1}})) as running:
         await running.ready(within=PATIENT)
         first = served_as("m", "one", (await add(running, crafted(tmp_path), "one")).revision.digest)
-        await eventually(lambda: stands_for(running, "one"), within=PATIENT)
+        await answered(running, "m:one")
         slow = {"model": "m:one", "messages": [], "stream": True, "seed": 1, "x_fake": {"tokens": 60, "itl": 0.05}}
         async with calling(running.port, post(CHAT, slow)) as stream:
             await stream.hear(events=3)

@@ -18,7 +18,7 @@ from registry.adapters import decode, served_as
 from tests import lora
 from tests.faults.stage import CHAT
 from tests.stories.doors import Door, doors
-from tests.stories.house import House, house, registry
+from tests.stories.house import House, answered, house, registry
 from tests.waiting import eventually
 
 PATIENT = 60.0
@@ -86,7 +86,9 @@ class Client:
 
 @asynccontextmanager
 async def talking(running: House) -> AsyncIterator[Client]:
-    async with httpx.AsyncClient(base_url=running.url, timeout=60) as http:
+    """Once a gateway answers."""
+    await answered(running, "m")
+    async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=60) as http:
         yield Client(running, http)
 
 

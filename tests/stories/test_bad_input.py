@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.faults.client import End, Transcript, ask, calling, get, head, post
-from tests.processes import FakeWorker, Gateway
+from tests.processes import READY, FakeWorker, Gateway
 
 CHAT = "/v1/chat/completions"
 ASK = {"model": "small", "messages": [{"role": "user", "content": "hi"}]}
@@ -188,7 +188,7 @@ async def test_a_bad_head_is_refused(gateway: Gateway, wire: bytes, expected: Re
 
 def test_20_mb_are_refused_although_they_are_sent(gateway: Gateway):
     """A client that sends it all before it reads still learns why."""
-    with httpx.Client(trust_env=False, timeout=30) as sender:
+    with httpx.Client(trust_env=False, timeout=READY) as sender:
         answer = sender.post(f"{gateway.url}{CHAT}", content=body(user="x" * 20_000_000))
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "request_too_large")
 
@@ -196,7 +196,7 @@ def test_20_mb_are_refused_although_they_are_sent(gateway: Gateway):
 def test_20_mb_without_a_length_are_refused(gateway: Gateway):
     """A chunked body is measured while it is read."""
     chunks = (b"x" * 1_000_000 for _ in range(20))
-    with httpx.Client(trust_env=False, timeout=30) as sender:
+    with httpx.Client(trust_env=False, timeout=READY) as sender:
         answer = sender.post(f"{gateway.url}{CHAT}", content=chunks, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "request_too_large")
 
@@ -263,7 +263,7 @@ async def test_a_prompt_longer_than_the_context_is_the_engines_400(
 
 def test_a_refused_request_does_not_poison_its_connection(gateway: Gateway):
     """Keep-alive goes on after a 400: the next answer belongs to the next request."""
-    with httpx.Client(base_url=gateway.url, trust_env=False) as sender:
+    with httpx.Client(base_url=gateway.url, trust_env=False, timeout=READY) as sender:
         for _ in range(3):
             assert sender.post(CHAT, content=b"{", headers={"content-type": "application/json"}).status_code == 400
             assert sender.post(CHAT, json=ASK).status_code == 200

@@ -177,7 +177,7 @@ def test_explain_finds_the_house_and_the_request_whichever_process_had_it(folder
             url = (folder / "state/url").read_text()
             body = {"model": "small", "prompt": "x"}
             for _ in range(4):
-                answer = httpx.post(f"{url}/v1/completions", json=body, trust_env=False, timeout=10)
+                answer = httpx.post(f"{url}/v1/completions", json=body, trust_env=False, timeout=READY)
                 name = answer.headers["x-request-id"]
                 told = ended("explain", name, "--state", state)
                 assert (f"request  {name}" in told.stdout) if told.returncode == 0 else (f" id={name} " in told.stderr)

@@ -11,6 +11,7 @@ import pytest
 
 from engines.fake.words import verify
 from tests.stories.fakes import fake_worker, listening
+from tests.waiting import PATIENCE, eventually
 
 BODY = {"model": "fake", "messages": [{"role": "user", "content": "hello there"}]}
 STREAM = BODY | {"stream": True, "stream_options": {"include_usage": True}}
@@ -54,14 +55,15 @@ async def test_a_key_guards_v1_alone(unused_tcp_port: int, monkeypatch: pytest.M
 
 
 async def test_it_notices_at_once_that_a_client_has_left(unused_tcp_port: int) -> None:
-    async with fake_worker(unused_tcp_port, "--itl", "5") as client:
+    async with fake_worker(unused_tcp_port, "--itl", "60") as client:
         async with client.stream("POST", "/v1/chat/completions", json=STREAM) as answer:
             await anext(answer.aiter_bytes())
-        for _ in range(100):
+
+        async def aborted() -> dict[str, int] | None:
             counts = (await client.get("/fake/counts")).json()
-            if counts["aborted"]:
-                break
-            await asyncio.sleep(0.01)
+            return counts if counts["aborted"] else None
+
+        counts = await eventually(aborted, what="an abort")
     assert (counts["aborted"], counts["running"], counts["after_leave"]) == (1, 0, 0)
 
 
@@ -92,7 +94,7 @@ async def test_a_scripted_status_comes_with_its_retry_after(unused_tcp_port: int
 async def test_a_hung_generation_leaves_health_alone(unused_tcp_port: int) -> None:
     async with fake_worker(unused_tcp_port, "--hang-at", "1") as client:
         with pytest.raises(httpx.ReadTimeout):
-            await client.post("/v1/chat/completions", json=STREAM, timeout=0.2)
+            await client.post("/v1/chat/completions", json=STREAM, timeout=httpx.Timeout(PATIENCE, read=0.2))
         assert (await client.get("/health")).status_code == 200
 
 
@@ -110,11 +112,12 @@ async def test_an_adapter_is_loaded_named_and_unloaded(unused_tcp_port: int) -> 
 async def test_sigterm_ends_streams_with_abort(unused_tcp_port: int) -> None:
     """As vLLM does: `abort`, `[DONE]`, a clean end. It is a failure that looks like an answer."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "engines.fake", "--port", str(unused_tcp_port), "--itl", "5", stdout=-3
+        sys.executable, "-m", "engines.fake", "--port", str(unused_tcp_port), "--itl", "60", stdout=-3
     )
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{unused_tcp_port}", trust_env=False) as client:
+    url = f"http://127.0.0.1:{unused_tcp_port}"
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE) as client:
         await listening(client)
-        async with client.stream("POST", "/v1/chat/completions", json=STREAM, timeout=10) as answer:
+        async with client.stream("POST", "/v1/chat/completions", json=STREAM) as answer:
             pieces = answer.aiter_text()
             text = await anext(pieces)
             process.terminate()

@@ -9,7 +9,7 @@ import httpx
 from engines.supervisor.memory import read
 from tests.stories.house import answered, house, registry
 from tests.unit.engines.memory.models import write
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 BEYOND_ANY_MACHINE = 90_000_000
 """Tokens; two terabytes of KV cache."""
@@ -22,7 +22,7 @@ async def test_a_model_that_cannot_fit_waits_with_its_reason_while_another_serve
         await running.ready("m")
         await answered(running, "m")
         failed = await eventually(lambda: running.said("ModelFailed"))
-        async with httpx.AsyncClient(base_url=running.url, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=PATIENCE) as http:
             answer = await http.post("/v1/completions", json={"model": "huge", "prompt": "x"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "model_loading")
         assert "not enough memory" in running.model("huge").loading.reason

@@ -13,13 +13,13 @@ import httpx
 from registry.snapshot import WorkerView
 from tests.faults.client import calling, post
 from tests.faults.stage import CHAT
-from tests.stories.house import House, alive, house, registry
+from tests.stories.house import House, alive, house, known, registry
 from tests.unit.engines.memory.models import write
 from tests.waiting import eventually
 
 PATIENT = 60.0
 FOREVER = {"replicas": {"min": 0, "idle_after": "1h"}}
-BRIEFLY = {"replicas": {"min": 0, "idle_after": "1s"}}
+BRIEFLY = {"replicas": {"min": 0, "idle_after": "2s"}}
 SLEEPING = {"replicas": {"min": 0, "idle_after": "1s", "when_idle": "sleep"}}
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "x"}], "max_tokens": 3}
 
@@ -31,7 +31,7 @@ def slow(seconds: float) -> dict[str, Any]:
 
 async def ask(running: House, model: str = "m", **headers: str) -> httpx.Response:
     """One JSON request, as soon as there is a gateway that knows the model."""
-    await eventually(lambda: running.model(model), within=PATIENT)
+    await known(running, model)
     async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=PATIENT) as http:
         return await http.post(CHAT, json=ASKED | {"model": model}, headers=headers)
 
@@ -83,14 +83,14 @@ async def test_a_request_loads_the_model_and_idleness_unloads_it(tmp_path: Path)
 async def test_a_cold_stream_gets_comments_and_then_the_whole_answer(tmp_path: Path) -> None:
     """Beside it, a client left while it waited: nothing of it is left on the worker."""
     async with house(registry(tmp_path, m=slow(3.0))) as running:
-        await eventually(running.model, within=PATIENT)
+        await known(running, "m")
         asked = post(CHAT, ASKED | {"stream": True})
         async with calling(running.port, asked) as stream:
             async with calling(running.port, asked):
                 await eventually(lambda: running.worker("starting"), within=PATIENT)
             heard = await stream.hear()
         worker = await running.ready(within=PATIENT)
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=PATIENT) as http:
             counts = (await http.get(f"{worker.url}/fake/counts")).json()
     assert (heard.status, heard.done, heard.end, counts["running"]) == (200, 1, "complete", 0)
     assert heard.body.startswith(b": starting the worker")

@@ -113,7 +113,7 @@ async def test_two_hundred_valid_edits_under_load_disturb_nobody(tmp_path: Path)
     async with house(registry(tmp_path, m={}, gone={})) as running:
         first, gone = await running.ready(within=LONG), await running.ready("gone", within=LONG)
         await answered(running, "gone")
-        body = {"model": "gone", "messages": [], "stream": True, "seed": 1, "x_fake": {"tokens": 80, "itl": 0.05}}
+        body = {"model": "gone", "messages": [], "stream": True, "seed": 1, "x_fake": {"tokens": 80, "itl": 0.1}}
         async with loaded(running) as load:
             async with calling(running.port, post(CHAT, body)) as stream:
                 await stream.hear(events=3)

@@ -11,7 +11,7 @@ from tests.faults.client import calling, post
 from tests.faults.stage import CHAT, whole
 from tests.processes import free_port
 from tests.stories.fakes import fake_worker
-from tests.stories.house import House, alive, answered, house, registry
+from tests.stories.house import House, alive, answered, house, known, registry
 from tests.stories.load import LONG, loaded
 from tests.waiting import eventually
 
@@ -29,7 +29,7 @@ async def serving(running: House, count: int) -> None:
 async def test_a_pool_grows_and_shrinks_under_load_without_a_restart(tmp_path: Path) -> None:
     """No request fails or is cut; who stays is the same process; long streams on those that go end first."""
     turns = {"balance": "round_robin"}
-    body = {"model": "m", "messages": [], "stream": True, "seed": 1, "x_fake": {"tokens": 80, "itl": 0.05}}
+    body = {"model": "m", "messages": [], "stream": True, "seed": 1, "x_fake": {"tokens": 80, "itl": 0.1}}
     async with house(registry(tmp_path, m=turns)) as running, AsyncExitStack() as streams:
         first = await running.ready(within=LONG)
         await answered(running, "m")
@@ -87,7 +87,7 @@ async def test_the_number_of_workers_follows_the_requests(tmp_path: Path) -> Non
     fields = {"replicas": {"min": 0, "max": 2, "target": 2, "idle_after": "1s"}, "balance": "least_loaded"}
     body = {"model": "m", "messages": [], "stream": True, "x_fake": {"tokens": 2000, "itl": 0.1}}
     async with house(registry(tmp_path, m=fields)) as running:
-        await eventually(running.model, within=LONG)
+        await known(running, "m")
         async with AsyncExitStack() as streams:
             opened = [await streams.enter_async_context(calling(running.port, post(CHAT, body))) for _ in range(6)]
             await serving(running, 2)

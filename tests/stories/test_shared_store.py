@@ -71,15 +71,16 @@ async def both_at(digest: str, *hosts: House, adapter: str = "pirate") -> None:
 
 
 async def served(on: House, digest: str, adapter: str = "pirate") -> None:
-    """By its name, and the engine was asked for this revision."""
+    """By its name, and the engine is asked for this revision once the gateway has heard of it, which is soon."""
     async with httpx.AsyncClient(base_url=on.url, trust_env=False, timeout=60) as http:
 
-        async def ask() -> str:
+        async def ask() -> bool:
             answer = await http.post("/v1/completions", json={"model": f"m:{adapter}", "prompt": "x"})
-            return answer.json()["choices"][0]["text"] if answer.status_code == 200 else ""
+            said = answer.json()["choices"][0]["text"] if answer.status_code == 200 else ""
+            assert not said or said.startswith(f"m:{adapter}@"), said
+            return said.startswith(served_as("m", adapter, digest))
 
-        text = await eventually(ask, within=PATIENT, what="an answer")
-    assert text.startswith(served_as("m", adapter, digest)), text
+        await eventually(ask, within=PATIENT, what=f"an answer of {digest}")
 
 
 async def known(on: House, adapter: str = "pirate") -> tuple:

@@ -23,6 +23,14 @@ def request(*, stream: bool = True, **script: Any) -> bytes:
 
 
 @pytest.fixture
+def patient(worker: FakeWorker) -> Iterator[Gateway]:
+    """A gateway of one's own that waits longer than any machine takes."""
+    with processes.short_folder() as folder, processes.gateway(folder, "--drain", "60") as started:
+        started.publish(model(worker))
+        yield started
+
+
+@pytest.fixture
 def leaving(worker: FakeWorker) -> Iterator[Gateway]:
     """A gateway of one's own, with a drain limit of five seconds."""
     with processes.short_folder() as folder, processes.gateway(folder, "--drain", "5") as started:
@@ -36,19 +44,19 @@ async def ended(gateway: Gateway) -> int:
     return gateway.process.returncode
 
 
-async def test_streams_and_answers_that_end_in_time_are_whole(leaving: Gateway, worker: FakeWorker):
+async def test_streams_and_answers_that_end_in_time_are_whole(patient: Gateway, worker: FakeWorker):
     """SIGTERM in the middle of both: nothing is lost, the status is 0."""
-    slow = request(tokens=20, itl=0.03)
-    json = request(stream=False, tokens=20, itl=0.03)
-    async with calling(leaving.port, slow) as stream, calling(leaving.port, json) as whole:
+    slow = request(tokens=20, itl=0.2)
+    json = request(stream=False, tokens=20, itl=0.2)
+    async with calling(patient.port, slow) as stream, calling(patient.port, json) as whole:
         await stream.hear(events=2)
         await eventually(lambda: worker.counts()["running"] == 2, what="two running requests")
-        leaving.process.send_signal(signal.SIGTERM)
+        patient.process.send_signal(signal.SIGTERM)
         heard = await stream.hear()
         assert (heard.done, heard.errors) == (1, [])
         assert inspect(text_of(heard.events), 20).clean
         assert (await whole.hear()).status == 200
-    assert await ended(leaving) == 0
+    assert await ended(patient) == 0
 
 
 async def test_a_stream_that_outlives_the_drain_is_told_so(leaving: Gateway):
@@ -75,10 +83,10 @@ async def test_a_second_sigterm_means_now(leaving: Gateway, worker: FakeWorker):
     await eventually(lambda: worker.counts()["running"] == 0, what="an idle worker")
 
 
-async def test_a_gateway_without_its_supervisor_drains_and_leaves(leaving: Gateway):
+async def test_a_gateway_without_its_supervisor_drains_and_leaves(patient: Gateway):
     """The end of the control channel is the supervisor's end: what runs may end, then the process does."""
-    async with calling(leaving.port, request(tokens=20, itl=0.02)) as stream:
+    async with calling(patient.port, request(tokens=20, itl=0.02)) as stream:
         await stream.hear(events=2)
-        leaving.supervisor.close()
+        patient.supervisor.close()
         assert (await stream.hear()).done == 1
-    assert await ended(leaving) == 0
+    assert await ended(patient) == 0

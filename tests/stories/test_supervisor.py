@@ -17,11 +17,11 @@ from tests.faults.stage import CHAT
 from tests.processes import free_port
 from tests.stories.fakes import fake_worker
 from tests.stories.house import alive, answered, family, house, registry
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 
 async def busy(worker: WorkerView, requests: int) -> bool:
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
         return (await http.get(f"{worker.url}/fake/counts")).json()["running"] == requests
 
 
@@ -169,7 +169,7 @@ async def test_a_worker_that_stopped_listening_is_ended_so_that_its_clients_hear
     async with house(registry(tmp_path, m={"options": {"vllm": {"lingers": True}}})) as running:
         first = await running.ready()
         await answered(running, "m")
-        slow = {"model": "m", "messages": [], "x_fake": {"itl": 0.1, "tokens": 99}}
+        slow = {"model": "m", "messages": [], "x_fake": {"itl": 0.1, "tokens": 600}}
         stream, whole = (post(CHAT, slow | {"stream": each}) for each in (True, False))
         async with calling(running.port, stream) as streamed, calling(running.port, whole) as asked:
             await streamed.hear(events=3)
@@ -187,7 +187,7 @@ async def test_a_worker_whose_engine_died_is_replaced(tmp_path: Path) -> None:
     """Its server lives and says so."""
     async with house(registry(tmp_path, m={})) as running:
         first = await running.ready()
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
             await http.post(f"{first.url}/fake/script", json={"set": {"unhealthy": True}})
         await running.ready(not_id=first.id)
     assert running.said("WorkerLost")[0]["reason"] == "ended, as it was dead: /health answered 503"

@@ -69,7 +69,7 @@ async def test_where_both_do_not_fit_the_old_one_ends_first_and_those_who_queue_
     async with house(registry(tmp_path, m=fine(1))) as running:
         await running.ready(within=LONG)
         await answered(running, "m")
-        body = {"model": "m", "messages": [], "stream": True, "seed": 7, "x_fake": {"tokens": 80, "itl": 0.05}}
+        body = {"model": "m", "messages": [], "stream": True, "seed": 7, "x_fake": {"tokens": 80, "itl": 0.1}}
         queued = ask(running.port, post(CHAT, {"model": "m", "messages": [], "seed": 8}))
         async with calling(running.port, post(CHAT, body)) as stream:
             await stream.hear(events=2)
