@@ -44,9 +44,14 @@ class Door:
         assert found <= requests
         return found == requests
 
-    async def whole(self) -> bool:
-        """Whether both gateways are in what it says now."""
-        return (await self.scrape()).parts == (2, 0, 0)
+    async def whole(self) -> Figures | None:
+        """What it says, if both gateways are in it now."""
+        return await self.tells(2, 0, 0)
+
+    async def tells(self, *parts: float) -> Figures | None:
+        """What it says, if so many gateways are in it with figures of now, of earlier, and not at all."""
+        figures = await self.scrape()
+        return figures if figures.parts == parts else None
 
 
 class Figures:

@@ -47,7 +47,7 @@ def test_tables_and_reports_show_tokens_as_well_as_requests(gateway: Gateway, wo
     status, output = loadtest(gateway.url, REPORT=str(tmp_path / "report"))
     assert status == 0, output
     assert all(int(row(output, "POST", name)[2]) > 0 for name in ("chat", "stream", "completions"))
-    assert 40 <= int(row(output, "TTFT", "stream")[5]) <= 500  # the column Min
+    assert 40 <= int(row(output, "TTFT", "stream")[5]) <= 20_000  # the column Min, in milliseconds
     assert int(row(output, "ITL", "stream")[2]) == 9 * int(row(output, "POST", "stream")[2])
     assert int(row(output, "TOK/S", "chat")[2]) == int(row(output, "POST", "chat")[2])
     assert "ITL,stream" in (tmp_path / "report/loadtest_stats.csv").read_text()
@@ -145,7 +145,7 @@ async def test_nonsense_is_counted_under_its_name_and_never_a_traceback(free_por
     """Nothing that a server sends is worth a crash of the instrument."""
     async with nonsense(free_port):
         status, output = await asyncio.to_thread(
-            loadtest, f"http://127.0.0.1:{free_port}", MODEL="m", TIMEOUT="500ms", ARGS="StreamUser"
+            loadtest, f"http://127.0.0.1:{free_port}", MODEL="m", TIMEOUT="500ms", ARGS="StreamUser", RUN_TIME="5s"
         )
     assert status == 1, output
     assert [name for name in (*NONSENSE, "timed out") if f"POST stream: {name}" not in output] == []

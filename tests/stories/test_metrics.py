@@ -26,13 +26,11 @@ async def test_either_gateway_answers_for_both_and_no_count_is_lost_with_one(tmp
             count += requests
         for door in (second, first):
             await eventually(lambda door=door: door.says(count), what=f"{count} requests")
-        before = await second.scrape()
-        assert before.parts == (2, 0, 0)
+        before = await eventually(second.whole, what="figures of both")
 
         os.kill(first.pid, signal.SIGKILL)
         assert await second.says(count)
-        await eventually(second.whole, what="another gateway")
-        after = await second.scrape()
+        after = await eventually(second.whole, what="another gateway")
         assert after.requests == count
         assert after.sum(LAG) >= before.sum(LAG)
 
@@ -51,8 +49,9 @@ async def test_a_scrape_succeeds_when_a_sibling_or_the_supervisor_is_silent(tmp_
     async with house(registry(tmp_path, m={}), gateways=2) as running, doors(running) as (first, second):
         await eventually(lambda: first.says(2), what="both requests")
         os.kill(second.pid, signal.SIGSTOP)
-        figures = await first.scrape()
-        assert (figures.requests, figures.parts) == (2, (1, 1, 0))
+        # The supervisor waits a second for each: on a busy machine one that is not silent may be late too.
+        figures = await eventually(lambda: first.tells(1, 1, 0), what="figures of one, and what it knows of the other")
+        assert figures.requests == 2
         os.kill(second.pid, signal.SIGCONT)
         await eventually(first.whole, what="both of them")
 
