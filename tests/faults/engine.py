@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from registry.snapshot import WorkerState, WorkerView
-from tests.waiting import eventually
+from tests.waiting import STEP, eventually
 
 PATIENCE: Final = 60.0
 """Seconds that it goes on talking to somebody who does not hang up."""
@@ -34,15 +34,16 @@ class RawEngine:
         return WorkerView(id=f"raw-{self.port}", url=f"http://127.0.0.1:{self.port}", state=WorkerState.READY)
 
 
-Words = Callable[[], Iterable[bytes]]
+Words = Callable[[], Iterable[bytes | None]]
 """What it says to each request, piece by piece; it may have no end."""
 
 
 @asynccontextmanager
-async def saying(words: Words, *, linger: bool = False, pause: float = 0.0) -> AsyncIterator[RawEngine]:
+async def saying(words: Words, *, linger: bool = False) -> AsyncIterator[RawEngine]:
     """A worker that answers every request with `words`, then closes, or with `linger` waits until the gateway does.
 
-    `pause` is in seconds, between two pieces: without one the gateway may read several of them together.
+    The gateway may read several pieces together; words that wait for something between two of them say `None` there
+    until it has come.
     """
     engine = RawEngine()
     writers: list[asyncio.StreamWriter] = []
@@ -53,7 +54,7 @@ async def saying(words: Words, *, linger: bool = False, pause: float = 0.0) -> A
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
                 async with asyncio.timeout(PATIENCE):
-                    await _answer(engine, words(), pause, reader, writer)
+                    await _answer(engine, words(), reader, writer)
                     if linger:
                         await reader.read()
         finally:
@@ -72,14 +73,17 @@ async def saying(words: Words, *, linger: bool = False, pause: float = 0.0) -> A
 
 
 async def _answer(
-    engine: RawEngine, words: Iterable[bytes], pause: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    engine: RawEngine, words: Iterable[bytes | None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     head = await reader.readuntil(b"\r\n\r\n")
     length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
     await reader.readexactly(int(length.partition(b":")[2]))
     engine.calls += 1
     for piece in words:
+        if piece is None:
+            await asyncio.sleep(STEP)
+            continue
         writer.write(piece)
         await writer.drain()
-        await asyncio.sleep(pause)
+        await asyncio.sleep(0)
         engine.sent += len(piece)

@@ -6,14 +6,15 @@ makes the gateway hold more memory than its limits say. What is merely unusual i
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 
 from engines.fake.words import word
-from tests.faults.client import Transcript, ask
+from tests.faults.client import Transcript, ask, calling
 from tests.faults.engine import saying
 from tests.faults.stage import Pair, broken_off, bugs, refused, request, resident, whole
 from tests.processes import model
@@ -75,13 +76,29 @@ NO_ANSWER: dict[str, bytes] = {
 }
 
 
-async def heard_from(
-    pair: Pair, words: Iterable[bytes], *, stream: bool, linger: bool = False, pause: float = 0.0
-) -> Transcript:
+async def heard_from(pair: Pair, words: Iterable[bytes], *, stream: bool, linger: bool = False) -> Transcript:
     """What a client hears of a worker that says `words`."""
-    async with saying(lambda: words, linger=linger, pause=pause) as engine:
+    async with saying(lambda: words, linger=linger) as engine:
         pair.gateway.publish(model(engine.view))
         return await ask(pair.port, request(stream=stream))
+
+
+async def heard_in_mid_stream(pair: Pair, good: list[bytes], rest: bytes) -> Transcript:
+    """The same where `rest` is said once the client has the two tokens before it."""
+    heard = asyncio.Event()
+
+    def words() -> Iterator[bytes | None]:
+        yield from good
+        while not heard.is_set():
+            yield None
+        yield rest
+
+    async with saying(words) as engine:
+        pair.gateway.publish(model(engine.view))
+        async with calling(pair.port, request()) as conversation:
+            await conversation.hear(events=2)
+            heard.set()
+            return await conversation.hear()
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "json"])
@@ -158,7 +175,7 @@ BROKEN: dict[str, bytes] = {
 async def test_what_breaks_in_mid_stream_is_told_once(pair: Pair, rest: bytes):
     """The good events before it, one error event, no `[DONE]`, not a byte of the bad event."""
     before = resident(pair.gateway)
-    heard = await heard_from(pair, [SSE, token(1), token(2), rest], stream=True, pause=0.05)
+    heard = await heard_in_mid_stream(pair, [SSE, token(1), token(2)], rest)
     assert broken_off(heard, "worker_failed"), heard
     assert len(heard.body) < 10_000
     assert resident(pair.gateway) - before < 40 * MEGABYTE
@@ -170,8 +187,7 @@ async def test_what_breaks_in_mid_stream_is_told_once(pair: Pair, rest: bytes):
 async def test_a_chunk_size_that_lies_in_mid_stream_is_told_once(pair: Pair, end: bytes):
     """No number, too small, too large, beyond all: whatever came whole before it stays."""
     good = token(1) + token(2)
-    words = [CHUNKED + b"%x\r\n" % len(good) + good + b"\r\n", end]
-    heard = await heard_from(pair, words, stream=True, pause=0.05)
+    heard = await heard_in_mid_stream(pair, [CHUNKED + b"%x\r\n" % len(good) + good + b"\r\n"], end)
     assert broken_off(heard, "worker_failed"), heard
 
 
