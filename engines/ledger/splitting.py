@@ -34,8 +34,7 @@ class Splitting:
             canary, revisions = await self._resolved(asked, model, order.adapter)
             for each in revisions:
                 faults |= await self._adding.proved_again(each, tell)
-        why = f"{order.who} ({order.reason})" if order.reason else order.who
-        await self._stock.store.note_split(model, order.adapter, why, canary)
+        await self._stock.store.note_split(model, order.adapter, order.who, canary, order.reason)
         await self._stock.refresh(model, order.adapter)
         return current, faults
 

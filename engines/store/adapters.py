@@ -101,9 +101,11 @@ class AdapterStore:
         """As if it had never been added, unless a name stands for it or it is pinned. Raises `StoreFailed`."""
         await asyncio.to_thread(self._discard, revision)
 
-    async def note_split(self, model: str, adapter: str, who: str, split: Canary | None = None) -> None:
+    async def note_split(
+        self, model: str, adapter: str, who: str, split: Canary | None = None, reason: str = ""
+    ) -> None:
         """From now on several revisions stand behind the name, or no longer; it is on record. Raises `StoreFailed`."""
-        await self._decide(self._note_split, model, adapter, who, split)
+        await self._decide(self._note_split, model, adapter, who, split, reason)
 
     async def pin(self, model: str, adapter: str, digest: str, *, pinned: bool = True) -> Revision:
         """A pinned revision is never collected. Raises `StoreFailed`."""
@@ -237,8 +239,9 @@ class AdapterStore:
                 free = records.forget(connection, () if stays else (known,))
             self._files.remove(free)
 
-    def _note_split(self, model: str, adapter: str, who: str, split: Canary | None) -> None:
-        self._book.change(model, adapter, partial(Dossier.noted, who=who, at=self._clock(), split=split))
+    def _note_split(self, model: str, adapter: str, who: str, split: Canary | None, reason: str) -> None:
+        change = partial(Dossier.noted, who=who, at=self._clock(), split=split, reason=reason)
+        self._book.change(model, adapter, change)
 
     def _pin(self, model: str, adapter: str, digest: str, pinned: bool) -> Revision:  # noqa: FBT001 (of `to_thread`)
         return self._book.change(model, adapter, partial(Dossier.pinned, digest=digest, pinned=pinned)).find(digest)

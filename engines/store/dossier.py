@@ -65,22 +65,22 @@ class Dossier:
         to = self.find(digest)
         self._stood_for(expected)
         if self.at != to.digest:
-            return replace(self._moved(to.digest, who, Why.PROMOTE, at), split=None)
-        return self if self.split is None else self.noted(who, at, None)
+            return self._moved(to.digest, who, Why.PROMOTE, at)
+        return self.noted(who, at, None)
 
     def rolled_back(self, who: str, at: float) -> Dossier:
         """The name stands again for what it stood for before. Raises `StoreRefused`."""
         back = before(self.moves)
         if back is None:
             raise StoreRefused(f"{self.name} has not stood for anything before: there is no way back")
-        return replace(self._moved(self.find(back).digest, who, Why.ROLLBACK, at), split=None)
+        return self._moved(self.find(back).digest, who, Why.ROLLBACK, at)
 
     def removed(self, who: str, at: float) -> Dossier:
         """The name stands for nothing, and nothing is pinned. Raises `StoreRefused`."""
         if self.at is None and not self.revisions:
             raise StoreRefused(f"there is no {self.name}")
         moved = self._moved(None, who, Why.REMOVE, at)
-        return replace(moved, revisions=tuple(replace(each, pinned=False) for each in moved.revisions), split=None)
+        return replace(moved, revisions=tuple(replace(each, pinned=False) for each in moved.revisions))
 
     def pinned(self, digest: str, *, pinned: bool) -> Dossier:
         """The revision is never collected, or may be. Raises `StoreRefused`."""
@@ -88,9 +88,11 @@ class Dossier:
         listed = tuple(replace(each, pinned=pinned) if each is found else each for each in self.revisions)
         return replace(self, revisions=listed)
 
-    def noted(self, who: str, at: float, split: Canary | None) -> Dossier:
-        """From now on several revisions stand behind the name, or no longer."""
-        move = Move(at, who, Why.SPLIT, self.at, self.at)
+    def noted(self, who: str, at: float, split: Canary | None, reason: str = "") -> Dossier:
+        """From now on several revisions stand behind the name, or no longer; `reason`: why."""
+        if split is None and self.split is None:
+            return self
+        move = Move(at, self._said(who, split, reason), Why.SPLIT, self.at, self.at)
         return replace(self, moves=(*self.moves, move), split=split)
 
     def without(self, gone: frozenset[str]) -> Dossier:
@@ -103,5 +105,13 @@ class Dossier:
             raise AliasMoved(f"{self.name} was moved meanwhile: {said}")
 
     def _moved(self, to: str | None, who: str, why: Why, at: float) -> Dossier:
+        """A name that moves is not split any more."""
         listed = tuple(replace(each, current=each.digest == to) for each in self.revisions)
-        return replace(self, revisions=listed, moves=(*self.moves, Move(at, who, why, self.at, to)))
+        move = Move(at, self._said(who, None, ""), why, self.at, to)
+        return replace(self, revisions=listed, moves=(*self.moves, move), split=None)
+
+    def _said(self, who: str, split: Canary | None, reason: str) -> str:
+        """Who did it, and what else the line has to say; `why` has no word for it, for older hosts read it too."""
+        ends = "the split ends" if self.split is not None and split is None else ""
+        words = "; ".join(filter(None, (reason, ends)))
+        return f"{who} ({words})" if words else who

@@ -21,7 +21,7 @@ class Overtaken:
     def __init__(self, mine: Host, other: Host) -> None:
         self.find, self.standing, self._mine, self._other = mine.store.find, mine.store.standing, mine, other
 
-    async def note_split(self, model: str, adapter: str, who: str, canary: Canary | None) -> None:
+    async def note_split(self, model: str, adapter: str, who: str, canary: Canary | None, _: str) -> None:
         await self._mine.store.note_split(model, adapter, who, canary)
         await self._other.store.note_split(model, adapter, "bob", None)
         await self._mine.follow()

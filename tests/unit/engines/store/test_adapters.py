@@ -12,6 +12,7 @@ from engines.store.adapters import AdapterStore
 from engines.store.arrival import Arrival
 from engines.store.failures import AdapterRefused, AliasMoved, StoreDamaged, StoreRefused
 from engines.store.keeping import Keep
+from registry.adapters import Canary, Share
 from tests import lora
 
 ANY = Against()
@@ -103,6 +104,32 @@ async def test_a_name_moves_and_goes_back_and_its_history_tells(store, two):
         ("bob", "promote", first, second),
         ("eve", "rollback", second, first),
     ]
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        ("promote", ("split", "bob (the split ends)")),
+        ("move", ("promote", "bob (the split ends)")),
+        ("remove", ("remove", "bob (the split ends)")),
+        ("end", ("split", "bob (too slow; the split ends)")),
+    ],
+)
+async def test_who_ends_a_split_is_in_the_history(store, two, act, said):
+    """By whatever order, also by promoting what the name stands for already. What ends nothing says nothing."""
+    first, second = (each.digest for each in two)
+    acts = {
+        "promote": lambda: store.promote("small", "pirate", first, "bob"),
+        "move": lambda: store.promote("small", "pirate", second, "bob"),
+        "remove": lambda: store.remove("small", "pirate", "bob"),
+        "end": lambda: store.note_split("small", "pirate", "bob", None, "too slow"),
+    }
+    await store.note_split("small", "pirate", "ann", Canary((Share(first, 1), Share(second, 1))))
+    await acts[act]()
+    moves = await store.history("small", "pirate")
+    assert ((str(moves[-1].why), moves[-1].who), await store.splits()) == (said, {})
+    await store.note_split("small", "pirate", "bob")
+    assert await store.history("small", "pirate") == moves
 
 
 async def test_a_name_that_was_moved_meanwhile_is_not_moved(store, two):

@@ -48,7 +48,7 @@ async def test_promoting_what_the_name_stands_for_ends_a_split_everywhere(house)
     assert (await house.b.store.follow()).changed == (("m", "pirate"),)
     assert (await same(house.a, house.b), await house.b.split()) == (True, None)
     last = (await house.b.store.history("m", "pirate"))[-1]
-    assert (last.who, last.why, last.now) == ("bob", Why.SPLIT, house.first)
+    assert (last.who, last.why, last.now) == ("bob (the split ends)", Why.SPLIT, house.first)
 
 
 async def test_a_split_that_was_overtaken_is_not_put(house):
