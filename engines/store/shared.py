@@ -117,26 +117,35 @@ class Shared:
             self._folder = self._mended(news.entries.values())
             with self._database.transaction() as connection:
                 names |= taken.everything(connection)
-        self._caught_up(sorted(names), news)
+        away = self._caught_up(sorted(names), news)
         self._looks += 1
-        self._mark = news.mark
+        self._mark = None if away else news.mark
         trouble = news.trouble or self._folder
         return self._behind | ({"": trouble} if trouble else {})
 
-    def _caught_up(self, names: list[str], news: News) -> None:
-        """Of some of the names, so that what is taken is soon published; the others are due at the next look."""
-        left = _AT_ONCE
+    def _caught_up(self, names: list[str], news: News) -> str:
+        """Of some of the names, so that what is taken is soon published; the others are due at the next look.
+
+        Why nothing can be given to the annals, where that was tried, once: it is due again, and the others are taken.
+        """
+        left, away = _AT_ONCE, ""
         self._due = set(names)  # until they were looked at, whatever happens
         for name in names:
             raw = news.entries.get(name, b"") if news.whole or name in news.entries else self._annals.get(name)
             if name in self._behind or self._seen.get(name) != hash(raw):
-                if self._settled(name, raw, first=name not in self._seen):
-                    self._altered.add(name)
+                try:
+                    if self._settled(name, raw, first=name not in self._seen, away=away):
+                        self._altered.add(name)
+                except StoreAway as fault:
+                    away = str(fault)
+                    self._owe(name, f"other hosts are not told yet what this one knows better ({away})")
+                    continue
                 self._seen[name] = hash(raw)
                 left -= 1
             self._due.discard(name)
             if not left:
                 break
+        return away
 
     def shared(self, model: str, adapter: str) -> frozenset[str]:
         """See `Book`."""
@@ -175,13 +184,16 @@ class Shared:
                 free = records.forget(connection, tuple(each for each in gone if each.digest in own)) if own else ()
             self._files.remove(free)
 
-    def _settled(self, name: str, raw: bytes, *, first: bool = False) -> bool:
-        """Has both sides say the same; whether this host's rows have changed. What cannot be now is owed."""
+    def _settled(self, name: str, raw: bytes, *, first: bool = False, away: str = "") -> bool:
+        """Has both sides say the same; whether this host's rows have changed. What cannot be now is owed.
+
+        Raises `StoreAway` where the annals had to be told; `away`: why they cannot be, and are not tried.
+        """
         changed = False
         try:
-            changed, lacking = self._settle(name, raw, again=first or name in self._behind)
-        except FilesAway as away:
-            lacking = str(away)
+            changed, lacking = self._settle(name, raw, again=first or name in self._behind, away=away)
+        except FilesAway as missing:
+            lacking = str(missing)
         except StoreAway:
             raise
         except StoreFailed as failed:
@@ -196,11 +208,13 @@ class Shared:
         else:
             self._behind.pop(name, None)
 
-    def _settle(self, name: str, raw: bytes, *, again: bool) -> tuple[bool, str]:
+    def _settle(self, name: str, raw: bytes, *, again: bool, away: str) -> tuple[bool, str]:
         theirs = entry.decode(name, raw) if raw else None
         model, _, adapter = name.rpartition(":")  # where there is an entry, `decode` has looked at the name
         found = merging.step(self._mine(model, adapter), theirs)
         if found is Step.GIVE:
+            if away:
+                raise StoreAway(away)
             self.change(*entry.named(name), lambda known: known)
             return True, self._behind.get(name, "")
         if theirs is not None and (found is Step.TAKE or again):

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import pytest
 
@@ -156,8 +157,8 @@ async def test_many_adapters_are_taken_over_some_at_a_time(house):
     assert [len(await house.b.follow()) for _ in range(3)] == [100, 150, 150]
 
 
-async def test_what_changed_in_a_look_that_was_broken_off_is_told(house):
-    """Redis takes nothing for once, and what came before that is published all the same."""
+async def test_what_could_not_be_given_is_given_at_the_next_look(house):
+    """Redis takes nothing for once, and what else has changed is published all the same."""
 
     def refuse() -> None:
         raise StoreAway("read only")
@@ -167,9 +168,49 @@ async def test_what_changed_in_a_look_that_was_broken_off_is_told(house):
     again = await house.host("b")
     house.annals.meanwhile.append(refuse)
     found = await again.store.follow()
-    assert (found.changed, found.troubles) == ((("m", "amy"),), {"": "read only"})
+    assert (found.changed, [*found.troubles], "read only" in found.troubles["m:pirate"]) == (
+        (("m", "amy"),), ["m:pirate"], True
+    )  # fmt: skip
     found = await again.store.follow()
     assert (found.changed, found.troubles) == ((("m", "pirate"),), {})
+
+
+async def test_annals_that_take_nothing_for_long_are_followed_all_the_same(house):
+    """They are asked to take something once a look, and are given all of it as soon as they do."""
+    for name in ("amy", "ben", "cid"):
+        await house.b.add(1, adapter=name)
+    await house.a.add(2, adapter="zoe")
+    lost, tried = ["m:amy", "m:ben", "m:pirate"], []
+    for name in lost:
+        del house.annals.entries[name]
+    again = await house.host("b")
+
+    def refuse() -> None:
+        tried.append(1)
+        house.annals.meanwhile.append(refuse)
+        raise StoreAway("read only")
+
+    house.annals.meanwhile.append(refuse)
+    found = await again.store.follow()
+    assert ([*found.troubles], found.changed) == (lost, (("m", "zoe"),))
+    assert ([*await again.follow()], len(tried)) == (lost, 2)
+    house.annals.meanwhile.clear()
+    assert (await again.follow(), len(house.annals.entries)) == ({}, 5)
+
+
+async def test_what_changed_in_a_look_that_was_broken_off_is_told(house):
+    """Redis goes in the middle of it, and what came before that is published all the same."""
+    await house.a.add(2, adapter="amy")
+    house.b.store._book._due.add("m:zoe")
+    asked = count(1)
+
+    def goes() -> None:
+        house.annals.away = "gone" if next(asked) == 2 else ""
+
+    house.annals.meets = goes
+    found = await house.b.store.follow()
+    assert (found.changed, found.troubles) == ((("m", "amy"),), {"": "gone"})
+    assert (await house.b.store.follow()).changed == ()
 
 
 async def test_what_is_nobodys_is_no_trouble_once_it_is_taken_out(house):
