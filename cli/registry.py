@@ -12,7 +12,7 @@ from engines.environments.hardware import Hardware, Unsuited, detect, device_of,
 from engines.environments.locks import CATALOGUE
 from engines.launchers.cluster import nodes
 from engines.quantize.declared import sizes
-from engines.quantize.rules import LayoutRefused, accept, divide, resolve
+from engines.quantize.rules import LayoutRefused, accept, divide, resolve, unlike_adapters
 from engines.weights.failures import SourceRefused
 from engines.weights.original import packed_layout
 from registry.load import Fault, RegistryRefused, load, reread
@@ -88,6 +88,8 @@ def _impossible(name: str, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, ..
         said = f"sleep needs a GPU, for {environment} keeps all its memory: use stop, which is the default"
         yield name, ("replicas", "when_idle"), f"models.{name}.replicas.when_idle: {said}"
     adapters = spec.adapters.slots > 0
+    for option, why in unlike_adapters(spec.engine_options, spec.engine, environment) if adapters else ():
+        yield name, ("options", spec.engine, option), f"models.{name}.options.{spec.engine}.{option}: {why}"
     try:
         layout = resolve(spec.quantization, spec.engine, environment, adapters=adapters)
         if spec.calibration and layout.tuning is None:

@@ -81,6 +81,19 @@ _NO_ADAPTERS: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
 )
 """By environment and layout: why LoRA adapters do not go on top."""
 
+_NO_ADAPTERS_WITH: Final[Mapping[tuple[str, str, str], str]] = MappingProxyType(
+    {
+        # cli/serve.py: `--adapters` goes into PytorchEngineConfig; TurbomindEngineConfig (messages.py) has none.
+        (
+            "lmdeploy",
+            "backend",
+            "turbomind",
+        ): "TurboMind has no LoRA adapters, only LMDeploy's PyTorch engine does: leave "
+        "`backend` out, which means pytorch where there is room for adapters",
+    }
+)
+"""By engine, option and its value: why no adapter can be had with it, and what works."""
+
 _NEAREST: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "fp8": ("w8a8", "awq", "w4a16", "gptq"),
@@ -126,6 +139,14 @@ def accept(packed: str, engine: str, environment: str, *, adapters: bool) -> Non
             f"{engine} in {environment} with adapters does not take {packed} weights: {why}. "
             f"{_instead(packed, works(engine, environment, adapters=True))}; or no adapters (`slots: 0`)"
         )
+
+
+def unlike_adapters(options: Mapping[str, object], engine: str, environment: str) -> Iterator[tuple[str, str]]:
+    """The engine's options that go with no adapters, and why, with what works."""
+    for option, value in options.items():
+        if why := _NO_ADAPTERS_WITH.get((engine, option, str(value))):
+            weights = ", ".join(works(engine, environment, adapters=True))
+            yield option, f"{why} (it takes these weights then: {weights}); or have no adapters (`slots: 0`)"
 
 
 def divide(

@@ -57,6 +57,26 @@ def test_what_cannot_work_is_a_fault_with_its_line(tmp_path, fields, line, said)
     assert said in fault.message
 
 
+@pytest.mark.parametrize(
+    ("backend", "slots", "said"),
+    [
+        ("turbomind", 1, ["TurboMind has no LoRA adapters", "leave `backend` out", "awq, int4, none", "`slots: 0`"]),
+        ("turbomind", 0, []),
+        ("pytorch", 1, []),
+    ],
+)
+def test_turbomind_and_adapters_are_a_fault_that_names_what_works(tmp_path, backend, slots, said):
+    """It would start, passing over its adapters; only LMDeploy's PyTorch engine has them."""
+    file = tmp_path / "r.yaml"
+    file.write_text(
+        "models:\n  m:\n    engine: lmdeploy\n    source: .\n"
+        f"    adapters: {{slots: {slots}}}\n    options:\n      lmdeploy:\n        backend: {backend}\n"
+    )
+    faults = impossible(load(file, {}), file, {})
+    assert [fault.line for fault in faults] == ([8] if said else [])
+    assert all(each in faults[0].message for each in said)
+
+
 def test_the_shipped_registry_is_possible():
     """`make serve` starts from it."""
     file = Path(__file__).parents[3] / "model_registry.yaml"
