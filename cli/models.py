@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import typer
 from rich.console import Console
@@ -35,6 +36,8 @@ from engines.weights.shelf import Found, Shelved, look
 from engines.weights.workshop import Quantizer
 from registry.adapters import DIGITS, Catalogue
 from registry.spec import ModelSpec, Registry
+
+_COLOURS: Final = {Shelved.READY: "green", Shelved.UNUSABLE: "red"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ def models(
         return
     Console().print(as_table(found))
     for row in found:
+        if row.found and row.found.reason:
+            typer.echo(f"{row.name}: {row.found.reason}")
         for name, revision in adapters(catalogue, row.name).items():
             typer.echo(f"{row.name}:{name} stands for {revision or 'no revision'}")
 
@@ -143,7 +148,7 @@ def agreement(quality: Quality | None) -> tuple[str, str]:
 def _state(row: Row) -> Text:
     if row.found is None:
         return Text("external")
-    return Text(row.found.state, style="green" if row.found.state is Shelved.READY else "yellow")
+    return Text(row.found.state, style=_COLOURS.get(row.found.state, "yellow"))
 
 
 def for_json(row: Row) -> dict[str, object]:
@@ -158,6 +163,7 @@ def for_json(row: Row) -> dict[str, object]:
         "quantization": row.spec.quantization,
         "layout": row.layout or None,
         "state": str(row.found.state) if row.found else "external",
+        "reason": row.found.reason if row.found else "",
         "path": str(row.found.path) if row.found and row.found.path else None,
         "bytes": row.octets,
         "perplexity": quality

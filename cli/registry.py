@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cli.declared import unservable
 from cli.mistake import Mistake
+from engines import plainfile
 from engines.environments.hardware import Hardware, Unsuited, detect, device_of, environment_for, require
 from engines.environments.locks import CATALOGUE
 from engines.launchers.cluster import nodes
@@ -98,6 +99,8 @@ def _impossible(name: str, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, ..
         divide(layout, matrices(spec.source), spec.engine, environment, adapters=adapters)
         if packed := _packed(spec.source):
             accept(packed, spec.engine, environment, adapters=adapters)
+        if said := _odd(spec.source):
+            yield name, ("source",), f"models.{name}.source: {said}"
     except LayoutRefused as refused:
         yield name, ("quantization",), f"models.{name}.quantization: {refused}"
 
@@ -110,10 +113,18 @@ def _packed(source: str) -> str | None:
         return None
 
 
+def _odd(source: str) -> str:
+    """What of a source on this machine is neither file nor folder: nobody could read it to its end."""
+    path = Path(source)
+    if not is_path(source) or not path.exists() or path.is_file():
+        return ""
+    return next(plainfile.others(path), "") if path.is_dir() else f"{source} is neither a file nor a folder"
+
+
 def matrices(source: str) -> dict[str, int]:
     """The sizes of a checkpoint's matrices, where it lies on this machine and says them."""
     try:
-        config = json.loads((Path(source) / "config.json").read_text(encoding="utf-8")) if is_path(source) else {}
+        config = json.loads(plainfile.content(Path(source) / "config.json")) if is_path(source) else {}
     except (ValueError, RecursionError, OSError):
         return {}
     return sizes(config) if isinstance(config, dict) else {}

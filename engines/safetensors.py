@@ -8,12 +8,15 @@ object; that object; the tensors' bytes, without gaps. Its values are `{"dtype",
 from __future__ import annotations
 
 import math
+import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import msgspec
+
+from engines import plainfile
 
 LONGEST: Final = 100_000_000
 """Bytes of a header: safetensors' own bound."""
@@ -52,10 +55,11 @@ class Tensor(msgspec.Struct, frozen=True):
 
 def read(path: Path) -> dict[str, Tensor]:
     """The tensors of the file at `path`, by name. Raises `HeaderRefused`, `OSError`."""
-    if not path.is_file():  # to open a pipe would be to wait for ever
-        raise HeaderRefused("it is no file, or a link that leads to none")
-    with path.open("rb") as file:
-        return read_open(file, path.stat().st_size)[0]
+    try:
+        with plainfile.opened(path) as file:
+            return read_open(file, os.fstat(file.fileno()).st_size)[0]
+    except (plainfile.NotPlain, FileNotFoundError):
+        raise HeaderRefused("it is no file, or a link that leads to none") from None
 
 
 def read_open(file: BinaryIO, size: int, longest: int = LONGEST) -> tuple[dict[str, Tensor], int]:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from engines import plainfile
 from engines.adapters.against import Against, is_published, plain_names
 from engines.adapters.modules import Modules, ModulesUnknown, of_model
 from engines.weights.source import parse
@@ -41,7 +42,7 @@ def modules_of(path: Path) -> tuple[Modules | None, str]:
 def published(path: Path) -> Iterator[str]:
     """What a checkpoint's configuration says that it was made from."""
     try:
-        named = json.loads((path / "config.json").read_text(encoding="utf-8")).get("_model_name_or_path")
+        named = json.loads(plainfile.content(path / "config.json")).get("_model_name_or_path")
     except (OSError, ValueError, AttributeError, RecursionError):
         return
     if isinstance(named, str) and is_published(named):

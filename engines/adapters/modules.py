@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from engines import safetensors
+from engines import plainfile, safetensors
 from engines.memory import gguf
 from engines.memory.architecture import Architecture, ArchitectureUnknown, from_config
 from engines.safetensors import Tensor
@@ -20,7 +20,6 @@ from engines.safetensors import Tensor
 Width = tuple[int, int]
 """(in, out)."""
 
-_LARGEST_CONFIG: Final = 16_000_000
 _LAYER: Final = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.[0-9]+\..+")
 _FULL: Final = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "I8"})
 """Types of weights that lie in the file one number beside the other."""
@@ -130,8 +129,7 @@ def from_tensors(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Mo
 
 
 def _config(path: Path) -> Mapping[str, Any]:
-    with path.open("rb") as file:
-        config = json.loads(file.read(_LARGEST_CONFIG))
+    config = json.loads(plainfile.content(path))
     if not isinstance(config, dict):
         raise ModulesUnknown(f"{path} is no JSON object")
     return config

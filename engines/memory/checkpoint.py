@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from engines import safetensors
+from engines import plainfile, safetensors
 from engines.memory import gguf
 from engines.memory.architecture import Architecture, ArchitectureUnknown, from_config
 from engines.safetensors import Tensor
 
-_LARGEST_CONFIG: Final = 16_000_000
 _FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
 
 
@@ -112,12 +111,10 @@ def _tensors(file: Path) -> Mapping[str, Tensor]:
 
 
 def _config(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
+    if not path.exists():
         raise FactsUnknown(f"{path.parent} is no checkpoint: it has no {path.name}")
-    with path.open("rb") as file:
-        content = file.read(_LARGEST_CONFIG)
     try:
-        config = json.loads(content)
+        config = json.loads(plainfile.content(path))
     except (ValueError, RecursionError) as fault:
         raise FactsUnknown(f"{path} is not JSON: {fault}") from None
     if not isinstance(config, dict):

@@ -11,6 +11,8 @@ from io import SEEK_CUR
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from engines import plainfile
+
 _SCALARS: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _TEXT: Final = 8
 _LIST: Final = 9
@@ -42,7 +44,7 @@ class GgufRefused(ValueError):
 
 def config(path: Path) -> dict[str, object]:
     """What the head of the file at `path` says of its model. Raises `GgufRefused`, `OSError`."""
-    with path.open("rb") as file:
+    with plainfile.opened(path) as file:
         try:
             pairs = dict(_pairs(file))
         except (struct.error, UnicodeDecodeError, KeyError, RecursionError) as fault:
@@ -97,5 +99,5 @@ def _text(file: BinaryIO) -> str:
 
 def _beginning(path: Path) -> bytes:
     """The head, with the tensors' names."""
-    with path.open("rb") as file:
+    with plainfile.opened(path) as file:
         return file.read(_LONGEST_TEXT)

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from engines import plainfile
+
 _TRANSFORMERS: Final = "transformers/models/auto/modeling_auto.py"
 _LISTS: Final[Mapping[str, tuple[str, ...]]] = {
     "vllm": ("vllm/model_executor/models/registry.py", _TRANSFORMERS),
@@ -38,7 +40,7 @@ def unknown(checkpoint: Path, engine: str, environment: Path, *, trust_remote_co
 def named_in(checkpoint: Path, *, trust_remote_code: bool) -> tuple[str, ...]:
     """The architectures that an engine would have to have; none where the checkpoint brings its own, trusted code."""
     try:
-        config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
+        config = json.loads(plainfile.content(checkpoint / "config.json"))
         named, brings = config.get("architectures"), bool(config.get("auto_map"))
     except (OSError, ValueError, AttributeError, RecursionError):
         return ()

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Final
 
+from engines import plainfile
 from engines.safetensors import HeaderRefused, read
 from engines.weights.failures import Damaged
 
@@ -47,7 +48,9 @@ def _complete(what: str, folder: Path) -> None:
 
 def _object(what: str, path: Path) -> dict[str, object]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(plainfile.content(path))
+    except plainfile.NotPlain as fault:
+        raise Damaged(f"{what}: {fault}") from None
     except (ValueError, RecursionError) as fault:
         raise Damaged(f"{what}: {path.name} is not JSON: {fault}") from fault
     if not isinstance(found, dict):

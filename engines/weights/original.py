@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines import plainfile
 from engines.quantize.declared import declared
 from engines.tool import Told
 from engines.weights.cache import Cache
@@ -62,7 +63,9 @@ def packed_layout(path: Path) -> str | None:
     if not path.is_dir():
         return None
     try:
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        config = json.loads(plainfile.content(path / "config.json"))
+    except plainfile.NotPlain as fault:
+        raise SourceRefused(str(fault)) from None
     except (ValueError, RecursionError) as fault:
         raise SourceRefused(f"{path / 'config.json'} is not JSON: {fault}") from fault
     return declared(config) if isinstance(config, dict) else None
@@ -73,24 +76,46 @@ def content_key(path: Path) -> str:
     return f"{path.absolute()} {signature(path)}"
 
 
-def _accept(request: WeightsRequest, path: Path) -> None:
+def unusable(request: WeightsRequest, path: Path) -> str:
+    """Why a file or folder of this machine cannot be weights, by what lies there alone; empty where it may be."""
     text = request.source
-    if path.is_file():
-        if path.suffix != ".gguf":
-            raise SourceRefused(f"{text}: a single file must be a .gguf; otherwise name the folder of a checkpoint")
-    elif not path.is_dir():
-        raise SourceRefused(f"{text}: there is no such file or folder ({path.absolute()})")
-    elif not (path / "config.json").is_file():
-        raise SourceRefused(f"{text}: not a checkpoint: it needs config.json and *.safetensors")
-    elif any(path.glob("*.safetensors")):
-        examine(text, path)
-    elif not any(path.glob("*.bin")):
-        raise SourceRefused(f"{text}: not a checkpoint: it needs config.json and *.safetensors")
-    elif not request.allow_pickle:
-        raise SourceRefused(
-            f"{text} has no *.safetensors, only *.bin, which run code when they are read: convert them, or write "
+    if path.is_dir():
+        lacks = _lacking(path, allow_pickle=request.allow_pickle)
+        return f"{text}: {lacks}" if lacks else ""
+    if not path.exists():
+        return f"{text}: there is no such file or folder ({path.absolute()})"
+    if not path.is_file():
+        return f"{text} is neither a file nor a folder: name the file of the weights, or a checkpoint's folder"
+    return (
+        "" if path.suffix == ".gguf" else f"{text}: a single file must be a .gguf; otherwise name a checkpoint's folder"
+    )
+
+
+def _lacking(folder: Path, *, allow_pickle: bool) -> str:
+    if found := next(plainfile.others(folder), ""):
+        return found
+    needs = "not a checkpoint: it needs config.json and *.safetensors, and has no"
+    if not (folder / "config.json").is_file():
+        return f"{needs} config.json"
+    if any(folder.glob("*.safetensors")):
+        return ""
+    if not any(folder.glob("*.bin")):
+        return f"{needs} *.safetensors"
+    return (
+        ""
+        if allow_pickle
+        else (
+            "it has no *.safetensors, only *.bin, which run code when they are read: convert them, or write "
             "`allow_pickle: true` into the model's entry if you trust their authors"
         )
+    )
+
+
+def _accept(request: WeightsRequest, path: Path) -> None:
+    if why := unusable(request, path):
+        raise SourceRefused(why)
+    if path.is_dir() and any(path.glob("*.safetensors")):
+        examine(request.source, path)
 
 
 def _content(path: Path, cache: Cache, told: Callable[[str, float], object]) -> str:

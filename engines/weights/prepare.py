@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from engines import plainfile
 from engines.progress import Report
 from engines.quantize import quality
 from engines.quantize.declared import sizes
@@ -169,7 +170,7 @@ class _Preparation:
         # Half of it for the packed weights, which are smaller; half for what the tools keep on disk meanwhile.
         self.cache.require(size_of(job.source), f"quantizing {job.source.name}")
         try:
-            divide(job.layout, sizes(json.loads((job.source / "config.json").read_text(encoding="utf-8"))))
+            divide(job.layout, sizes(json.loads(plainfile.content(job.source / "config.json"))))
         except LayoutRefused as refused:
             raise SourceRefused(str(refused)) from refused
         await self._workshop.open(self._report)

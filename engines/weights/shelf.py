@@ -10,7 +10,7 @@ from engines.quantize import quality
 from engines.quantize.quality import Quality
 from engines.weights import digests
 from engines.weights.cache import Cache
-from engines.weights.original import content_key, packed_layout
+from engines.weights.original import content_key, packed_layout, unusable
 from engines.weights.remote import kept
 from engines.weights.request import WeightsRequest, calibration_of, wish_of
 from engines.weights.source import Source, parse
@@ -19,6 +19,8 @@ from engines.weights.source import Source, parse
 class Shelved(StrEnum):
     """How far the way from source to checkpoint has been gone; `prepare` goes the rest."""
 
+    UNUSABLE = "unusable"
+    """It is on this machine, and cannot be weights."""
     MISSING = "missing"
     FETCHED = "fetched"
     CONVERTED = "converted"
@@ -32,13 +34,22 @@ class Found:
     state: Shelved
     path: Path | None = None
     quality: Quality | None = None
+    reason: str = ""
+    """Why it is unusable."""
 
 
 def look(request: WeightsRequest, cache: Path, tools: str) -> Found:
     """What there is for `request`. `tools` is the workshop's digest. Raises `WeightsFailed`."""
     source = parse(request.source, request.folder)
-    if source.path is not None and source.path.is_dir() and not _must_be_packed(source.path, request):
-        return Found(Shelved.READY, source.path)
+    if source.path is not None and source.path.exists():
+        if why := unusable(request, source.path):
+            return Found(Shelved.UNUSABLE, source.path, reason=why)
+        if source.path.is_dir() and not _must_be_packed(source.path, request):
+            return Found(Shelved.READY, source.path)
+    return _cached(source, request, cache, tools)
+
+
+def _cached(source: Source, request: WeightsRequest, cache: Path, tools: str) -> Found:
     store = Cache(cache)
     content = _content(source, request, store)
     if content is None:

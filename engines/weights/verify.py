@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from engines import plainfile
 from engines.weights.failures import ChecksumMismatch
 
 _CHUNK: Final = 8 << 20
@@ -15,7 +16,7 @@ _CHUNK: Final = 8 << 20
 def sha256(path: Path, hashed: Callable[[int], None] = lambda _: None) -> str:
     """Of the file at `path`, hexadecimal; `hashed` hears how many bytes are done."""
     summed, done = hashlib.sha256(), 0
-    with path.open("rb") as file:
+    with plainfile.opened(path) as file:
         while chunk := file.read(_CHUNK):
             summed.update(chunk)
             done += len(chunk)

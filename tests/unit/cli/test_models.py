@@ -66,6 +66,16 @@ def test_the_layout_is_named_where_the_registry_leaves_it_open():
     assert weights(Row("m", named, "gptq", Found(Shelved.MISSING))) == "gptq"
 
 
+def test_a_folder_that_is_no_checkpoint_is_told_with_what_it_lacks(tmp_path):
+    """It was called ready."""
+    (tmp_path / "w").mkdir()
+    spec = ModelSpec(source=str(tmp_path / "w"), engine="vllm", quantization="int4")
+    row = next(rows(Registry(models={"m": spec}), tmp_path, tmp_path / "cache", {}))
+    assert "unusable" in shown([row])
+    assert for_json(row)["state"] == "unusable"
+    assert for_json(row)["reason"].endswith("has no config.json")
+
+
 def test_external_models_say_that_they_are():
     """Their weights are somebody else's business."""
     assert "external" in shown([Row("far", EXTERNAL)])

@@ -1,5 +1,6 @@
 """A wrong registry, for verbs that need a right one."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,16 @@ def test_a_packed_checkpoint_on_this_machine_is_held_against_engine_and_adapters
     )
     [fault] = impossible(load(file, {}), file, {})
     assert "W8A8 with adapters does not start" in fault.message
+
+
+def test_a_pipe_in_place_of_a_configuration_is_a_fault_and_no_wait(tmp_path):
+    """Whoever reads it would wait for whoever writes it."""
+    (tmp_path / "w").mkdir()
+    os.mkfifo(tmp_path / "w/config.json")
+    file = tmp_path / "r.yaml"
+    file.write_text("models:\n  m:\n    engine: vllm\n    environments: {vllm: vllm-cpu}\n    source: w\n")
+    [fault] = impossible(load(file, {}), file, {})
+    assert (fault.line, f"{tmp_path / 'w/config.json'} is a pipe" in fault.message) == (5, True)
 
 
 def test_what_needs_a_gpu_is_a_note_and_no_fault(tmp_path):

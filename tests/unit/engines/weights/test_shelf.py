@@ -25,6 +25,7 @@ def cache(tmp_path):
 def checkpoint(folder, **config):
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").touch()
     return folder
 
 
@@ -69,3 +70,22 @@ def test_a_local_checkpoint_that_was_quantized_is_ready(tmp_path, cache):
     cache.note(content_key(plain), CONTENT)
     place = checkpoint(cache.checkpoint(digests.packed(CONTENT, "tools", INT4)))
     assert look(WeightsRequest("m", str(plain), INT4), tmp_path / "cache", "tools") == Found(Shelved.READY, place)
+
+
+@pytest.mark.parametrize("layout", [NONE, INT4])
+def test_a_local_folder_that_is_no_checkpoint_is_not_ready(tmp_path, layout):
+    """What is missing is said, whatever is to be made of it."""
+    folder = tmp_path / "w"
+    folder.mkdir()
+    request = WeightsRequest("m", str(folder), layout)
+    empty = look(request, tmp_path / "cache", "tools")
+    (folder / "config.json").write_text("{}")
+    bare = look(request, tmp_path / "cache", "tools")
+    assert (empty.state, bare.state) == (Shelved.UNUSABLE, Shelved.UNUSABLE)
+    assert (empty.reason.endswith("has no config.json"), bare.reason.endswith("has no *.safetensors")) == (True, True)
+
+
+def test_a_local_file_that_is_no_gguf_is_unusable(tmp_path):
+    (tmp_path / "m.bin").touch()
+    found = look(WeightsRequest("m", str(tmp_path / "m.bin"), NONE), tmp_path, "tools")
+    assert (found.state, "must be a .gguf" in found.reason) == (Shelved.UNUSABLE, True)
