@@ -8,11 +8,8 @@ from typing import Final
 
 from cli.greeting import greeting
 from cli.show import duration, now_of_day
+from engines.ledger.events import AdapterDeclined, AdaptersApart, AdaptersTogether, AdapterTaken
 from engines.supervisor.events import (
-    AdapterDeclined,
-    AdaptersApart,
-    AdaptersTogether,
-    AdapterTaken,
     Announcement,
     CutShort,
     Draining,

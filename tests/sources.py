@@ -95,6 +95,21 @@ def cycles(graph: Mapping[str, set[str]]) -> list[str]:
     return sorted(name for name in graph if name in reached(name, graph))
 
 
+def folded(graph: Mapping[str, set[str]], package: str) -> dict[str, set[str]]:
+    """The same between the parts of `package`: its folders, each as one, and its single files; without itself."""
+    found: dict[str, set[str]] = {}
+    for name, others in graph.items():
+        if name.startswith(f"{package}."):
+            part = _part(name)
+            inside = {_part(each) for each in others if each.startswith(f"{package}.")}
+            found.setdefault(part, set()).update(inside - {part})
+    return found
+
+
+def _part(name: str) -> str:
+    return ".".join(name.split(".")[:2])
+
+
 def tracked() -> list[Path]:
     """The files that git knows, or would be told of by `git add`."""
     listed = subprocess.run(

@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from tests.sources import PACKAGES, ROOT, Function, Module, arrows, cycles, modules, reached, tracked
+from tests.sources import PACKAGES, ROOT, Function, Module, arrows, cycles, folded, modules, reached, tracked
 
 FILE_LINES: Final = 300
 FUNCTION_LINES: Final = 40
@@ -208,6 +208,22 @@ def test_there_are_no_import_cycles():
     complain(cycles(GRAPH), "These modules reach themselves; take what they share into a module of its own:")
 
 
+UPWARD: Final = {
+    "engines.launchers": {"engines.supervisor"},
+    "engines.program": {"engines.supervisor"},
+}
+"""Arrows between the parts of `engines` that point back: to how processes are started, kept and tethered."""
+
+
+def test_the_parts_of_the_engines_do_not_need_each_other():
+    """The supervisor stands on all the others; a package that needs it back cannot be understood without it."""
+    parts = folded(GRAPH, "engines")
+    unused = [f"{name} no longer imports {other}" for name, up in UPWARD.items() for other in up - parts[name]]
+    complain(unused, "Take these out of UPWARD, so that they stay gone:")
+    parts = {name: others - UPWARD.get(name, set()) for name, others in parts.items()}
+    complain(cycles(parts), "These reach themselves; take what they share into a module below both:")
+
+
 def test_there_are_no_globals():
     """Habit 10: objects are built once, in the composition root."""
     found = [
@@ -389,6 +405,9 @@ def test_the_parts_of_this_test_can_fail():
     """The rules above are worth something only if they see a fault: three made-up ones."""
     graph = {"gateway.errors": {"gateway.app"}, "gateway.app": {"gateway.errors"}}
     assert cycles(graph) == ["gateway.app", "gateway.errors"]
+    nested = {"engines.a.one": {"engines.b.two"}, "engines.b.two": set(), "engines.b.one": {"engines.a.one"}}
+    assert cycles(nested) == []
+    assert cycles(folded(nested, "engines")) == ["engines.a", "engines.b"]
     assert not _downward("gateway.errors", "gateway.app")
     assert LEAKS.search("see /" + "work/main")
     function = ast.parse("def long():\n" + "    pass\n" * FUNCTION_LINES).body[0]

@@ -18,10 +18,10 @@ from engines.adapters.below import against_model
 from engines.ledger.refusing import Declined
 from engines.ledger.steward import Steward
 from engines.ledger.stock import Stock, name_of
+from engines.ledger.waits import Waits
 from engines.store.arrival import Arrival
 from engines.store.failures import AdapterRefused, StoreFailed, StoreRefused
 from engines.store.records import Revision
-from engines.supervisor.pacing import Pacing
 from registry import sources
 from registry.adapter_orders import AddAdapter, Told
 from registry.spec import ModelSpec
@@ -41,14 +41,14 @@ class Adding:
     """Invariant: a revision is published only after a worker has made a token with it."""
 
     def __init__(
-        self, stock: Stock, steward: Steward, fetch: Fetch, folder: Path, pacing: Pacing, wake: Callable[[str], None]
+        self, stock: Stock, steward: Steward, fetch: Fetch, folder: Path, waits: Waits, wake: Callable[[str], None]
     ) -> None:
         self._stock: Final = stock
         self._steward: Final = steward
         self._fetch: Final = fetch
         self._folder: Final = folder
         """The registry file's."""
-        self._pacing: Final = pacing
+        self._waits: Final = waits
         self._wake: Final = wake
         """Has a model on demand come up."""
         self._proving: Final = asyncio.Semaphore(_AT_ONCE)
@@ -125,13 +125,13 @@ class Adding:
         """Has it make a token on every worker that has room; by worker, why not. Raises `Declined` where none does."""
         tell(Told("waiting for a worker"))
         self._wake(revision.model)
-        if not await self._steward.serves(revision.model, self._pacing.adapter_worker):
+        if not await self._steward.serves(revision.model, self._waits.adapter_worker):
             said = f"no worker of {revision.model} serves now, so that it cannot be proved: try again"
             raise Declined(503, "no_worker", said)
         tell(Told("waiting for its turn"))
         async with self._proving:
             tell(Told("loading it"))
-            found = await self._steward.spread(revision.model, name_of(revision), self._pacing.adapter_room)
+            found = await self._steward.spread(revision.model, name_of(revision), self._waits.adapter_room)
         faults = {worker: reason for worker, reason in found.items() if reason}
         if len(faults) == len(found):
             said = f"no worker of {revision.model} took it: " + "; ".join(dict.fromkeys(faults.values()))

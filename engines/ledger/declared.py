@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from engines.ledger.desk import Desk
+from engines.ledger.events import AdapterDeclined, AdapterTaken
 from engines.ledger.stock import Stock
 from engines.ledger.watchfolder import Arrival, WatchFolder
-from engines.supervisor.events import AdapterDeclined, AdapterTaken, Announce
 from registry.adapter_orders import Adapted, AdapterRefusal, AddAdapter
 from registry.changes import EMPTY
 from registry.misgivings import misgivings
@@ -31,7 +31,7 @@ class Declared:
         desk: Desk,
         stock: Stock,
         note: Path,
-        announce: Announce,
+        announce: Callable[[AdapterTaken | AdapterDeclined], None],
         doubt: Callable[[Mapping[str, str]], None],
         every: float,
         again: Callable[[int], float],

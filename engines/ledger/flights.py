@@ -11,14 +11,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from engines.holds import Holds
 from engines.ledger.figures import Figures
 from engines.ledger.ledger import Ledger
 from engines.ledger.loading import Loading
 from engines.ledger.picture import Residency
 from engines.ledger.site import Site
+from engines.ledger.waits import Waits
 from engines.store.failures import StoreDamaged
-from engines.supervisor.holds import Holds
-from engines.supervisor.pacing import Pacing
 
 
 @dataclass(slots=True)
@@ -47,14 +47,14 @@ class Flights:
         holds: Holds,
         figures: Figures,
         clock: Callable[[], float],
-        pacing: Pacing,
+        waits: Waits,
     ) -> None:
         self._figures: Final = figures
         self._ledger: Final = ledger
         self._loading: Final = loading
         self._holds: Final = holds
         self._clock: Final = clock
-        self._pacing: Final = pacing
+        self._waits: Final = waits
         self._under_way: Final[dict[tuple[str, str], asyncio.Task[str]]] = {}
         self._debts: Final[dict[tuple[str, str], Debt]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -170,14 +170,14 @@ class Flights:
         before = self._debts.get((worker, name))
         failures = before.failures + 1 if before else 1
         if self._ledger.site(worker):
-            due = self._clock() + self._pacing.load_again(failures)
+            due = self._clock() + self._waits.load_again(failures)
             self._debts[worker, name] = Debt(reason, failures, due, lost)
         self._ledger.forget(worker, name)
 
     async def _see_off(self, site: Site, name: str, hold: str) -> str:
         """Until its requests have ended, or have had their time; then its slot is free."""
         with suppress(TimeoutError):  # an engine lets requests that run end on what they have
-            async with asyncio.timeout(self._pacing.swap_drain):
+            async with asyncio.timeout(self._waits.swap_drain):
                 await self._holds.until_free([hold])
         reason = await self._loading.unload(site, name)
         self._ledger.forget(site.id, name)

@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from engines.ledger.events import AdaptersApart, AdaptersTogether
 from engines.ledger.steward import Steward
 from engines.ledger.stock import Stock, name_of
 from engines.store.failures import StoreAway, StoreFailed
-from engines.supervisor.events import AdaptersApart, AdaptersTogether, Announce
 from registry.adapter_orders import Want
 
 _WITHIN: Final = 60.0
@@ -30,7 +30,7 @@ class Following:
         stock: Stock,
         steward: Steward,
         show: Callable[[str], None],
-        announce: Announce,
+        announce: Callable[[AdaptersApart | AdaptersTogether], None],
         every: float,
         within: float = _WITHIN,
     ) -> None:

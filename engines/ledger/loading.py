@@ -9,18 +9,18 @@ from typing import Final
 
 from engines.ledger.site import Site
 from engines.ledger.stock import Stock
+from engines.ledger.waits import Waits
+from engines.probe import Prober
 from engines.store.failures import StoreDamaged, StoreFailed
-from engines.supervisor.pacing import Pacing
-from engines.supervisor.probe import Prober
 
 
 class Loading:
     """Invariant: keeps nothing; what it did is for `ledger` to know."""
 
-    def __init__(self, prober: Prober, stock: Stock, pacing: Pacing) -> None:
+    def __init__(self, prober: Prober, stock: Stock, waits: Waits) -> None:
         self._prober: Final = prober
         self._stock: Final = stock
-        self._pacing: Final = pacing
+        self._waits: Final = waits
 
     async def load(self, site: Site, name: str) -> str:
         """Load the adapter and have it make a token; empty, or why it is not there. Nothing half-loaded stays.
@@ -39,7 +39,7 @@ class Loading:
         call = site.engine.load_adapter(name, path)
         if call is None:
             return await self.prove(site, name) if name in site.given else f"it was started without {name}"
-        verdict = await self._prober.order(site.url, site.key, call, within=self._pacing.adapter_within)
+        verdict = await self._prober.order(site.url, site.key, call, within=self._waits.adapter_within)
         if not verdict.good and name not in (await self.listed(site) or ()):
             return verdict.reason
         return await self.prove(site, name)
@@ -47,7 +47,7 @@ class Loading:
     async def prove(self, site: Site, name: str) -> str:
         """One token of the adapter; without, it is unloaded. Empty, or why."""
         call = site.engine.warm_up(name)
-        verdict = await self._prober.warm_up(site.url, site.key, call, within=self._pacing.warm_up_within)
+        verdict = await self._prober.warm_up(site.url, site.key, call, within=self._waits.warm_up_within)
         if verdict.good:
             return ""
         await self.unload(site, name)
@@ -58,12 +58,12 @@ class Loading:
         call = site.engine.unload_adapter(name)
         if call is None:
             return f"{site.engine.name} unloads no adapters while it runs"
-        verdict = await self._prober.order(site.url, site.key, call, within=self._pacing.adapter_within)
+        verdict = await self._prober.order(site.url, site.key, call, within=self._waits.adapter_within)
         return "" if verdict.good or name not in (await self.listed(site) or ()) else verdict.reason
 
     async def listed(self, site: Site) -> frozenset[str] | None:
         """The adapters that the worker says it has, as engines are asked for them; None: it does not say."""
-        listed = await self._prober.listed(site.url, site.key, within=self._pacing.probe_within)
+        listed = await self._prober.listed(site.url, site.key, within=self._waits.probe_within)
         if not listed.names:
             return None
         # SGLang leaves the model's name out.

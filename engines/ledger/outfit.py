@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from engines.supervisor.demand import Thrift
+from engines.thrift import Thrift
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from engines.holds import Holds
 from engines.launchers.launcher import Seat
 from engines.ledger.demands import Demands
 from engines.ledger.drift import drift
@@ -25,7 +26,6 @@ from engines.ledger.rounds import Rounds
 from engines.ledger.site import Site
 from engines.ledger.stock import Stock
 from engines.ledger.wardrobe import Wardrobe
-from engines.supervisor.holds import Holds
 from registry.adapter_orders import AdapterUse, Missing, Want
 
 _REMARKS: Final = 4

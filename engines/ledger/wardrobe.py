@@ -21,8 +21,8 @@ from engines.ledger.ledger import Ledger
 from engines.ledger.outfit import Outfit, Worn, chosen, invited
 from engines.ledger.recency import Recency
 from engines.ledger.stock import Stock
+from engines.ledger.waits import Waits
 from engines.store.failures import StoreFailed
-from engines.supervisor.pacing import Pacing
 
 
 class Wardrobe:
@@ -36,7 +36,7 @@ class Wardrobe:
         demands: Demands,
         figures: Figures,
         clock: Callable[[], float],
-        pacing: Pacing,
+        waits: Waits,
     ) -> None:
         self._demands: Final = demands
         self._figures: Final = figures
@@ -44,7 +44,7 @@ class Wardrobe:
         self._recency: Final = recency
         self._ledger: Final = ledger
         self._clock: Final = clock
-        self._pacing: Final = pacing
+        self._waits: Final = waits
         self._tried: Final[dict[tuple[str, str], list[str]]] = {}
         """By model and adapter: revisions that are ordered now, and not published yet."""
         self._refused: Final[dict[str, tuple[str, float]]] = {}
@@ -84,7 +84,7 @@ class Wardrobe:
         if not self._unproved(names):
             return
         self._losses[names] += 1
-        if self._losses[names] >= self._pacing.swap_tries:
+        if self._losses[names] >= self._waits.swap_tries:
             self.deny(names, reason)
 
     def deny(self, names: frozenset[str], reason: str) -> None:
@@ -94,7 +94,7 @@ class Wardrobe:
 
     def refuse(self, names: Iterable[str], reason: str) -> None:
         """Not to be tried again for a while."""
-        until = self._clock() + self._pacing.refit_again
+        until = self._clock() + self._waits.refit_again
         self._refused.update(dict.fromkeys(names, (reason, until)))
         self._ledger.tell()
 
@@ -127,7 +127,7 @@ class Wardrobe:
             return {model: f"all {slots} slots are taken by what is pinned"}
         self._refused.pop(name, None)
         self._tried.setdefault((model, _adapter(name)), []).append(name)
-        within = self._pacing.start_within + self._pacing.swap_drain
+        within = self._waits.start_within + self._waits.swap_drain
         try:
             async with asyncio.timeout(within):
                 while not (holders := self._serving(model, name)):
@@ -160,7 +160,7 @@ class Wardrobe:
         since = max((each.since for site in sites for each in self._ledger.lodgers(site.id).values()), default=0.0)
         kept = dict.fromkeys((*self._recency.latest(), *sorted(names)))
         worn, pinned = Worn(names, since, takes, used), self._stock.pinned(model)
-        return invited(worn, wanted, tuple(kept), pinned, slots, self._clock(), self._pacing.thrift)
+        return invited(worn, wanted, tuple(kept), pinned, slots, self._clock(), self._waits.thrift)
 
     def _chosen(self, model: str, slots: int) -> frozenset[str]:
         """The same as before while nothing was ordered or invited."""

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from engines.launchers.launcher import Placed, Seat
+from engines.probe import Prober, Verdict
 from engines.supervisor import watchdog
 from engines.supervisor.pacing import Pacing
-from engines.supervisor.probe import Prober, Verdict
 from engines.supervisor.watchdog import Stall
 
 

@@ -19,10 +19,10 @@ from typing import Final, Protocol
 
 import msgspec
 
+from engines.holds import Holds
 from engines.ledger.adding import Tell
 from engines.ledger.desk import Administration
 from engines.supervisor.attendance import Attendance
-from engines.supervisor.holds import Holds
 from engines.supervisor.sums import Sums
 from registry import orders
 from registry.adapter_orders import AdapterAnswer, AdapterRefusal, AdapterUse, Missing, SplitAdapter, Tried, Want

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from engines.thrift import Thrift
+
 
 class Act(Enum):
     """What to do with a model."""
@@ -19,24 +21,6 @@ class Act(Enum):
     KEEP = auto()
     LOAD = auto()
     UNLOAD = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Thrift:
-    """How long a model stays loaded at least, in multiples of the time that it took to load."""
-
-    idle: float = 1.0
-    """Where nobody uses it."""
-    busy: float = 4.0
-    """Where it is used all the time, and another model waits for its memory."""
-    overdue: float = 3.0
-    """Where it has not come up at all, and nobody waits for it any more."""
-    forgets: float = 60.0
-    """Seconds after which a model that waits for memory, and that nobody waits for, is not loaded after all."""
-    pressed: float = 5.0
-    """Seconds for which a model has more requests than its workers are to have, before there are more of them."""
-    smooth: float = 2.0
-    """Seconds over which its requests are averaged."""
 
 
 @dataclass(frozen=True, slots=True)

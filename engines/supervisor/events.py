@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engines.ledger.events import AdapterDeclined, AdaptersApart, AdaptersTogether, AdapterTaken
 from registry.causes import Cause
 from registry.changes import Step
 
@@ -86,36 +87,6 @@ class ReloadRefused:
     """The registry file was read again and has faults: nothing changes."""
 
     faults: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AdapterTaken:
-    """What the registry declares, or what was put into a watched folder, is what the name stands for now."""
-
-    model: str
-    adapter: str
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class AdapterDeclined:
-    """The same, but it cannot be; nothing has changed."""
-
-    model: str
-    adapter: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class AdaptersApart:
-    """What several hosts share of their adapters cannot be reached, or not all of it can be taken over."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class AdaptersTogether:
-    """It is reached again, and all of it was taken over."""
 
 
 @dataclass(frozen=True, slots=True)

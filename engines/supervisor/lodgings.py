@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from engines.holds import Holds
 from engines.ledger.adding import Adding, Tell
 from engines.ledger.declared import Declared
 from engines.ledger.demands import Demands
@@ -26,6 +27,7 @@ from engines.ledger.steward import Steward
 from engines.ledger.stock import Stock
 from engines.ledger.sweeping import sweep
 from engines.ledger.wardrobe import Wardrobe
+from engines.probe import Prober
 from engines.progress import silent
 from engines.store.adapters import AdapterStore
 from engines.store.book import Book
@@ -37,10 +39,8 @@ from engines.store.redisannals import RedisAnnals
 from engines.store.shared import Shared
 from engines.supervisor.board import Board
 from engines.supervisor.events import Announce, unheard
-from engines.supervisor.holds import Holds
 from engines.supervisor.outlets import Clock
 from engines.supervisor.pacing import Pacing
-from engines.supervisor.probe import Prober
 from engines.supervisor.settings import ServeSettings
 from engines.weights.cache import Cache
 from engines.weights.hubs.catalogue import hubs

@@ -19,8 +19,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from engines import ENGINES
+from engines import ENGINES, probe
 from engines.engine import Engine
+from engines.holds import Holds
 from engines.launchers.cores import threads
 from engines.launchers.external import External
 from engines.launchers.launcher import Launcher
@@ -31,13 +32,12 @@ from engines.ledger.picture import Placement
 from engines.memory import machine
 from engines.memory.machine import Machine
 from engines.progress import Report, silent
-from engines.supervisor import address, probe
+from engines.supervisor import address
 from engines.supervisor.attendance import Attendance
 from engines.supervisor.board import Board
 from engines.supervisor.control import Control
 from engines.supervisor.events import Announce, Draining, Listening, Stopped, unheard
 from engines.supervisor.gateways import GATEWAY, Gateways
-from engines.supervisor.holds import Holds
 from engines.supervisor.leftovers import Leftovers
 from engines.supervisor.lodgings import Lodgings, lodgings
 from engines.supervisor.memory import Memory, Senses

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engines.ledger.placement import Bounds
-from engines.supervisor.demand import Thrift
 from engines.supervisor.lifecycle import Limits
+from engines.thrift import Thrift
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import msgspec
 from engines import atomic
 from engines.engine import Engine, HttpCall
 from engines.parity import QUESTIONS, Answer, Question, Report, compare, read
-from engines.supervisor.probe import Prober
+from engines.probe import Prober
 from registry.snapshot import ModelView, WorkerState, WorkerView
 
 _EACH: Final = 30.0

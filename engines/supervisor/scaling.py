@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final
 
-from engines.supervisor.demand import Thrift
+from engines.thrift import Thrift
 
 _NEARLY: Final = 0.05
 """Of a worker: what an average that falls towards a whole number may still be above it."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from engines.holds import Holds
 from engines.launchers.launcher import Prepared
 from engines.ledger.site import Lodge
+from engines.probe import Prober
 from engines.progress import Report
 from engines.supervisor.attendance import Attendance
 from engines.supervisor.board import Board
 from engines.supervisor.events import Announce
-from engines.supervisor.holds import Holds
 from engines.supervisor.memory import Memory
 from engines.supervisor.outlets import Clock
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.parity import Parity
-from engines.supervisor.probe import Prober
 from engines.supervisor.starts import StartTimes
 from registry.spec import ModelSpec, Registry
 

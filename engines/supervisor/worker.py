@@ -13,6 +13,7 @@ from typing import Final
 from engines.engine import HttpCall
 from engines.launchers.launcher import Launcher, LaunchFailed, Placed, Seat
 from engines.ledger.site import Lodge, Site
+from engines.probe import Prober, Verdict
 from engines.supervisor import logfile, milestones
 from engines.supervisor.advance import Advance
 from engines.supervisor.events import WorkerLost
@@ -21,7 +22,6 @@ from engines.supervisor.inquest import Inquest
 from engines.supervisor.lifecycle import Event, Life, hopeless, step
 from engines.supervisor.outlets import Clock, Outlets
 from engines.supervisor.pacing import Pacing
-from engines.supervisor.probe import Prober, Verdict
 from engines.supervisor.watchdog import Mute
 from registry.causes import Cause
 from registry.snapshot import WorkerState, WorkerView

@@ -21,13 +21,13 @@ from engines.launchers.launcher import Prepared
 from engines.memory.habits import GIB
 from engines.memory.machine import Machine, look
 from engines.progress import Report
-from engines.supervisor.demand import Thrift
 from engines.supervisor.events import Announcement
 from engines.supervisor.lifecycle import Limits
 from engines.supervisor.main import Parts, serve
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.settings import ServeRefused, ServeSettings
 from engines.supervisor.shared import PreparationFailed, Prepare
+from engines.thrift import Thrift
 from registry.spec import ModelSpec
 
 ENGINES = {"vllm": FakeEngine(), "sglang": FakeSGLang(), "lmdeploy": FakeLMDeploy()}

@@ -5,9 +5,8 @@ from typing import get_args
 import pytest
 
 from cli.news import News, sentence
+from engines.ledger.events import AdaptersApart, AdaptersTogether
 from engines.supervisor.events import (
-    AdaptersApart,
-    AdaptersTogether,
     Announcement,
     Draining,
     GatewayLost,

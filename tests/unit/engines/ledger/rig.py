@@ -12,14 +12,14 @@ from pathlib import Path
 
 import httpx
 
+from engines.holds import Holds
 from engines.ledger.placement import Bounds
 from engines.ledger.site import Site
+from engines.probe import Prober
 from engines.supervisor.board import Board
-from engines.supervisor.holds import Holds
 from engines.supervisor.lodgings import Lodgings, lodgings
 from engines.supervisor.outlets import Clock
 from engines.supervisor.pacing import Pacing
-from engines.supervisor.probe import Prober
 from engines.supervisor.settings import ServeSettings
 from engines.vllm import VLLM
 from registry.adapter_orders import Adapted, AdapterRefusal, AddAdapter

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from engines.ledger.events import AdapterDeclined, AdapterTaken
 from engines.ledger.sweeping import collect
 from engines.store.keeping import Keep
-from engines.supervisor.events import AdapterDeclined, AdapterTaken
 from registry.adapter_orders import Adapted, AddAdapter, PromoteAdapter, SplitAdapter
 from registry.adapters import Canary, Share, decode
 from registry.room import AdaptersSpec

@@ -9,12 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from engines.ledger.events import AdaptersApart, AdaptersTogether
 from engines.ledger.following import Following
 from engines.ledger.stock import Stock
 from engines.store.adapters import AdapterStore
 from engines.store.dossier import Dossier
 from engines.store.failures import StoreFailed
-from engines.supervisor.events import AdaptersApart, AdaptersTogether
 from registry.adapters import decode
 from tests.unit.engines.ledger.rig import rig
 from tests.unit.engines.store.hosts import Host, MemoryAnnals

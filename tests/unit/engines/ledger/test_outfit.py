@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engines.ledger.outfit import Worn, chosen, invited
-from engines.supervisor.demand import Thrift
+from engines.thrift import Thrift
 
 
 @pytest.mark.parametrize(

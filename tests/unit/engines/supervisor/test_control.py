@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from engines.holds import Holds
 from engines.supervisor.control import Control, locate
-from engines.supervisor.holds import Holds
 from registry import orders
 from registry.adapter_orders import Adapted, AdapterRefusal, ListAdapters
 from registry.figures import Count, Sum, Summed

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.supervisor.demand import Act, Holder, Room, Standing, Thrift, decide, make_room, yields
+from engines.supervisor.demand import Act, Holder, Room, Standing, decide, make_room, yields
+from engines.thrift import Thrift
 
 THRIFT = Thrift(idle=1.0, busy=4.0, forgets=60.0)
 DORMANT = Standing(

@@ -6,8 +6,8 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from types import SimpleNamespace
 
+from engines.holds import Holds
 from engines.supervisor.board import Board
-from engines.supervisor.holds import Holds
 from engines.supervisor.memory import NotAdmitted
 from engines.supervisor.nap import Nap, Phase
 from engines.supervisor.outlets import Clock

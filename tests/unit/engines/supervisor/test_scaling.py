@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.supervisor.demand import Thrift
 from engines.supervisor.scaling import Strength, Trend, decide, observe
+from engines.thrift import Thrift
 
 THRIFT = Thrift(idle=1.0, overdue=3.0, pressed=5.0, smooth=2.0)
 TWO = Strength(least=1, most=4, size=2, ready=2, target=4.0, idle_after=60.0, load_time=10.0)

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import msgspec
 
+from engines.holds import Holds
 from engines.parity import Answer, Report, compare
 from engines.supervisor.attendance import Attendance
 from engines.supervisor.board import Board
-from engines.supervisor.holds import Holds
 from engines.supervisor.ordeal import Ordeal
 from engines.supervisor.outlets import Clock
 from engines.supervisor.pacing import Pacing

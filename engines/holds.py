@@ -1,4 +1,6 @@
-"""Which gateways may still hold requests on workers that leave. Fed by `control`, asked by `succession`."""
+"""Which gateways may still hold requests on workers that leave. Fed by `supervisor.control`, asked by
+`supervisor.succession` for pools and by `ledger.flights` for adapters.
+"""
 
 from __future__ import annotations
 

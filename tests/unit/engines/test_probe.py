@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from engines.engine import HttpCall
-from engines.supervisor.probe import Prober, Verdict
+from engines.probe import Prober, Verdict
 
 HEALTH = HttpCall("GET", "/health")
 Answer = Callable[[httpx.Request], httpx.Response]

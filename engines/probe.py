@@ -1,6 +1,6 @@
 """Asks one worker over HTTP whether it lives and whether it generates. The one seam to httpx: its errors end here.
 
-Used by `worker`. A question is answered with a `Verdict`, never with an exception.
+Used by `supervisor.worker` and `ledger.loading`. A question is answered with a `Verdict`, never with an exception.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.supervisor.holds import Holds
+from engines.holds import Holds
 
 
 def test_without_gateways_everything_is_free() -> None:
