@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from engines.ledger.stock import Stock
-from engines.ledger.verdict import Figures, verdict
+from engines.ledger.verdict import Performance, verdict
 from registry.adapter_orders import SplitAdapter, Tried
 from registry.adapters import Canary
 
@@ -21,7 +21,7 @@ WHO: Final = "gateway"
 class _Trial:
     canary: Canary
     current: str
-    figures: dict[str, Figures] = field(default_factory=dict)
+    figures: dict[str, Performance] = field(default_factory=dict)
     over: bool = False
 
 
@@ -38,7 +38,7 @@ class Judging:
         if trial is None or trial.over:
             return None
         for digest, seen in tried.revisions.items():
-            trial.figures.setdefault(digest, Figures()).add(seen)
+            trial.figures.setdefault(digest, Performance()).add(seen)
         why = verdict(trial.canary, trial.current, trial.figures)
         trial.over = bool(why)
         return SplitAdapter(tried.model, tried.adapter, WHO, None, why) if why else None

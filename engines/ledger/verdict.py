@@ -16,7 +16,7 @@ _REMEMBERED: Final = 512
 
 
 @dataclass(slots=True)
-class Figures:
+class Performance:
     """One revision's requests since the split began."""
 
     requests: int = 0
@@ -31,9 +31,9 @@ class Figures:
         self.first_tokens.extend(seen.first_tokens)
 
 
-def verdict(canary: Canary, current: str, figures: Mapping[str, Figures]) -> str:
+def verdict(canary: Canary, current: str, figures: Mapping[str, Performance]) -> str:
     """Why the split ends; empty: it goes on. `figures` by digest, `current` is what the name goes back to."""
-    own = figures.get(current, Figures())
+    own = figures.get(current, Performance())
     for share in canary.split:
         seen = figures.get(share.digest)
         if share.digest == current or seen is None or seen.requests < canary.min_requests:
@@ -45,7 +45,7 @@ def verdict(canary: Canary, current: str, figures: Mapping[str, Figures]) -> str
     return ""
 
 
-def _slow(canary: Canary, own: Figures, seen: Figures) -> str:
+def _slow(canary: Canary, own: Performance, seen: Performance) -> str:
     most, least = canary.max_ttft_ratio, max(1, canary.min_requests)
     if most is None or min(len(own.first_tokens), len(seen.first_tokens)) < min(least, _REMEMBERED):
         return ""

@@ -36,7 +36,7 @@ _AGAIN: Final = 10
 """Looks after which is tried again what could not be taken over."""
 
 
-class Shared:
+class SharedBook:
     """Invariant: this host's rows are what some entry of the annals said, the newest that it could take over."""
 
     def __init__(self, root: Path, database: Database, files: Files, annals: Annals, depot: Depot) -> None:

@@ -43,11 +43,11 @@ class Advance:
         if patience is None:
             return Verdict(good=True)
         text = await self._prober.metrics(placed.url, placed.key, within=within)
-        figures = watchdog.figures(text, self._seat.engine.metrics)
-        if figures is not None and figures.running <= 0 and await self._owes_a_token(placed, token):
-            figures = replace(figures, running=1.0)
+        read = watchdog.reading(text, self._seat.engine.metrics)
+        if read is not None and read.running <= 0 and await self._owes_a_token(placed, token):
+            read = replace(read, running=1.0)
         longest_step = 2 * self._pacing.probe_every
-        self._stall = watchdog.observe(self._stall, figures, self._clock(), longest_step=longest_step)
+        self._stall = watchdog.observe(self._stall, read, self._clock(), longest_step=longest_step)
         if self._stall.lasted < patience or (await token(placed, within=within)).good:
             return Verdict(good=True)
         return Verdict(good=False, reason=f"it hangs: no progress for {self._stall.lasted:.0f} s", dead=True)

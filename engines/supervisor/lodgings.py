@@ -36,7 +36,7 @@ from engines.store.depot import Depot
 from engines.store.fetching import fetch_adapter
 from engines.store.files import Files
 from engines.store.redisannals import RedisAnnals
-from engines.store.shared import Shared
+from engines.store.shared import SharedBook
 from engines.supervisor.board import Board
 from engines.supervisor.events import Announce, unheard
 from engines.supervisor.outlets import Clock
@@ -141,7 +141,7 @@ def _kept(root: Path, clock: Clock, store: StoreSpec | None) -> AdapterStore:
 
 def _shared(store: StoreSpec, clock: Clock, root: Path, database: Database, files: Files) -> Book:
     depot = Depot(Path(store.files), clock.wall)
-    return Shared(root, database, files, RedisAnnals(store.redis), depot)
+    return SharedBook(root, database, files, RedisAnnals(store.redis), depot)
 
 
 async def _fetched(

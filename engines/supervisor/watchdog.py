@@ -21,7 +21,7 @@ _CHANCES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Reading:
     """One reading of a worker's `/metrics`."""
 
     running: float
@@ -58,7 +58,7 @@ class Mute:
         return self.since is not None and self.times >= _CHANCES and now - self.since > within
 
 
-def figures(text: str, names: MetricNames) -> Figures | None:
+def reading(text: str, names: MetricNames) -> Reading | None:
     """What Prometheus' text form says, each name summed over its series. None: the engine does not tell."""
     marking = (names.prompt_tokens, names.generation_tokens, *names.progress)
     found: dict[str, float] = dict.fromkeys((names.running, *marking), 0.0)
@@ -70,10 +70,10 @@ def figures(text: str, names: MetricNames) -> Figures | None:
             seen.add(name)
     if not {names.running, names.prompt_tokens, names.generation_tokens} <= seen:
         return None
-    return Figures(found[names.running], tuple(found[name] for name in marking))
+    return Reading(found[names.running], tuple(found[name] for name in marking))
 
 
-def observe(before: Stall, seen: Figures | None, now: float, *, longest_step: float) -> Stall:
+def observe(before: Stall, seen: Reading | None, now: float, *, longest_step: float) -> Stall:
     """The stall after another look. `seen` None: nothing was learnt, so no stall ends, and none grows by that time.
 
     A look that is late counts for `longest_step` seconds at most: if the whole machine stood still, so did the engine.

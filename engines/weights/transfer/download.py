@@ -22,7 +22,7 @@ from engines.tool import Told
 from engines.weights.cache import disk_full
 from engines.weights.failures import WeightsFailed
 from engines.weights.transfer.listing import File, Listing
-from engines.weights.transfer.part import Part, Sums
+from engines.weights.transfer.part import Checksums, Part
 from engines.weights.transfer.patience import Wait
 from engines.weights.transfer.resumable import Resumable, mismatch
 from engines.weights.transfer.web import Web
@@ -91,7 +91,7 @@ class Download:
         self._tell()
         return Fetched(file.name, made.stat().st_size, sums.sha256)
 
-    async def _fetched(self, file: File) -> Sums:
+    async def _fetched(self, file: File) -> Checksums:
         def heard(here: int) -> None:
             self._here[file.name] = here
             self._tell()
@@ -107,11 +107,11 @@ class Download:
             self._done(file).write_text(json.dumps(known), encoding="utf-8")
         return sums
 
-    def _known(self, file: File) -> Sums | None:
+    def _known(self, file: File) -> Checksums | None:
         """What a finished file was found to be, if that is still what the listing wants."""
         try:
             noted = json.loads(self._done(file).read_text(encoding="utf-8"))
-            sums, size, etag = Sums(noted["sha256"], noted["git"]), int(noted["size"]), noted["etag"]
+            sums, size, etag = Checksums(noted["sha256"], noted["git"]), int(noted["size"]), noted["etag"]
             there = (self.made / file.name).stat().st_size
         except (OSError, ValueError, KeyError, TypeError):
             return None

@@ -14,7 +14,7 @@ _CHUNK: Final = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
+class Checksums:
     """What a whole file was found to be, hexadecimal."""
 
     sha256: str
@@ -63,7 +63,7 @@ class Part:
         self.path.unlink(missing_ok=True)
         self._mark.unlink(missing_ok=True)
 
-    def sums(self) -> Sums:
+    def sums(self) -> Checksums:
         """Of all that is here."""
         plain = hashlib.sha256()
         git = hashlib.sha1(f"blob {self.size}\0".encode(), usedforsecurity=False)
@@ -71,4 +71,4 @@ class Part:
             while chunk := file.read(_CHUNK):
                 plain.update(chunk)
                 git.update(chunk)
-        return Sums(plain.hexdigest(), git.hexdigest())
+        return Checksums(plain.hexdigest(), git.hexdigest())

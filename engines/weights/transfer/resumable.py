@@ -14,7 +14,7 @@ from typing import Final
 
 from engines.weights.failures import ChecksumMismatch, FetchFailed
 from engines.weights.transfer.listing import File
-from engines.weights.transfer.part import Part, Sums
+from engines.weights.transfer.part import Checksums, Part
 from engines.weights.transfer.patience import Wait, persevere
 from engines.weights.transfer.refusals import Broken
 from engines.weights.transfer.web import Web, shown
@@ -89,7 +89,7 @@ class Resumable:
         """Raises `NoSpace` unless so many more bytes fit."""
         self._pieces = 0
 
-    async def whole(self) -> Sums:
+    async def whole(self) -> Checksums:
         """Fetch what is missing. Raises `WeightsFailed`; what is here is kept unless it is wrong."""
         self._pieces = 1 if self._part.size else 0
         sums, fault = await self._once()
@@ -100,7 +100,7 @@ class Resumable:
             raise ChecksumMismatch(fault)
         return sums
 
-    async def _once(self) -> tuple[Sums, str]:
+    async def _once(self) -> tuple[Checksums, str]:
         await persevere(self._attempt, lambda: self._part.size, self._wait)
         sums = await asyncio.to_thread(self._part.sums)
         fault = mismatch(self._file, sums)
@@ -158,7 +158,7 @@ class Resumable:
             raise Broken(f"{shown(self._file.url)} was cut at {here} of {total} bytes")
 
 
-def mismatch(file: File, sums: Sums) -> str:
+def mismatch(file: File, sums: Checksums) -> str:
     """What is wrong with a whole file; empty where nothing is."""
     for kind, found, wanted in (("SHA-256", sums.sha256, file.sha256), ("git hash", sums.git, file.git)):
         if wanted is not None and found != wanted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.ledger.verdict import Figures, verdict
+from engines.ledger.verdict import Performance, verdict
 from registry.adapter_orders import Seen
 from registry.adapters import Canary, Share
 
@@ -11,7 +11,7 @@ RULE = Canary((Share(A, 95), Share(B, 5)), max_error_rate=0.1, max_ttft_ratio=2.
 
 
 def seen(requests, errors=0, first_token=None):
-    figures = Figures()
+    figures = Performance()
     figures.add(Seen(requests, errors, () if first_token is None else (first_token,) * requests))
     return figures
 

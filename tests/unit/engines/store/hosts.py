@@ -16,7 +16,7 @@ from engines.store.depot import Depot
 from engines.store.failures import StoreAway
 from engines.store.keeping import Keep
 from engines.store.records import Revision
-from engines.store.shared import Shared
+from engines.store.shared import SharedBook
 from registry.adapters import Canary
 from tests import lora
 
@@ -87,7 +87,7 @@ class Host:
         self.store = AdapterStore(
             root,
             clock=lambda: float(next(clock)),
-            sharing=lambda *made: Shared(*made, annals, self.depot),
+            sharing=lambda *made: SharedBook(*made, annals, self.depot),
         )
 
     async def open(self) -> Host:

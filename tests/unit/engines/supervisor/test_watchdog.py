@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engines.supervisor.watchdog import Figures, Mute, Stall, figures, observe, patience
+from engines.supervisor.watchdog import Mute, Reading, Stall, observe, patience, reading
 from engines.vllm import VLLM
 
 EXPOSED = """# HELP vllm:num_requests_running Number of requests in model execution batches.
@@ -18,38 +18,38 @@ vllm:generation_tokens_total 4.0
 """
 
 
-IDLE = Figures(0.0, (1, 1))
+IDLE = Reading(0.0, (1, 1))
 
 
-def watched(*looks: tuple[float, tuple[float, ...] | Figures | None]) -> float:
+def watched(*looks: tuple[float, tuple[float, ...] | Reading | None]) -> float:
     """How long nothing has moved after these looks: their times, and what a busy engine had counted, or was read."""
     stall = Stall()
     for now, seen in looks:
-        read = Figures(1.0, seen) if isinstance(seen, tuple) else seen
+        read = Reading(1.0, seen) if isinstance(seen, tuple) else seen
         stall = observe(stall, read, now, longest_step=10.0)
     return stall.lasted
 
 
 def test_figures_are_summed_over_their_series() -> None:
     """Data-parallel engines are several series of one name."""
-    assert figures(EXPOSED, VLLM.metrics) == Figures(running=3.0, marks=(10.0, 4.0, 0.25))
+    assert reading(EXPOSED, VLLM.metrics) == Reading(running=3.0, marks=(10.0, 4.0, 0.25))
 
 
 @pytest.mark.parametrize("text", ["", "<html>", "vllm:num_requests_running 1.0\n"])
 def test_a_worker_that_does_not_count_is_not_judged(text: str) -> None:
     """A worker that somebody else runs may be any server."""
-    assert figures(text, VLLM.metrics) is None
+    assert reading(text, VLLM.metrics) is None
 
 
 def test_a_line_that_is_no_number_is_nothing() -> None:
-    assert figures(EXPOSED + "vllm:generation_tokens_total{x} lots\n", VLLM.metrics) == figures(EXPOSED, VLLM.metrics)
+    assert reading(EXPOSED + "vllm:generation_tokens_total{x} lots\n", VLLM.metrics) == reading(EXPOSED, VLLM.metrics)
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])
 def test_what_cannot_be_counted_with_is_nothing(value: str) -> None:
     """NaN differs from itself: a counter that stands on it would seem to move for ever."""
     text = EXPOSED + f'vllm:generation_tokens_total{{engine="1"}} {value}\n'
-    assert figures(text, VLLM.metrics) == figures(EXPOSED, VLLM.metrics)
+    assert reading(text, VLLM.metrics) == reading(EXPOSED, VLLM.metrics)
 
 
 def test_a_stall_lasts_as_long_as_nothing_moves() -> None:
