@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from engines import ENGINES
 from engines.adapters.against import Against
@@ -27,14 +27,20 @@ from registry.adapter_orders import AddAdapter, Told
 from registry.spec import ModelSpec
 
 Tell = Callable[[Told], None]
-Fetch = Callable[[str, bool, Callable[[str, float], None]], Awaitable[Path]]
-"""From a hub's address, which somebody outside may have named, to a folder; how far it is is told. Raises
-`StoreRefused`, `WeightsFailed`.
-"""
 _UPLOADED: Final = "the upload"
 """The source of what a gateway was sent: where it lay meanwhile is of no use to anybody."""
 _AT_ONCE: Final = 8
 """Adapters that are proved side by side, by whomever they were added: more would only fight for slots."""
+
+
+class Fetch(Protocol):
+    """From a hub's address to a folder."""
+
+    async def __call__(self, source: str, told: Callable[[str, float], None], *, outside: bool) -> Path:
+        """`told` hears how far it is; `outside`: somebody outside may have named the address.
+
+        Raises `StoreRefused`, `WeightsFailed`.
+        """
 
 
 class Adding:
@@ -119,7 +125,7 @@ class Adding:
         if sources.is_path(source):
             return self._folder / source
         tell(Told("fetching it"))
-        return await self._fetch(source, order.outside, lambda step, fraction: tell(Told(step, fraction)))
+        return await self._fetch(source, lambda step, fraction: tell(Told(step, fraction)), outside=order.outside)
 
     async def proved(self, revision: Revision, tell: Tell) -> Mapping[str, str]:
         """Has it make a token on every worker that has room; by worker, why not. Raises `Declined` where none does."""

@@ -80,7 +80,7 @@ class AdapterStore:
 
         Raises `AliasMoved` unless the name stood for `expected` (empty: nothing), where that is given; `StoreFailed`.
         """
-        return await self._decide(self._admit, revision, who, expected, promote)
+        return await self._decide(partial(self._admit, revision, who, expected, promote=promote))
 
     async def promote(self, model: str, adapter: str, digest: str, who: str, expected: str | None = None) -> Revision:
         """The name stands for this revision from now on, for everybody at once. `digest` may be a beginning of it.
@@ -109,7 +109,7 @@ class AdapterStore:
 
     async def pin(self, model: str, adapter: str, digest: str, *, pinned: bool = True) -> Revision:
         """A pinned revision is never collected. Raises `StoreFailed`."""
-        return await self._decide(self._pin, model, adapter, digest, pinned)
+        return await self._decide(partial(self._pin, model, adapter, digest, pinned=pinned))
 
     async def find(self, model: str, adapter: str, digest: str = "") -> Revision:
         """The revision that a request means: of this digest, or the name's own. Raises `StoreRefused`."""
@@ -212,7 +212,7 @@ class AdapterStore:
                 records.set_aside(connection, refusal)
         return AdapterRefused(arrival.asked, findings)
 
-    def _admit(self, revision: Revision, who: str, expected: str | None, promote: bool) -> Revision:  # noqa: FBT001 (of `to_thread`)
+    def _admit(self, revision: Revision, who: str, expected: str | None, *, promote: bool) -> Revision:
         def change(known: Dossier) -> Dossier:
             return known.admitted(revision.digest, who, self._clock(), expected, promote=promote)
 
@@ -243,7 +243,7 @@ class AdapterStore:
         change = partial(Dossier.noted, who=who, at=self._clock(), split=split, reason=reason)
         self._book.change(model, adapter, change)
 
-    def _pin(self, model: str, adapter: str, digest: str, pinned: bool) -> Revision:  # noqa: FBT001 (of `to_thread`)
+    def _pin(self, model: str, adapter: str, digest: str, *, pinned: bool) -> Revision:
         return self._book.change(model, adapter, partial(Dossier.pinned, digest=digest, pinned=pinned)).find(digest)
 
     def _find(self, model: str, adapter: str, digest: str) -> Revision:

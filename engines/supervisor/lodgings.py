@@ -144,12 +144,7 @@ def _shared(store: StoreSpec, clock: Clock, root: Path, database: Database, file
     return SharedBook(root, database, files, RedisAnnals(store.redis), depot)
 
 
-async def _fetched(
-    settings: ServeSettings,
-    source: str,
-    outside: bool,  # noqa: FBT001 (of a `Fetch`)
-    told: Callable[[str, float], None],
-) -> Path:
+async def _fetched(settings: ServeSettings, source: str, told: Callable[[str, float], None], *, outside: bool) -> Path:
     fetching = Fetching(hubs(settings.env, settings.cache, silent), settings.env)
     if outside and sources.scheme(source) in {"http", "https"}:  # the other hubs are where the operator says
         guard = Guard(settings.env.get(ALLOWED, "").split(","))

@@ -66,7 +66,7 @@ def test_an_answer_holds_to_a_json_schema(client: openai.OpenAI):
 
 @pytest.mark.parametrize("choice", [{"type": "function", "function": {"name": "look_up"}}, "required"], ids=str)
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_a_forced_tool_is_called_with_arguments_that_fit(client: openai.OpenAI, choice: Any, stream: bool):  # noqa: FBT001 - pytest gives it by name
+def test_a_forced_tool_is_called_with_arguments_that_fit(client: openai.OpenAI, choice: Any, *, stream: bool):
     """Named, or any at all: the model has no choice but to call it as it wants to be called."""
     ask = ASK | {"max_tokens": 100, "tools": [TOOL], "tool_choice": choice}
     if stream:
@@ -135,7 +135,7 @@ def test_text_becomes_tokens_and_text_again(house: House):
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_a_prompt_longer_than_the_context_is_the_engines_400(house: House, stream: bool):  # noqa: FBT001 - pytest gives it by name
+def test_a_prompt_longer_than_the_context_is_the_engines_400(house: House, *, stream: bool):
     """Its sentence once, in our envelope, and no stream is begun."""
     refused = house.chat(messages=[{"role": "user", "content": "word " * 3000}], stream=stream)
     error = refused.json()["error"]

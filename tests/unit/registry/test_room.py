@@ -12,14 +12,14 @@ from registry.load import parse
 FILE = Path("/etc/house/r.yaml")
 
 
-def room(text: str, present: bool = True):  # noqa: FBT001, FBT002 (a test's own)
+def room(text: str, *, present: bool = True):
     models = f"models:\n  m:\n    source: hf://o/n@main\n    engine: vllm\n    adapters: {text}\n"
     return parse(models, FILE, {}, lambda _: present).models["m"].adapters
 
 
 def refused(text: str, *, present: bool = True) -> str:
     with pytest.raises(RegistryRefused) as caught:
-        room(text, present)
+        room(text, present=present)
     (fault,) = caught.value.faults
     return fault.message
 
