@@ -23,8 +23,8 @@ SIZE: Final = 3
 CAPACITY: Final = 256
 _UNNOTICED: Final = 0.5
 """Seconds that a dead worker stays in the snapshot."""
-_LIMITS: Final = Timeouts(first_token=10.0, idle=10.0, answer=30.0)
-_SETTLING: Final = 15.0
+_LIMITS: Final = Timeouts(first_token=60.0, idle=60.0, answer=120.0)
+_SETTLING: Final = 60.0
 """Seconds that everything has to come back to rest at the end."""
 
 

@@ -87,6 +87,7 @@ class Client:
 @asynccontextmanager
 async def talking(running: House) -> AsyncIterator[Client]:
     """Once a gateway answers."""
+    await running.ready(within=PATIENT)
     await answered(running, "m")
     async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=60) as http:
         yield Client(running, http)
