@@ -10,13 +10,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
-from engines.ledger.demands import Demands
 from engines.ledger.flights import Flights
-from engines.ledger.ledger import Ledger
+from engines.ledger.knowledge import Knowledge
 from engines.ledger.picture import Evict, Held, Holder, Load, Picture, Placement
-from engines.ledger.recency import Recency
 from engines.ledger.site import Site
-from engines.ledger.stock import Stock
 from engines.ledger.wardrobe import Wardrobe
 from registry.adapters import Unloadable
 from registry.discretion import discreet
@@ -32,21 +29,18 @@ class Rounds:
 
     def __init__(
         self,
-        ledger: Ledger,
-        stock: Stock,
-        demands: Demands,
-        recency: Recency,
+        known: Knowledge,
         flights: Flights,
-        placement: Placement,
         wardrobe: Wardrobe,
+        placement: Placement,
         despair: Callable[[tuple[Unloadable, ...]], None],
         clock: Callable[[], float],
         every: float,
     ) -> None:
-        self._ledger: Final = ledger
-        self._stock: Final = stock
-        self._demands: Final = demands
-        self._recency: Final = recency
+        self._ledger: Final = known.ledger
+        self._stock: Final = known.stock
+        self._demands: Final = known.demands
+        self._recency: Final = known.recency
         self._flights: Final = flights
         self._placement: Final = placement
         self._wardrobe: Final = wardrobe

@@ -13,18 +13,14 @@ from typing import Final
 
 from engines.holds import Holds
 from engines.launchers.launcher import Seat
-from engines.ledger.demands import Demands
 from engines.ledger.drift import drift
-from engines.ledger.figures import Figures
 from engines.ledger.flights import Flights
-from engines.ledger.ledger import Ledger
+from engines.ledger.knowledge import Knowledge
 from engines.ledger.loading import Loading
 from engines.ledger.outfit import Outfit
 from engines.ledger.picture import Residency
-from engines.ledger.recency import Recency
 from engines.ledger.rounds import Rounds
 from engines.ledger.site import Site
-from engines.ledger.stock import Stock
 from engines.ledger.wardrobe import Wardrobe
 from registry.adapter_orders import AdapterUse, Missing, Want
 
@@ -37,26 +33,22 @@ class Steward:
 
     def __init__(
         self,
-        ledger: Ledger,
-        stock: Stock,
-        demands: Demands,
-        recency: Recency,
+        known: Knowledge,
         loading: Loading,
         flights: Flights,
         rounds: Rounds,
         holds: Holds,
-        figures: Figures,
         wardrobe: Wardrobe,
     ) -> None:
-        self.ledger: Final = ledger
-        self._stock: Final = stock
-        self._demands: Final = demands
-        self._recency: Final = recency
+        self.ledger: Final = known.ledger
+        self._stock: Final = known.stock
+        self._demands: Final = known.demands
+        self._recency: Final = known.recency
         self._loading: Final = loading
         self._flights: Final = flights
         self._rounds: Final = rounds
         self._holds: Final = holds
-        self._figures: Final = figures
+        self._figures: Final = known.figures
         self.wardrobe: Final = wardrobe
         self._remarks: Final[dict[str, tuple[str, ...]]] = {}
         """By worker: what was put right there."""

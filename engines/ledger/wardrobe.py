@@ -15,12 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from engines.launchers.launcher import Seat
-from engines.ledger.demands import Demands
-from engines.ledger.figures import Figures
-from engines.ledger.ledger import Ledger
+from engines.ledger.knowledge import Knowledge
 from engines.ledger.outfit import Outfit, Worn, chosen, invited
-from engines.ledger.recency import Recency
-from engines.ledger.stock import Stock
 from engines.ledger.waits import Waits
 from engines.store.failures import StoreFailed
 
@@ -28,21 +24,12 @@ from engines.store.failures import StoreFailed
 class Wardrobe:
     """Invariant: what was refused is part of no outfit until somebody orders it again, or its time is over."""
 
-    def __init__(
-        self,
-        stock: Stock,
-        recency: Recency,
-        ledger: Ledger,
-        demands: Demands,
-        figures: Figures,
-        clock: Callable[[], float],
-        waits: Waits,
-    ) -> None:
-        self._demands: Final = demands
-        self._figures: Final = figures
-        self._stock: Final = stock
-        self._recency: Final = recency
-        self._ledger: Final = ledger
+    def __init__(self, known: Knowledge, clock: Callable[[], float], waits: Waits) -> None:
+        self._demands: Final = known.demands
+        self._figures: Final = known.figures
+        self._stock: Final = known.stock
+        self._recency: Final = known.recency
+        self._ledger: Final = known.ledger
         self._clock: Final = clock
         self._waits: Final = waits
         self._tried: Final[dict[tuple[str, str], list[str]]] = {}

@@ -11,7 +11,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ import engines
 from engines.supervisor import logfile, scrub, tether
 from engines.supervisor.events import Announce, GatewayLost, GatewayStarted
 from engines.supervisor.process import meaning
+from engines.supervisor.settings import ServeSettings
 
 GATEWAY: Final = (sys.executable, "-P", "-m", "gateway")
 _TETHER: Final = (sys.executable, "-I", "-S", str(Path(tether.__file__)))
@@ -51,23 +52,19 @@ class Gateways:
         self,
         listening: socket.socket,
         control: Path,
-        *,
-        drain: float,
-        logs: Path,
-        env: Mapping[str, str],
+        settings: ServeSettings,
         announce: Announce,
         clock: Callable[[], float],
-        program: Sequence[str] = GATEWAY,
+        program: Sequence[str],
         restarts: Restarts = Restarts(),
-        uploads: Path | None = None,
     ) -> None:
         self._socket: Final = listening
         self._argv: Final = (*_TETHER, str(os.getpid()), *program, "--fd", str(listening.fileno()))
-        spool = ("--uploads", str(uploads)) if uploads else ()
-        self._options: Final = ("--control", str(control), "--drain", str(drain), *spool)
+        drain, uploads = settings.drain_s, settings.uploads
+        self._options: Final = ("--control", str(control), "--drain", str(drain), "--uploads", str(uploads))
         self._drain: Final = drain
-        self._logs: Final = logs
-        self._env: Final = scrub.for_gateway(env, _SOURCE)
+        self._logs: Final = settings.logs
+        self._env: Final = scrub.for_gateway(settings.env, _SOURCE)
         self._announce: Final = announce
         self._clock: Final = clock
         self._restarts: Final = restarts

@@ -17,6 +17,7 @@ from engines.ledger.figures import Figures
 from engines.ledger.flights import Flights
 from engines.ledger.following import Following
 from engines.ledger.judging import Judging
+from engines.ledger.knowledge import Knowledge
 from engines.ledger.ledger import Ledger
 from engines.ledger.loading import Loading
 from engines.ledger.picture import Placement
@@ -96,6 +97,7 @@ class Lodgings:
 
 def lodgings(
     settings: ServeSettings,
+    *,
     board: Callable[[], Board],
     holds: Holds,
     prober: Prober,
@@ -114,17 +116,13 @@ def lodgings(
         declared.look()
 
     stock = Stock(_kept(root, clock, store), published)
-    ledger = Ledger(now, lambda leaving: board().evicted(leaving))
-    recency = Recency(root / "recent.json")
-    demands, loading = Demands(now, recency.used), Loading(prober, stock, pacing)
-    figures = Figures(now, lambda model, counted: board().figures(model, counted))
-    flights = Flights(ledger, loading, holds, figures, now, pacing)
-    wardrobe = Wardrobe(stock, recency, ledger, demands, figures, now, pacing)
-    rounds = Rounds(
-        ledger, stock, demands, recency, flights, placement or partial(moves, bounds=pacing.adapters),
-        wardrobe, lambda lost: board().unloadable(lost), now, pacing.attend_every,
-    )  # fmt: skip
-    steward = Steward(ledger, stock, demands, recency, loading, flights, rounds, holds, figures, wardrobe)
+    known = _known(root, now, stock, board)
+    loading = Loading(prober, stock, pacing)
+    flights = Flights(known.ledger, loading, holds, known.figures, now, pacing)
+    wardrobe = Wardrobe(known, now, pacing)
+    decide = placement or partial(moves, bounds=pacing.adapters)
+    rounds = Rounds(known, flights, wardrobe, decide, lambda lost: board().unloadable(lost), now, pacing.attend_every)
+    steward = Steward(known, loading, flights, rounds, holds, wardrobe)
     adding = Adding(stock, steward, partial(_fetched, settings), settings.registry_path.absolute().parent, pacing, wake)
     desk = Desk(stock, steward, adding)
     declared = Declared(
@@ -133,6 +131,17 @@ def lodgings(
     )  # fmt: skip
     following = Following(stock, steward, lambda why: board().store(why), announce, pacing.follow_every)
     return Lodgings(stock, steward, desk, Judging(stock), declared, following if store else None, pacing.collect_every)
+
+
+def _known(root: Path, now: Callable[[], float], stock: Stock, board: Callable[[], Board]) -> Knowledge:
+    recency = Recency(root / "recent.json")
+    return Knowledge(
+        stock=stock,
+        ledger=Ledger(now, lambda leaving: board().evicted(leaving)),
+        demands=Demands(now, recency.used),
+        recency=recency,
+        figures=Figures(now, lambda model, counted: board().figures(model, counted)),
+    )
 
 
 def _kept(root: Path, clock: Clock, store: StoreSpec | None) -> AdapterStore:

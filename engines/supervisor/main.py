@@ -174,15 +174,22 @@ class Supervisor:
         """Clears what an earlier supervisor left, serves, ends in order: gateways first, then workers."""
         settings, self._store = self._settings, registry.store
         self._left.clear()
-        shutil.rmtree(settings.state / "uploads", ignore_errors=True)  # of gateways that are no more
+        shutil.rmtree(settings.uploads, ignore_errors=True)  # of gateways that are no more
         async with probe.client() as client:
             holds, attendance = Holds(), self._attendance()
             prober = probe.Prober(client)
-            pacing, placement = self._parts.pacing, self._parts.placement
             adapters = lodgings(
-                settings, lambda: board, holds, prober, self._clock, pacing, self._announce, attendance.wake, placement,
-                registry.store,
-            )  # fmt: skip
+                settings,
+                board=lambda: board,
+                holds=holds,
+                prober=prober,
+                clock=self._clock,
+                pacing=self._parts.pacing,
+                announce=self._announce,
+                wake=attendance.wake,
+                placement=self._parts.placement,
+                store=registry.store,
+            )
             control = Control(
                 lambda worker, reason: reconciler.suspect(worker, reason),  # noqa: PLW0108 (bound late)
                 lambda path: reload.ask(path),  # noqa: PLW0108 (bound late)
@@ -196,17 +203,8 @@ class Supervisor:
             reload = Reload(self._read, reconciler.adopt, reconciler.compare, board, self._announce, self._clock.wall)
             await adapters.stock.open()
             async with control.listening(settings.state) as path:
-                gateways = Gateways(
-                    listening,
-                    path,
-                    drain=settings.drain_s,
-                    logs=settings.logs,
-                    env=settings.env,
-                    announce=self._announce,
-                    clock=self._clock.now,
-                    program=self._parts.gateway,
-                    uploads=settings.state / "uploads",
-                )
+                program, clock = self._parts.gateway, self._clock.now
+                gateways = Gateways(listening, path, settings, self._announce, clock, program)
                 self._announce(Listening(address.url(listening)))
                 await self._until_stopped(registry, reconciler, gateways, reload, adapters)
 

@@ -27,6 +27,11 @@ class ServeSettings:
         """Where workers and gateways write."""
         return self.state / "logs"
 
+    @property
+    def uploads(self) -> Path:
+        """Where gateways put adapters that they are sent."""
+        return self.state / "uploads"
+
 
 class ServeRefused(Exception):
     """Nothing was started; the message says what to do. The exit status is 2."""

@@ -96,7 +96,15 @@ class Rig:
         settings = ServeSettings(folder / "r.yaml", state=folder / "state", cache=folder / "cache", env={})
         prober, self.announced = Prober(self._client), []
         clock, heard = Clock(now, now), self.announced.append
-        self.all: Lodgings = lodgings(settings, lambda: self.board, self.holds, prober, clock, pacing, heard)
+        self.all: Lodgings = lodgings(
+            settings,
+            board=lambda: self.board,
+            holds=self.holds,
+            prober=prober,
+            clock=clock,
+            pacing=pacing,
+            announce=heard,
+        )
         self.steward, self.desk, self.ledger = self.all.steward, self.all.desk, self.all.steward.ledger
         spec = ModelSpec(source="./weights", engine="vllm", adapters=AdaptersSpec(slots=2, max_rank=64))
         self.all.declared.adopt(Registry(models={"m": spec, "n": spec}))

@@ -13,8 +13,8 @@ from engines.store.failures import AliasMoved, StoreAway
 @pytest.mark.parametrize(
     ("failed", "status", "code"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", ".splits.json.1f"), 507, "disk_full"),
-        (PermissionError(errno.EACCES, "Permission denied", ".splits.json.1f"), 500, "internal_error"),
+        (OSError(errno.ENOSPC, "No space left on device", "store.sqlite"), 507, "disk_full"),
+        (PermissionError(errno.EACCES, "Permission denied", "store.sqlite"), 500, "internal_error"),
         (AliasMoved("moved"), 409, "adapter_moved"),
         (StoreAway("away"), 503, "store_unreachable"),
         (KeyError("x"), 500, "internal_error"),
