@@ -172,7 +172,7 @@ async def test_other_weights_do_not_go_on(pair: Pair):
 async def test_a_stream_waits_its_turn_for_another_worker(pair: Pair):
     """The queue is full and nobody else is let in; who was admitted once is."""
     speaking(pair, truncate_at=5)
-    pair.second.script(tokens=TOKENS, itl=0.05)
+    pair.second.script(tokens=TOKENS, itl=0.2)
     pair.gateway.publish(model(pair.second.view(capacity=1), queue=QueueLimits(limit=0)))
     async with meanwhile(ask(pair.port, stream())) as busy:
         await eventually(lambda: pair.second.counts()["running"] == 1, what="a busy worker")
@@ -197,7 +197,7 @@ async def test_a_drained_worker_hands_its_streams_on(pair: Pair, doomed: FakeWor
 
 async def test_a_client_that_leaves_while_its_stream_waits_leaves_nothing(pair: Pair, doomed: FakeWorker):
     """No lease, no place in the queue, no call to the other worker."""
-    doomed.script(tokens=40, itl=0.02)
+    doomed.script(tokens=40, itl=0.2)
     pair.second.script(ttft=60)
     pair.gateway.publish(model(doomed, pair.second.view(capacity=0)))
     async with calling(pair.port, stream()) as conversation:

@@ -46,7 +46,7 @@ def dead() -> Iterator[FakeWorker]:
 
 
 async def test_a_stream_that_went_well(gateway: Gateway, worker: FakeWorker):
-    await ask(gateway.port, chat("well", to="default", ttft=0.2, itl=0.02, tokens=10))
+    await ask(gateway.port, chat("well", to="default", ttft=0.2, itl=0.05, tokens=20))
     told = explained(gateway, "well")
     assert (told["status"], told["ended_by"], told["retries"], told["resumes"]) == (200, "complete", 0, 0)
     assert (told["target"]["requested"], told["target"]["model"]) == ("default", "small")
@@ -75,7 +75,7 @@ async def test_a_dead_worker_and_the_one_after_it(gateway: Gateway, worker: Fake
 
 async def test_a_request_that_had_to_queue(gateway: Gateway, worker: FakeWorker):
     gateway.publish(model(worker.view(capacity=1)))
-    async with calling(gateway.port, chat("before", tokens=20, itl=0.02)) as conversation:
+    async with calling(gateway.port, chat("before", tokens=40, itl=0.05)) as conversation:
         await conversation.hear(events=1)
         await ask(gateway.port, chat("queued", tokens=2))
     told = explained(gateway, "queued")
@@ -96,7 +96,7 @@ async def test_a_client_that_left_and_was_still_running(gateway: Gateway, worker
 
 async def test_a_request_that_was_shed(gateway: Gateway, worker: FakeWorker):
     gateway.publish(model(worker.view(capacity=1), queue=QueueLimits(limit=0)))
-    async with calling(gateway.port, chat("holder", itl=0.05)) as conversation:
+    async with calling(gateway.port, chat("holder", itl=60)) as conversation:
         await conversation.hear(events=1)
         await ask(gateway.port, chat("shed"))
     told = explained(gateway, "shed")
