@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import httpx
+
 from cli.asking import ask
 from cli.mistake import Mistake
 from cli.status import snapshots
@@ -23,6 +25,7 @@ from registry.adapter_orders import AddAdapter
 from registry.snapshot import Snapshot, WorkerState
 from tests import lora
 from tests.processes import short_folder
+from tests.waiting import until
 
 MODEL: Final = "smollm2-135m"
 WORKERS: Final = 2
@@ -54,7 +57,11 @@ def house(adapters: int, *, fake: bool) -> Iterator[House]:
             for number, word in enumerate(words):
                 source = _crafted(folder, word, number, fake=fake)
                 ask(folder / "state", AddAdapter(MODEL, word, str(source), "bench-adapters"))
-            yield House(f"http://127.0.0.1:{port}", folder, words)
+            url = f"http://127.0.0.1:{port}"
+            until(
+                lambda: _listed(url).issuperset(f"{MODEL}:{word}" for word in words), what="a gateway that knows them"
+            )
+            yield House(url, folder, words)
 
 
 def _keyless() -> Mapping[str, str]:
@@ -73,6 +80,14 @@ def _snapshot(state: Path) -> Snapshot:
     with suppress(Mistake, StopIteration), closing(snapshots(state)) as stream:
         return next(stream)
     return Snapshot(-1)
+
+
+def _listed(url: str) -> set[str]:
+    """The names that a gateway knows: it hears of an adapter a moment after whoever has added it."""
+    with suppress(httpx.TransportError):
+        listed = httpx.get(f"{url}/v1/models", trust_env=False, timeout=60).json()
+        return {each["id"] for each in listed.get("data", ())}
+    return set()
 
 
 def _ready(snapshot: Snapshot) -> int:

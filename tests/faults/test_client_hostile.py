@@ -88,7 +88,7 @@ async def test_a_bad_request_does_not_spoil_the_answer_before_it(pair: Pair, wir
 async def test_headers_without_an_end_behind_a_stream_take_no_memory(pair: Pair):
     """16 KiB of the next request are kept while this one is answered; the stream is finished all the same."""
     before = resident(pair.gateway)
-    async with calling(pair.port, request(seed=8, itl=0.05)) as conversation:
+    async with calling(pair.port, request(seed=8, itl=0.2)) as conversation:
         await conversation.hear(events=2)
         await conversation.say(b"GET /livez HTTP/1.1\r\nx-a: ")
         for _ in range(40):
