@@ -14,30 +14,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 from engines import atomic
 from engines.locking import locked, unless_taken
-from engines.weights.failures import NoSpace
+from engines.weights.room import disk_full, free_bytes, too_much
 
 FreeBytes = Callable[[Path], int]
 """Bytes that can still be written below a path."""
 
 _WORK: Final = ".tmp"
 _LOCK: Final = ".lock"
-
-
-def free_bytes(path: Path) -> int:
-    """What the file system of `path` has left for this user."""
-    return shutil.disk_usage(path).free
 
 
 def digest_of(values: dict[str, object]) -> str:
@@ -69,11 +63,7 @@ class Cache:
         self._root.mkdir(parents=True, exist_ok=True)
         left = self._free_of(self._root)
         if left < needed:
-            raise NoSpace(
-                f"{what} needs about {needed / 1e9:.1f} GB, and {self._root} has {left / 1e9:.1f} GB left: free some "
-                "space (`enginehouse pull --prune SIZE` removes what was not used for longest), or point "
-                "$ENGINEHOUSE_CACHE at another disk. Everything in the cache can be made again."
-            )
+            raise too_much(what, self._root, needed, left)
 
     @asynccontextmanager
     async def making(self, place: Path, waiting: Callable[[], None]) -> AsyncIterator[Path | None]:
@@ -98,7 +88,7 @@ class Cache:
         """The folder where what `key` names is put together, under its lock. It stays: the caller removes it."""
         place = self._root / "partial" / hashlib.sha256(key.encode()).hexdigest()[:32]
         async with locked(place.with_name(place.name + _LOCK), waiting):
-            with disk_full(str(place.parent)):
+            with disk_full(place.parent):
                 place.mkdir(parents=True, exist_ok=True)
             yield place
 
@@ -115,7 +105,7 @@ class Cache:
     def note(self, key: str, sha256: str) -> None:
         """Remember that what `key` names had this content."""
         place = self._note(key)
-        with disk_full(str(place)):
+        with disk_full(place):
             place.parent.mkdir(parents=True, exist_ok=True)
             atomic.write(place, json.dumps({"key": key, "sha256": sha256}).encode(), durable=False)
 
@@ -130,32 +120,18 @@ class Cache:
                     shutil.rmtree(work, ignore_errors=True)
 
 
-@contextmanager
-def disk_full(where: str) -> Iterator[None]:
-    """Turns the operating system's "no space left" into `NoSpace`; other errors pass."""
-    try:
-        yield
-    except OSError as fault:
-        if fault.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        raise NoSpace(
-            f"the disk is full: {where}. Free some space, or point $ENGINEHOUSE_CACHE at another disk, and run it "
-            "again; nothing half-made was kept."
-        ) from fault
-
-
 def _there(place: Path) -> bool:
     return place.exists()
 
 
 def _empty(work: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
-    with disk_full(str(work.parent)):
+    with disk_full(work.parent):
         work.mkdir(parents=True)
 
 
 def _publish(made: Path, place: Path, move: Callable[[Path, Path], object]) -> None:
-    with disk_full(str(place)):
+    with disk_full(place):
         for path in [*made.rglob("*"), made] if made.is_dir() else [made]:
             _sync(path)
         place.parent.mkdir(parents=True, exist_ok=True)

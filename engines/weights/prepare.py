@@ -26,7 +26,7 @@ from engines.quantize.quality import Quality
 from engines.quantize.rules import LayoutRefused, divide
 from engines.quantize.run import CALIBRATION, Job
 from engines.weights import digests
-from engines.weights.cache import Cache, FreeBytes, free_bytes
+from engines.weights.cache import Cache, FreeBytes
 from engines.weights.convert import GROWTH
 from engines.weights.failures import ConversionFailed, FetchFailed, SourceRefused
 from engines.weights.hubs.catalogue import hubs
@@ -34,6 +34,7 @@ from engines.weights.original import Original, obtain
 from engines.weights.prune import octets_in, prune
 from engines.weights.remote import Fetching
 from engines.weights.request import WeightsRequest, calibration_of, requested
+from engines.weights.room import free_bytes
 from engines.weights.source import parse
 from engines.weights.stages import Stage, Stages
 from engines.weights.uses import Uses

@@ -18,11 +18,12 @@ from typing import Final
 import httpx
 
 from engines.tool import Told
-from engines.weights.cache import Cache, disk_full
+from engines.weights.cache import Cache
 from engines.weights.checkpoint import examine
 from engines.weights.failures import ChecksumMismatch, Offline, WeightsFailed
 from engines.weights.hubs.hub import Hub, Wish
 from engines.weights.offline import offline, still
+from engines.weights.room import disk_full
 from engines.weights.transfer.download import Download, Fetched
 from engines.weights.transfer.listing import Listing
 from engines.weights.transfer.patience import Wait, persevere
@@ -150,5 +151,5 @@ def _write_manifest(made: Path, source: str, listing: Listing, files: Sequence[F
         "sha256": sha256,
         "files": [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in files],
     }
-    with disk_full(str(made)):
+    with disk_full(made):
         (made / MANIFEST).write_text(json.dumps(written, indent=1), encoding="utf-8")

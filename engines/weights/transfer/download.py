@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from engines.tool import Told
-from engines.weights.cache import disk_full
 from engines.weights.failures import WeightsFailed
+from engines.weights.room import disk_full
 from engines.weights.transfer.listing import File, Listing
 from engines.weights.transfer.part import Checksums, Part
 from engines.weights.transfer.patience import Wait
@@ -99,7 +99,7 @@ class Download:
         part = self._part(file)
         sums = await Resumable(file, part, self._web, self._wait, heard, self._room).whole()
         made = self.made / file.name
-        with disk_full(str(made)):
+        with disk_full(made):
             made.parent.mkdir(parents=True, exist_ok=True)
             os.replace(part.path, made)  # noqa: PTH105 (Path.replace says nothing else)
             part.forget()

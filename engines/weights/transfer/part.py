@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from engines.weights.cache import disk_full
+from engines.weights.room import disk_full
 
 _CHUNK: Final = 8 << 20
+_KEPT: Final = "what was fetched so far is kept, and the next run goes on from there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +44,18 @@ class Part:
 
     def begin(self, etag: str) -> None:
         """Start anew, with what has this entity tag."""
-        with disk_full(str(self.path.parent)):
+        with disk_full(self.path.parent):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.unlink(missing_ok=True)
             self._mark.write_text(json.dumps({"etag": etag}), encoding="utf-8")
             self.path.touch()
 
-    def append(self, octets: bytes | bytearray) -> None:
-        """The next bytes. Raises `NoSpace`; what is here already stays."""
+    def append(self, octets: bytes | bytearray, total: int | None = None) -> None:
+        """The next bytes, of a file of `total` where that is known. Raises `NoSpace`; what is here already stays."""
         if not octets:
             return
-        with disk_full(f"{self.path.parent} (what was fetched is kept)"), self.path.open("ab", buffering=0) as file:
+        missing = None if total is None else max(0, total - self.size)
+        with disk_full(self.path.parent, missing, _KEPT), self.path.open("ab", buffering=0) as file:
             written = 0
             while written < len(octets):
                 written += file.write(octets[written:])

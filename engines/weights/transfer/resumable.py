@@ -149,10 +149,10 @@ class Resumable:
                 if len(waiting) >= _FLUSH:
                     octets = bytes(waiting)
                     waiting.clear()
-                    await asyncio.to_thread(part.append, octets)
+                    await asyncio.to_thread(part.append, octets, total)
                     self._heard(here)
         finally:
-            part.append(waiting)
+            part.append(waiting, total)
             self._heard(part.size)
         if total is not None and here < total:
             raise Broken(f"{shown(self._file.url)} was cut at {here} of {total} bytes")

@@ -5,8 +5,9 @@ import errno
 
 import pytest
 
-from engines.weights.cache import Cache, digest_of, disk_full
+from engines.weights.cache import Cache, digest_of
 from engines.weights.failures import NoSpace
+from engines.weights.room import disk_full
 
 
 def never():
@@ -110,7 +111,7 @@ def test_too_little_space_is_refused_before_the_work(tmp_path):
     """Better than failing after ten minutes."""
     cache = Cache(tmp_path, lambda _: 1_000_000_000)
     cache.require(900_000_000, "converting")
-    with pytest.raises(NoSpace, match=r"converting needs about 2.0 GB, and .* has 1.0 GB left"):
+    with pytest.raises(NoSpace, match=r"converting needs about 2.0 GB, and .* has 1.0 GB free"):
         cache.require(2_000_000_000, "converting")
 
 
@@ -124,9 +125,9 @@ def test_what_is_known_survives_and_nonsense_is_unknown(tmp_path):
     assert cache.known("pypi://a") is None
 
 
-def test_other_errors_of_the_system_pass():
+def test_other_errors_of_the_system_pass(tmp_path):
     """Only a full disk is answered as one."""
-    with pytest.raises(PermissionError), disk_full("x"):
+    with pytest.raises(PermissionError), disk_full(tmp_path):
         raise PermissionError(errno.EACCES, "no")
 
 

