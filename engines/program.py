@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from engines.supervisor import tether
+from engines import tether
 
 _TETHER: Final = (sys.executable, "-I", "-S", str(Path(tether.__file__)))
 _TAIL: Final = 25

@@ -208,11 +208,8 @@ def test_there_are_no_import_cycles():
     complain(cycles(GRAPH), "These modules reach themselves; take what they share into a module of its own:")
 
 
-UPWARD: Final = {
-    "engines.launchers": {"engines.supervisor"},
-    "engines.program": {"engines.supervisor"},
-}
-"""Arrows between the parts of `engines` that point back: to how processes are started, kept and tethered."""
+UPWARD: Final = {"engines.launchers": {"engines.supervisor"}}
+"""Arrows between the parts of `engines` that point back: to how processes are started and kept."""
 
 
 def test_the_parts_of_the_engines_do_not_need_each_other():

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Final
 
 import engines
-from engines.supervisor import logfile, scrub, tether
+from engines import tether
+from engines.supervisor import logfile, scrub
 from engines.supervisor.events import Announce, GatewayLost, GatewayStarted
 from engines.supervisor.process import meaning
 from engines.supervisor.settings import ServeSettings

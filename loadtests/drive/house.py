@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from engines.supervisor import tether
+from engines import tether
 from loadtests.ports import free_port
 from loadtests.users.settings import Mistaken
 

@@ -1,6 +1,7 @@
 """Ties a program's life to its parent's: `python -I -S tether.py PARENT_PID PROGRAM ARGUMENT…`. Standard library only.
 
-The supervisor starts gateways through it. The parent-death signal survives `exec`, so the program needs no help.
+The supervisor starts gateways through it, `program` what installs and converts. The parent-death signal survives
+`exec`, so the program needs no help.
 """
 
 from __future__ import annotations
