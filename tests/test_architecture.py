@@ -268,6 +268,18 @@ def test_importing_a_gateway_pulls_in_nothing_heavy():
     )
 
 
+def test_redis_is_imported_only_where_hosts_share_adapters():
+    """Its client takes a tenth of a second, of every command's start."""
+    found = [
+        f"{each.place}:{line} imports {name}"
+        for each in OURS
+        for name, line in each.imports()
+        if name.startswith("engines.store.redisannals")
+        or (name.partition(".")[0] == "redis" and each.place != "engines/store/redisannals.py")
+    ]
+    complain(found, "Be given `Annals` instead; `engines/supervisor/sharing.py` makes them where a registry asks:")
+
+
 def test_only_the_composition_root_touches_app_state():
     """What a route needs is given to it where it is built."""
     found = [

@@ -1,4 +1,4 @@
-"""The annals in Redis: the one seam to it. Nothing else here imports its client, and no gateway imports this.
+"""The annals in Redis: the one seam to it. No other imports its client; `supervisor.sharing` imports this, if asked.
 
     {enginehouse}:adapters   hash: model:adapter → entry (JSON)
     {enginehouse}:changed    sorted set: model:adapter by the number of its last change

@@ -30,14 +30,8 @@ from engines.ledger.sweeping import sweep
 from engines.ledger.wardrobe import Wardrobe
 from engines.probe import Prober
 from engines.progress import silent
-from engines.store.adapters import AdapterStore
-from engines.store.book import Book
-from engines.store.database import Database
-from engines.store.depot import Depot
+from engines.store.adapters import AdapterStore, Sharing
 from engines.store.fetching import fetch_adapter
-from engines.store.files import Files
-from engines.store.redisannals import RedisAnnals
-from engines.store.shared import SharedBook
 from engines.supervisor.board import Board
 from engines.supervisor.events import Announce, unheard
 from engines.supervisor.outlets import Clock
@@ -50,7 +44,6 @@ from engines.weights.transfer.guard import ALLOWED, Guard
 from engines.weights.transfer.web import client
 from registry import sources
 from registry.adapter_orders import AdapterAnswer, AdapterRefusal, AdapterUse, Missing, SplitAdapter, Tried, Want
-from registry.sharing import StoreSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +99,7 @@ def lodgings(
     announce: Announce = unheard,
     wake: Callable[[str], None] = lambda _: None,
     placement: Placement | None = None,
-    store: StoreSpec | None = None,
+    sharing: Sharing | None = None,
 ) -> Lodgings:
     """Nothing of it runs yet, and the store is not opened yet. The board may come later; without a placement: ours."""
     root, now = settings.state / "adapters", clock.now
@@ -115,7 +108,7 @@ def lodgings(
         board().adapters(catalogue)
         declared.look()
 
-    stock = Stock(_kept(root, clock, store), published)
+    stock = Stock(AdapterStore(root, clock.wall, sharing=sharing), published)
     known = _known(root, now, stock, board)
     loading = Loading(prober, stock, pacing)
     flights = Flights(known.ledger, loading, holds, known.figures, now, pacing)
@@ -130,7 +123,8 @@ def lodgings(
         pacing.prepare_again,
     )  # fmt: skip
     following = Following(stock, steward, lambda why: board().store(why), announce, pacing.follow_every)
-    return Lodgings(stock, steward, desk, Judging(stock), declared, following if store else None, pacing.collect_every)
+    follows = following if sharing else None
+    return Lodgings(stock, steward, desk, Judging(stock), declared, follows, pacing.collect_every)
 
 
 def _known(root: Path, now: Callable[[], float], stock: Stock, board: Callable[[], Board]) -> Knowledge:
@@ -142,15 +136,6 @@ def _known(root: Path, now: Callable[[], float], stock: Stock, board: Callable[[
         recency=recency,
         figures=Figures(now, lambda model, counted: board().figures(model, counted)),
     )
-
-
-def _kept(root: Path, clock: Clock, store: StoreSpec | None) -> AdapterStore:
-    return AdapterStore(root, clock.wall, sharing=partial(_shared, store, clock) if store else None)
-
-
-def _shared(store: StoreSpec, clock: Clock, root: Path, database: Database, files: Files) -> Book:
-    depot = Depot(Path(store.files), clock.wall)
-    return SharedBook(root, database, files, RedisAnnals(store.redis), depot)
 
 
 async def _fetched(settings: ServeSettings, source: str, told: Callable[[str, float], None], *, outside: bool) -> Path:

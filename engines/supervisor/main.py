@@ -50,6 +50,7 @@ from engines.supervisor.reconcile import Reconciler
 from engines.supervisor.reload import Reload
 from engines.supervisor.settings import ServeSettings
 from engines.supervisor.shared import Prepare, Shared
+from engines.supervisor.sharing import sharing
 from engines.supervisor.starts import StartTimes
 from engines.supervisor.statefolder import locked
 from engines.supervisor.watch import watch
@@ -188,7 +189,7 @@ class Supervisor:
                 announce=self._announce,
                 wake=attendance.wake,
                 placement=self._parts.placement,
-                store=registry.store,
+                sharing=sharing(registry.store, self._clock.wall),
             )
             control = Control(
                 lambda worker, reason: reconciler.suspect(worker, reason),  # noqa: PLW0108 (bound late)
