@@ -16,6 +16,7 @@ from engines.holds import Holds
 from engines.ledger.placement import Bounds
 from engines.ledger.site import Site
 from engines.probe import Prober
+from engines.store.adapters import Sharing
 from engines.supervisor.board import Board
 from engines.supervisor.lodgings import Lodgings, lodgings
 from engines.supervisor.outlets import Clock
@@ -86,7 +87,7 @@ class Host:
 class Rig:
     """Invariant: `board.snapshot` is what gateways would know."""
 
-    def __init__(self, folder: Path, pacing: Pacing) -> None:
+    def __init__(self, folder: Path, pacing: Pacing, sharing: Sharing | None) -> None:
         self.folder = folder
         self.hosts: dict[str, Host] = {}
         self.holds = Holds()
@@ -104,6 +105,7 @@ class Rig:
             clock=clock,
             pacing=pacing,
             announce=heard,
+            sharing=sharing,
         )
         self.steward, self.desk, self.ledger = self.all.steward, self.all.desk, self.all.steward.ledger
         spec = ModelSpec(source="./weights", engine="vllm", adapters=AdaptersSpec(slots=2, max_rank=64))
@@ -141,9 +143,11 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(folder: Path, *workers: str, slots: int = 2, **pacing) -> AsyncIterator[Rig]:
+async def rig(
+    folder: Path, *workers: str, slots: int = 2, sharing: Sharing | None = None, **pacing
+) -> AsyncIterator[Rig]:
     """Everything runs, with these workers, until it is left."""
-    made = Rig(folder, replace(PACING, **pacing))
+    made = Rig(folder, replace(PACING, **pacing), sharing)
     await made.all.stock.open()
     async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
         running = group.create_task(made.all.run())
