@@ -13,6 +13,9 @@ LONGEST_NAME: Final = 128
 MODEL_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*"
 ADAPTER_PATTERN: Final = r"[a-z0-9][a-z0-9._-]{0,63}"
 DIGEST_PATTERN: Final = r"[0-9a-f]{8,64}"
+"""The beginning of a digest, enough to find a revision by."""
+SHA256_PATTERN: Final = r"[0-9a-f]{64}"
+"""All of one."""
 
 _MODEL: Final = re.compile(MODEL_PATTERN)
 _ADAPTER: Final = re.compile(ADAPTER_PATTERN)

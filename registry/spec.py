@@ -44,6 +44,7 @@ LOCAL_ONLY: Final = (
 """Fields that say how to start a worker: meaningless where workers are started by somebody else."""
 
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
+"""As people write it; what is kept is as `names` has it."""
 _ENVIRONMENT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 

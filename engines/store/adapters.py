@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -32,7 +31,6 @@ from engines.store.records import Move, Refusal, Revision
 from registry import names
 from registry.adapters import Canary
 
-_DIGEST: Final = re.compile(names.DIGEST_PATTERN)
 _QUARANTINED: Final = 8
 """How many refused adapters are kept to look at."""
 _SAID: Final = 100
@@ -219,7 +217,7 @@ class AdapterStore:
         return self._book.change(revision.model, revision.adapter, change, (revision.digest,)).find(revision.digest)
 
     def _promote(self, model: str, adapter: str, digest: str, who: str, expected: str | None) -> Revision:
-        if not _DIGEST.fullmatch(digest):
+        if not names.is_digest(digest):
             raise StoreRefused("a revision is named by 8 to 64 hexadecimal digits in lower case")
         change = partial(Dossier.promoted, digest=digest, who=who, at=self._clock(), expected=expected)
         return self._book.change(model, adapter, change).find()

@@ -19,10 +19,10 @@ from registry.adapters import Canary
 
 FORMAT: Final = 1
 """Of an entry. A newer one is refused: whoever changes it reads the one before."""
-_HEX: Final = re.compile(r"[0-9a-f]{64}")
+_SHA256: Final = re.compile(names.SHA256_PATTERN)
 _ADAPTER: Final = re.compile(names.ADAPTER_PATTERN)
 
-Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Digest = Annotated[str, Meta(pattern=rf"^{names.SHA256_PATTERN}\Z")]
 Count = Annotated[int, Meta(ge=0)]
 
 
@@ -98,7 +98,7 @@ def decode(name: str, raw: bytes) -> Dossier:
 
 def digests(raw: bytes) -> frozenset[str]:
     """Of all that an entry seems to name, whether or not it can be believed."""
-    return frozenset(_HEX.findall(raw.decode("utf-8", "replace")))
+    return frozenset(_SHA256.findall(raw.decode("utf-8", "replace")))
 
 
 def named(name: str) -> tuple[str, str]:

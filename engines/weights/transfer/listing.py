@@ -9,8 +9,9 @@ from typing import Final
 
 from engines.weights.failures import FetchFailed, SourceRefused
 from engines.weights.source import safe
+from registry.names import SHA256_PATTERN
 
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_SHA256: Final = re.compile(SHA256_PATTERN)
 _PLAIN: Final = (".json", ".txt", ".model", ".tiktoken", ".jinja", ".vocab", ".bpe", ".yaml")
 _PICKLED: Final = (".bin", ".pt", ".pth", ".ckpt")
 _ASIDE: Final = re.compile(r"(consolidated|training_args|optimizer|scheduler|rng_state|adapter_model)[^/]*")

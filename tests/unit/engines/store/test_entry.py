@@ -31,7 +31,8 @@ def test_a_dossier_comes_back_as_it_went():
 @pytest.mark.parametrize(
     "raw",
     [b"", b"\x80\x04K\x01.", b"[]", b'{"version":1}', with_(format=2), with_(version=0), with_(current="3" * 64),
-     with_(current="../../etc"), with_(revisions=[{"digest": "../" + "1" * 61}]), with_(moves=[{"at": 1}])],
+     with_(current="../../etc"), with_(revisions=[{"digest": "../" + "1" * 61}]), with_(moves=[{"at": 1}]),
+     with_(moves=[{"at": 1, "who": "", "why": "promote", "now": ONE + "\n"}])],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(raw: bytes):
     """A digest becomes a folder's name; nothing is ever unpickled."""
