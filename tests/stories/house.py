@@ -138,6 +138,17 @@ async def known(running: House, model: str) -> None:
         await eventually(look, what=f"a gateway that knows the model {model}")
 
 
+async def caught_up(running: House) -> None:
+    """Waits until a gateway has the snapshot that the test has: which of them is told first is left to chance."""
+    revision = running.snapshot.revision
+    async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=PATIENCE) as http:
+
+        async def look() -> bool:
+            return (await http.get("/readyz", params={"verbose": ""})).json()["snapshot"] >= revision
+
+        await eventually(look, what=f"snapshot {revision} in the gateway")
+
+
 async def answered(running: House, model: str) -> None:
     """Waits until a completion goes through: a gateway that has just come answers 503 until it has a snapshot, and 404
     for an adapter of which it has not heard.

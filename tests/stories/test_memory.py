@@ -25,7 +25,8 @@ async def test_a_model_that_cannot_fit_waits_with_its_reason_while_another_serve
         async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=PATIENCE) as http:
             answer = await http.post("/v1/completions", json={"model": "huge", "prompt": "x"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "model_loading")
-        assert "not enough memory" in running.model("huge").loading.reason
+        # What is announced and what is published come by two ways.
+        await eventually(lambda: "not enough memory" in running.model("huge").loading.reason, what="the reason")
         assert (running.model("huge").workers, running.said("WorkerLost")) == ((), [])
     assert "it would fit with context: " in failed[0]["reason"]
 

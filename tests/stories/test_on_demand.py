@@ -13,7 +13,7 @@ import httpx
 from registry.snapshot import WorkerView
 from tests.faults.client import calling, post
 from tests.faults.stage import CHAT
-from tests.stories.house import House, alive, house, known, registry
+from tests.stories.house import House, alive, caught_up, house, known, registry
 from tests.unit.engines.memory.models import write
 from tests.waiting import eventually
 
@@ -57,13 +57,14 @@ async def gone(running: House, pid: int, model: str = "m") -> None:
     """Waits until the process has ended and the model is as it was before the first request."""
     await eventually(lambda: not alive(pid), within=PATIENT, what=f"the end of {pid}")
     await eventually(lambda: running.model(model).workers == (), within=PATIENT)
+    await caught_up(running)
     assert running.model(model).loading is None
 
 
 async def test_a_request_loads_the_model_and_idleness_unloads_it(tmp_path: Path) -> None:
     """Nothing runs before, and still the house is ready; JSON waits; nothing is left after, and it comes again."""
     async with house(registry(tmp_path, m=BRIEFLY)) as running:
-        await eventually(running.model, within=PATIENT)
+        await known(running, "m")
         assert (running.model().workers, running.model().loading) == ((), None)
         async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=PATIENT) as http:
             assert (await http.get("/readyz")).status_code == 200
@@ -148,6 +149,7 @@ async def test_an_idle_model_sleeps_and_the_next_request_wakes_it(tmp_path: Path
     async with house(registry(tmp_path, m=SLEEPING)) as running:
         assert (await ask(running)).status_code == 200
         first = await eventually(lambda: running.worker("sleeping"), within=PATIENT)
+        await caught_up(running)
         async with calling(running.port, post(CHAT, ASKED | {"stream": True})) as stream:
             heard = await stream.hear()
         assert (heard.status, heard.done, heard.end) == (200, 1, "complete")

@@ -12,7 +12,7 @@ import httpx
 
 from tests.faults.client import ask, calling, post
 from tests.faults.stage import CHAT, refused, whole
-from tests.stories.house import House, answered, house, registry
+from tests.stories.house import House, answered, caught_up, house, registry
 from tests.stories.load import LONG, loaded, metric
 from tests.waiting import eventually
 
@@ -120,6 +120,7 @@ async def test_two_hundred_valid_edits_under_load_disturb_nobody(tmp_path: Path)
                 registry(tmp_path, m={})
                 running.process.send_signal(signal.SIGHUP)
                 await eventually(lambda: running.model("gone") is None, within=LONG)
+                await caught_up(running)
                 turned_away = await ask(running.port, post(CHAT, {"model": "gone", "messages": []}))
                 assert [each.id for each in running.snapshot.leaving] == [gone.id]
                 assert whole(await stream.hear(), 80, seed=1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.faults.client import Transcript, ask, calling, post
 from tests.faults.stage import CHAT, meanwhile, refused, whole
-from tests.stories.house import House, answered, house, registry
+from tests.stories.house import House, answered, caught_up, house, registry
 from tests.stories.load import LONG, loaded, metric, swap
 from tests.waiting import eventually
 
@@ -77,6 +77,7 @@ async def test_where_both_do_not_fit_the_old_one_ends_first_and_those_who_queue_
                 await eventually(lambda: metric(running, 'enginehouse_queue_depth{model="m"}', 1.0), within=LONG)
                 registry(tmp_path, m=fine(2) | {"strategy": "replace"})
                 await eventually(lambda: running.snapshot.leaving, within=LONG)
+                await caught_up(running)
                 turned_away = await ask(running.port, post(CHAT, {"model": "m", "messages": []}))
                 assert whole(await stream.hear(), 80, seed=7)
                 await serves(running, 2)
