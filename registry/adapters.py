@@ -42,6 +42,11 @@ class Canary(msgspec.Struct, frozen=True, omit_defaults=True):
     min_requests: int = 50
     """Of one revision, before it is judged."""
 
+    @property
+    def digests(self) -> frozenset[str]:
+        """Of all that it names, the one that is only compared too."""
+        return frozenset(share.digest for share in (*self.split, *([self.shadow] if self.shadow else [])))
+
 
 def canary(
     split: Mapping[str, int],

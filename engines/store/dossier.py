@@ -44,8 +44,7 @@ class Dossier:
         """Digests of those that requests for the name may be sent to, and that stay loaded."""
         found = {each.digest for each in self.revisions if each.current or each.pinned}
         if self.split is not None:
-            found.update(share.digest for share in self.split.split)
-            found.update([self.split.shadow.digest] if self.split.shadow else [])
+            found.update(self.split.digests)
         return frozenset(found)
 
     def find(self, digest: str = "") -> Revision:
@@ -89,9 +88,11 @@ class Dossier:
         return replace(self, revisions=listed)
 
     def noted(self, who: str, at: float, split: Canary | None, reason: str = "") -> Dossier:
-        """From now on several revisions stand behind the name, or no longer; `reason`: why."""
+        """From now on several revisions stand behind the name, or no longer; `reason`: why. Raises `StoreRefused`."""
         if split is None and self.split is None:
             return self
+        for digest in split.digests if split else ():
+            self.find(digest)  # it may have been collected since it was looked up
         move = Move(at, self._said(who, split, reason), Why.SPLIT, self.at, self.at)
         return replace(self, moves=(*self.moves, move), split=split)
 

@@ -83,8 +83,10 @@ def decode(name: str, raw: bytes) -> Dossier:
         raise StoreDamaged(
             f"what Redis holds of {name} is of format {entry.format}, and this Enginehouse reads {FORMAT}"
         )
-    if entry.current is not None and entry.current not in {each.digest for each in entry.revisions}:
+    if not _meant(entry) <= {each.digest for each in entry.revisions}:
         raise StoreDamaged(f"what Redis holds of {name} stands for a revision that it does not list")
+    if entry.split is not None and not _splits(entry.split):
+        raise StoreDamaged(f"what Redis holds of {name} splits it into parts that mean nothing")
     revisions = tuple(
         Revision(
             model, adapter, r.digest, r.source, r.who, r.added, r.octets, r.base_model, r.rank,
@@ -94,6 +96,15 @@ def decode(name: str, raw: bytes) -> Dossier:
     )  # fmt: skip
     moves = tuple(Move(m.at, m.who, m.why, m.was, m.now) for m in entry.moves)
     return Dossier(model, adapter, revisions, moves, entry.split, entry.version, entry.stamp)
+
+
+def _meant(entry: _Entry) -> set[str]:
+    """What requests for the name would be sent to."""
+    return {*(entry.split.digests if entry.split else ()), *([entry.current] if entry.current else [])}
+
+
+def _splits(canary: Canary) -> bool:
+    return all(share.weight >= 0 for share in canary.split) and any(share.weight for share in canary.split)
 
 
 def digests(raw: bytes) -> frozenset[str]:

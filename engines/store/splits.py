@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from engines.store import records
 from registry.adapters import Canary
 
 FILE: Final = "splits.json"
@@ -31,7 +32,8 @@ def make(connection: sqlite3.Connection, root: Path) -> None:
     connection.execute(_TABLE)
     for name, canary in _of_old(root / FILE).items():
         model, _, adapter = name.rpartition(":")
-        put(connection, model, adapter, canary)
+        if canary.digests <= {each.digest for each in records.revisions(connection, model, adapter)}:
+            put(connection, model, adapter, canary)
 
 
 def of(connection: sqlite3.Connection, model: str, adapter: str) -> Canary | None:
@@ -57,7 +59,7 @@ def put(connection: sqlite3.Connection, model: str, adapter: str, canary: Canary
 def digests(connection: sqlite3.Connection) -> frozenset[str]:
     """Of all revisions that some split names, the ones that are only compared too."""
     known = every(connection).values()
-    return frozenset(share.digest for each in known for share in (*each.split, *([each.shadow] if each.shadow else [])))
+    return frozenset().union(*(each.digests for each in known))
 
 
 def _read(raw: bytes) -> Canary | None:

@@ -31,6 +31,8 @@ class MemoryAnnals:
     def __init__(self) -> None:
         self.generations = count(1)
         self.away = ""
+        self.afterwards = ""
+        """Why the next change is not answered, although it is made."""
         self.meets = lambda: None
         self.held: set[str] = set()
         self.meanwhile = []
@@ -72,6 +74,9 @@ class MemoryAnnals:
             return False
         self.mark = Mark(self.mark.generation, self.mark.number + 1)
         self.entries[name], self.changed[name] = to, self.mark.number
+        lost, self.afterwards = self.afterwards, ""
+        if lost:
+            raise StoreAway(lost)
         return True
 
 

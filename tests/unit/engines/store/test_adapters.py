@@ -112,6 +112,7 @@ async def test_a_name_moves_and_goes_back_and_its_history_tells(store, two):
         ("promote", ("split", "bob (the split ends)")),
         ("move", ("promote", "bob (the split ends)")),
         ("remove", ("remove", "bob (the split ends)")),
+        ("rollback", ("rollback", "bob (the split ends)")),
         ("end", ("split", "bob (too slow; the split ends)")),
     ],
 )
@@ -119,11 +120,13 @@ async def test_who_ends_a_split_is_in_the_history(store, two, act, said):
     """By whatever order, also by promoting what the name stands for already. What ends nothing says nothing."""
     first, second = (each.digest for each in two)
     acts = {
-        "promote": lambda: store.promote("small", "pirate", first, "bob"),
-        "move": lambda: store.promote("small", "pirate", second, "bob"),
+        "promote": lambda: store.promote("small", "pirate", second, "bob"),
+        "move": lambda: store.promote("small", "pirate", first, "bob"),
+        "rollback": lambda: store.rollback("small", "pirate", "bob"),
         "remove": lambda: store.remove("small", "pirate", "bob"),
         "end": lambda: store.note_split("small", "pirate", "bob", None, "too slow"),
     }
+    await store.promote("small", "pirate", second, "ann")
     await store.note_split("small", "pirate", "ann", Canary((Share(first, 1), Share(second, 1))))
     await acts[act]()
     moves = await store.history("small", "pirate")

@@ -28,11 +28,18 @@ def test_a_dossier_comes_back_as_it_went():
     assert decode("o/m:a", encode(WHOLE)) == WHOLE
 
 
+def part(digest: str, weight: int) -> dict[str, object]:
+    return {"digest": digest, "weight": weight}
+
+
 @pytest.mark.parametrize(
     "raw",
     [b"", b"\x80\x04K\x01.", b"[]", b'{"version":1}', with_(format=2), with_(version=0), with_(current="3" * 64),
      with_(current="../../etc"), with_(revisions=[{"digest": "../" + "1" * 61}]), with_(moves=[{"at": 1}]),
-     with_(moves=[{"at": 1, "who": "", "why": "promote", "now": ONE + "\n"}])],
+     with_(moves=[{"at": 1, "who": "", "why": "promote", "now": ONE + "\n"}]),
+     with_(split={"split": []}), with_(split={"split": [part("3" * 64, 1)]}), with_(split={"split": [part(ONE, 0)]}),
+     with_(split={"split": [part(ONE, -1), part(TWO, 1)]}),
+     with_(split={"split": [part(ONE, 1)], "shadow": part("3" * 64, 1)})],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(raw: bytes):
     """A digest becomes a folder's name; nothing is ever unpickled."""

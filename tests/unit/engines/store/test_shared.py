@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from engines.store import entry
-from engines.store.failures import AliasMoved, StoreAway, StoreBusy, StoreDamaged
+from engines.store.failures import AliasMoved, StoreAway, StoreBusy, StoreDamaged, StoreRefused
 from engines.store.records import Why
 from registry.adapters import Canary, Share
 from tests.unit.engines.store.hosts import NOTHING_KEPT, same, two_hosts
@@ -49,6 +49,27 @@ async def test_promoting_what_the_name_stands_for_ends_a_split_everywhere(house)
     assert (await same(house.a, house.b), await house.b.split()) == (True, None)
     last = (await house.b.store.history("m", "pirate"))[-1]
     assert (last.who, last.why, last.now) == ("bob (the split ends)", Why.SPLIT, house.first)
+
+
+async def test_a_revision_that_another_host_collects_meanwhile_is_not_split_on(house):
+    """Requests for it could never be answered, and no host would take the entry."""
+    split = Canary((Share(house.first, 1), Share((await house.a.add(2)).digest, 1)))
+    assert await same(house.a, house.b)
+    house.annals.meanwhile.append(lambda: asyncio.run(house.b.store.collect((), NOTHING_KEPT)))
+    with pytest.raises(StoreRefused, match="there is no"):
+        await house.a.store.note_split("m", "pirate", "ann", split)
+    assert (await same(house.a, house.b), await house.a.split()) == (True, None)
+
+
+async def test_a_change_whose_answer_is_lost_is_done_all_the_same(house):
+    """By whoever was killed, or cut off, behind it: the next look takes it over, with its files."""
+    house.annals.afterwards = "broken"
+    with pytest.raises(StoreAway, match="broken"):
+        await house.a.add(2, promote=True)
+    (late,) = [each for each in await house.a.store.revisions() if not each.current]
+    await house.a.store.discard(late)
+    assert (await same(house.a, house.b), await house.a.at()) == (True, late.digest)
+    assert (await house.a.store.verify(late)).is_dir()
 
 
 async def test_a_split_that_was_overtaken_is_not_put(house):

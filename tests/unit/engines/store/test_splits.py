@@ -7,9 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engines.store import splits
+from engines.store import records, splits
 from engines.store.adapters import AdapterStore
 from engines.store.database import Database
+from engines.store.records import Revision
 from registry.adapters import Canary, Share
 
 CANARY = Canary((Share("a" * 64, 1), Share("b" * 64, 1)), shadow=Share("c" * 64, 10))
@@ -22,9 +23,12 @@ async def opened(root: Path) -> AdapterStore:
 
 
 async def test_what_a_file_has_said_is_taken_over_once(tmp_path: Path) -> None:
-    """And a file that comes later says nothing any more: it could be an old copy."""
+    """But for splits of what is not there. A file that comes later says nothing any more: it could be an old copy."""
     old = tmp_path / "splits.json"
-    old.write_bytes(msgspec.json.encode({"m:cat": CANARY}))
+    with Database(tmp_path / "store.sqlite").transaction() as connection:
+        for digest in CANARY.digests:
+            records.keep(connection, Revision("m", "cat", digest, "", "ann", 1.0, 1, "", 1))
+    old.write_bytes(msgspec.json.encode({"m:cat": CANARY, "m:cow": CANARY}))
     assert (await (await opened(tmp_path)).splits(), old.exists()) == ({("m", "cat"): CANARY}, False)
     old.write_bytes(msgspec.json.encode({"m:dog": CANARY}))
     assert await (await opened(tmp_path)).splits() == {("m", "cat"): CANARY}
