@@ -33,6 +33,19 @@ def test_a_full_disk_here_is_not_said_to_be_the_shared_one(depot, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+def test_a_full_shared_disk_is_said_and_nothing_half_made_stays(depot, tmp_path):
+    """Nobody else can ever find it by its digest."""
+    two = "1" * 64
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+    try:
+        with pytest.raises(StoreFull, match=f"full: {tmp_path / 'files'}"):
+            depot.put(two, tmp_path / "files/revisions" / ONE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (depot.listed(), [*(tmp_path / "files/incoming").iterdir()]) == ({ONE}, [])
+
+
 def test_a_revision_without_a_file_is_damaged(depot, tmp_path):
     (tmp_path / "work").mkdir()
     (tmp_path / "files/revisions" / ONE / "adapter_model.safetensors").unlink()
