@@ -21,7 +21,7 @@ from registry.faults import Flaw, Place, quoted
 from registry.replicas import ReplicasSpec
 from registry.room import AdaptersSpec
 from registry.sharing import StoreSpec
-from registry.spec import ModelSpec, QueueSpec, Registry, TimeoutsSpec
+from registry.spec import ModelSpec, ParitySpec, QueueSpec, Registry, TimeoutsSpec
 
 _SHAPES: Final[Mapping[str, type[BaseModel]]] = {
     "": Registry,
@@ -29,6 +29,7 @@ _SHAPES: Final[Mapping[str, type[BaseModel]]] = {
     "models.*": ModelSpec,
     "models.*.adapters": AdaptersSpec,
     "models.*.timeouts": TimeoutsSpec,
+    "models.*.parity": ParitySpec,
     "models.*.queue": QueueSpec,
     "models.*.ray": RaySpec,
     "models.*.external": ExternalSpec,

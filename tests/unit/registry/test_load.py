@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
 from registry.load import RegistryRefused, load, parse
+from registry.spec import ModelSpec
 
 FILE = Path("/srv/model_registry.yaml")
 LAYOUTS = "none, int4, int8, gptq, awq, w4a16, w8a8 or fp8"
@@ -28,6 +31,12 @@ def _one(fields, **env):
     [(line, message)] = _faults(f"models:\n  a:\n    engine: vllm\n    source: pypi://p@1/f\n    {fields}\n", env)
     assert line == 5
     return message
+
+
+def _is_mapping(annotation):
+    """Whether a field may have fields of its own."""
+    own = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return own or any(map(_is_mapping, get_args(annotation)))
 
 
 def test_models_keep_the_order_of_the_file():
@@ -109,6 +118,15 @@ def test_all_faults_are_reported_at_once_in_the_order_of_the_file():
     assert [line for line, _ in _faults(text)] == [2, 3, 3, 4, 5, 6, 6]
 
 
+@pytest.mark.parametrize(
+    "name", [name for name, field in ModelSpec.model_fields.items() if _is_mapping(field.annotation)]
+)
+def test_every_mapping_of_a_model_knows_its_fields(name):
+    """One that the sentences had not heard of would be a fault of ours."""
+    with pytest.raises(RegistryRefused, match=f"models.a.{name}.zzz: unknown field 'zzz'"):
+        _parse(f"models:\n  a: {{engine: vllm, source: pypi://p@1/f, {name}: {{zzz: 1}}}}\n")
+
+
 def test_a_fault_names_file_and_line():
     with pytest.raises(RegistryRefused) as refused:
         _parse("models:\n  a: {engine: vllm}\n")
@@ -123,6 +141,8 @@ def test_a_fault_names_file_and_line():
         ("quantisation: int4", "models.a.quantisation: unknown field 'quantisation'; did you mean 'quantization'?"),
         ("timeouts: {idel: 1s}", "models.a.timeouts.idel: unknown field 'idel'; did you mean 'idle'?"),
         ("queue: {zzz: 1}", "models.a.queue.zzz: unknown field 'zzz'; known: limit or wait"),
+        ("parity: {min_agrement: 0.9}",
+         "models.a.parity.min_agrement: unknown field 'min_agrement'; did you mean 'min_agreement'?"),
         ("replicas: two", "models.a.replicas must be a whole number, not 'two'"),
         ("replicas: true", "models.a.replicas must be a whole number, not true"),
         ("replicas: 0", "models.a.replicas must be at least 1, not 0"),
