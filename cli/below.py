@@ -52,4 +52,4 @@ def _place(name: str, spec: ModelSpec, folder: Path, cache: Path, env: Mapping[s
         return None, str(refused)
     if row.found is None or row.found.path is None or row.found.state is Shelved.MISSING:
         return None, f"it is not fetched yet; `enginehouse pull {name}` does it"
-    return row.found.path, ""
+    return (None, row.found.reason) if row.found.state is Shelved.UNUSABLE else (row.found.path, "")

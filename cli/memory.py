@@ -131,6 +131,8 @@ def _facts(row: Row) -> Facts | str:
     """From the checkpoint itself, or from what it will be made of."""
     if row.found is None or row.found.path is None or row.found.state is Shelved.MISSING:
         return UNKNOWN
+    if row.found.state is Shelved.UNUSABLE:
+        return f"not known: {row.found.reason}"
     try:
         if row.found.state is Shelved.READY:
             return facts(row.found.path)

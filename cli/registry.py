@@ -116,9 +116,12 @@ def _packed(source: str) -> str | None:
 def _odd(source: str) -> str:
     """What of a source on this machine is neither file nor folder: nobody could read it to its end."""
     path = Path(source)
-    if not is_path(source) or not path.exists() or path.is_file():
-        return ""
-    return next(plainfile.others(path), "") if path.is_dir() else f"{source} is neither a file nor a folder"
+    try:
+        if not is_path(source) or not path.exists() or path.is_file():
+            return ""
+        return next(plainfile.others(path), "") if path.is_dir() else f"{source} is neither a file nor a folder"
+    except OSError:
+        return ""  # found out when it is prepared, maybe by another user
 
 
 def matrices(source: str) -> dict[str, int]:

@@ -31,17 +31,20 @@ class NotPlain(OSError):
 def opened(path: Path) -> BinaryIO:
     """The plain file at `path`, for reading. Raises `NotPlain`, `OSError`; never waits."""
     try:
-        # A socket cannot be opened at all; where there is no writer, a pipe can, so.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open(path, "rb", opener=_unwaiting)  # noqa: SIM115 - pathlib's has no opener; the caller closes it
     except OSError as fault:
         if kind := "a link that leads to itself" if fault.errno == errno.ELOOP else _kind(path):
             raise _refused(path, kind) from None
         raise
-    file = open(descriptor, "rb") if stat.S_ISREG(os.fstat(descriptor).st_mode) else None  # noqa: PTH123, SIM115
-    if file is None:
-        os.close(descriptor)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
         raise _refused(path, _kind(path))
     return file
+
+
+def _unwaiting(path: str, flags: int) -> int:
+    """A socket cannot be opened at all; where there is no writer, a pipe can, so."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def content(path: Path, longest: int = LONGEST) -> bytes:
@@ -49,16 +52,19 @@ def content(path: Path, longest: int = LONGEST) -> bytes:
     with opened(path) as file:
         found = file.read(longest + 1)
     if len(found) > longest:
-        raise NotPlain(f"{path} is longer than {longest / 1e6:.0f} MB, which nothing of its kind is")
+        raise NotPlain(f"{path} is longer than {longest / 1e6:.0f} MB, the most that is read of its kind")
     return found
 
 
 def others(folder: Path) -> Iterator[str]:
-    """What is neither file nor folder below `folder`, a sentence each, sorted; hidden ones are nobody's weights."""
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and path.exists() and not path.is_file() and not path.is_dir():
-            yield str(_refused(path, _kind(path)))
+    """What is neither file nor folder in `folder`, a sentence each, sorted. Raises `OSError` where it cannot be listed.
+
+    Hidden ones are nobody's weights, nor is what cannot be looked at, or lies further below.
+    """
+    for path in sorted(folder.iterdir()):
+        kind = "" if path.name.startswith(".") else _kind(path)
+        if kind and not path.is_dir():
+            yield str(_refused(path, kind))
 
 
 def _refused(path: Path, kind: str) -> NotPlain:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from engines import plainfile
-from engines.safetensors import HeaderRefused, read
+from engines.safetensors import LONGEST, HeaderRefused, read
 from engines.weights.failures import Damaged
 
 _INDEX: Final = "model.safetensors.index.json"
@@ -39,16 +39,17 @@ def examine(what: str, folder: Path) -> None:
 
 
 def _complete(what: str, folder: Path) -> None:
-    shards = _object(what, folder / _INDEX).get("weight_map", {})
+    """The index has all tensors' names, as the headers have: those of experts come to tens of megabytes."""
+    shards = _object(what, folder / _INDEX, LONGEST).get("weight_map", {})
     names = set(shards.values()) if isinstance(shards, dict) else set()
     missing = sorted(str(name) for name in names if "/" in str(name) or not (folder / str(name)).is_file())
     if missing:
         raise Damaged(f"{what}: {_INDEX} names {missing[0]}, which is not there: the checkpoint is not whole")
 
 
-def _object(what: str, path: Path) -> dict[str, object]:
+def _object(what: str, path: Path, longest: int = plainfile.LONGEST) -> dict[str, object]:
     try:
-        found = json.loads(plainfile.content(path))
+        found = json.loads(plainfile.content(path, longest))
     except plainfile.NotPlain as fault:
         raise Damaged(f"{what}: {fault}") from None
     except (ValueError, RecursionError) as fault:

@@ -78,6 +78,13 @@ def content_key(path: Path) -> str:
 
 def unusable(request: WeightsRequest, path: Path) -> str:
     """Why a file or folder of this machine cannot be weights, by what lies there alone; empty where it may be."""
+    try:
+        return _unusable(request, path)
+    except OSError as fault:
+        return f"{request.source} cannot be looked at: {fault.strerror} ({fault.filename})"
+
+
+def _unusable(request: WeightsRequest, path: Path) -> str:
     text = request.source
     if path.is_dir():
         lacks = _lacking(path, allow_pickle=request.allow_pickle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -41,7 +42,7 @@ class Found:
 def look(request: WeightsRequest, cache: Path, tools: str) -> Found:
     """What there is for `request`. `tools` is the workshop's digest. Raises `WeightsFailed`."""
     source = parse(request.source, request.folder)
-    if source.path is not None and source.path.exists():
+    if source.path is not None and os.path.lexists(source.path):
         if why := unusable(request, source.path):
             return Found(Shelved.UNUSABLE, source.path, reason=why)
         if source.path.is_dir() and not _must_be_packed(source.path, request):

@@ -99,3 +99,19 @@ def test_who_only_looks_for_a_name_finds_none(tmp_path: Path) -> None:
     pipe(tmp_path / "config.json")
     assert architecture.named_in(tmp_path, trust_remote_code=False) == ()
     assert list(below.published(tmp_path)) == []
+
+
+def test_the_same_name_is_said_of_what_is_open(tmp_path: Path) -> None:
+    """Whoever reads it says what is wrong with it by its path, not by a descriptor's number."""
+    (tmp_path / "m.gguf").write_bytes(b"nothing of the kind")
+    with pytest.raises(gguf.GgufRefused, match=r"m\.gguf: not a GGUF file"):
+        gguf.config(tmp_path / "m.gguf")
+
+
+def test_only_what_engines_read_has_to_be_plain(tmp_path: Path) -> None:
+    """Hidden files, what lies further below and dangling links are nobody's weights."""
+    (tmp_path / "state").mkdir()
+    for place in (".pipe", "state/control", "x"):
+        pipe(tmp_path / place)
+    (tmp_path / "gone").symlink_to("nowhere")
+    assert list(plainfile.others(tmp_path)) == [f"{tmp_path / 'x'} is a pipe: put the file itself there"]

@@ -66,3 +66,10 @@ def test_an_index_names_files_of_its_own_folder_that_are_there(folder, shard):
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"w": shard}}))
     with pytest.raises(Damaged, match="is not whole"):
         examine("m", folder)
+
+
+def test_an_index_is_read_whatever_its_length(folder):
+    """That of a model with thousands of experts has tens of megabytes."""
+    names = {"model.layers.0.mlp.experts.0." + "w" * 17_000_000: "model.safetensors"}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+    examine("m", folder)

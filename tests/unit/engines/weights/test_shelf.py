@@ -89,3 +89,10 @@ def test_a_local_file_that_is_no_gguf_is_unusable(tmp_path):
     (tmp_path / "m.bin").touch()
     found = look(WeightsRequest("m", str(tmp_path / "m.bin"), NONE), tmp_path, "tools")
     assert (found.state, "must be a .gguf" in found.reason) == (Shelved.UNUSABLE, True)
+
+
+def test_a_place_that_cannot_be_looked_at_is_unusable(tmp_path):
+    """A link, say, that leads where this user may not go, or to a name that no file can have."""
+    (tmp_path / "m").symlink_to("x" * 300)
+    found = look(WeightsRequest("m", str(tmp_path / "m"), NONE), tmp_path, "tools")
+    assert (found.state, "cannot be looked at: File name too long" in found.reason) == (Shelved.UNUSABLE, True)
