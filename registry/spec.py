@@ -186,8 +186,8 @@ class ModelSpec(Strict):
     external: ExternalSpec | None = None
     """launcher: external only: how the workers are spoken to, and how often their addresses are looked up."""
     replicas: Replicas = 1
-    """How many workers run: a number, or {min, max, target, idle_after, when_idle} where they come and go with the
-    requests."""
+    """How many workers run: a number, or {min, max, target, idle_after, wait, when_idle} where they come and go with
+    the requests."""
     strategy: Strategy = "auto"
     """How changed workers take over: beside the old ones (surge), after their end, with 503 meanwhile (replace), or
     beside them where memory holds both (auto)."""

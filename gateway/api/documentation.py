@@ -58,9 +58,12 @@ _ENVELOPE: Final = {
 _REFUSALS: Final = {
     "400": "The request is not valid, or the engine refused it",
     "401": "No key, or a wrong one",
+    "403": "The caller may not do this, or comes from elsewhere where no key is set",
     "404": "The model does not exist; the message lists what does",
     "413": "The body is too long",
+    "415": "The body is compressed, or no JSON",
     "429": "The model's queue is full; see Retry-After",
+    "431": "The headers are too long",
     "501": "The model's engine does not serve this path",
     "502": "The worker failed and nobody else could answer",
     "503": "The model is loading, or no worker can serve; see Retry-After",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -87,3 +88,10 @@ def test_an_engines_refusal_is_no_server_error_in_the_log():
     """Log and metrics take `code or type`; the engine's own words must not become labels either."""
     error = EngineRefused(400, "why", "invalid_request_error", None, "a client's text")
     assert (error.code or error.type) == "invalid_request_error"
+
+
+def test_every_code_is_documented():
+    """Clients decide by it."""
+    documented = (Path(errors.__file__).parents[1] / "docs/security.md").read_text(encoding="utf-8")
+    codes = {kind.code for kind in CLASSES if isinstance(vars(kind).get("code"), str)}
+    assert [code for code in sorted(codes) if f"`{code}`" not in documented] == []
