@@ -163,8 +163,7 @@ class AdapterStore:
             with self._files.alone(), self._database.transaction() as connection:
                 splits.make(connection, self._root)
                 self._files.sweep(records.digests(connection))
-        with contextlib.suppress(OSError):
-            (self._root / splits.FILE).unlink()
+            splits.taken_over(self._root)
 
     def _add(self, arrival: Arrival, against: Against) -> Revision:
         arrival.check()
