@@ -72,21 +72,18 @@ def encode(dossier: Dossier) -> bytes:
 def decode(name: str, raw: bytes) -> Dossier:
     """The dossier of `name`, model and adapter. Raises `StoreDamaged`."""
     model, adapter = named(name)
+    advice = f"take it out (HDEL '{{enginehouse}}:adapters' '{name}'), and a host that has the adapter gives it again"
     try:
         entry = _DECODER.decode(raw)
     except msgspec.DecodeError as fault:
-        raise StoreDamaged(
-            f"what Redis holds of {name} is damaged, or not ours ({fault}): take it out (HDEL "
-            f"'{{enginehouse}}:adapters' '{name}'), and a host that has the adapter gives it again"
-        ) from None
+        raise StoreDamaged(f"what Redis holds of {name} is damaged, or not ours ({fault}): {advice}") from None
     if entry.format != FORMAT:
         raise StoreDamaged(
             f"what Redis holds of {name} is of format {entry.format}, and this Enginehouse reads {FORMAT}"
         )
-    if not _meant(entry) <= {each.digest for each in entry.revisions}:
-        raise StoreDamaged(f"what Redis holds of {name} stands for a revision that it does not list")
-    if entry.split is not None and not _splits(entry.split):
-        raise StoreDamaged(f"what Redis holds of {name} splits it into parts that mean nothing")
+    listed = frozenset(each.digest for each in entry.revisions)
+    if entry.current is not None and entry.current not in listed:
+        raise StoreDamaged(f"what Redis holds of {name} stands for a revision that it does not list: {advice}")
     revisions = tuple(
         Revision(
             model, adapter, r.digest, r.source, r.who, r.added, r.octets, r.base_model, r.rank,
@@ -95,16 +92,18 @@ def decode(name: str, raw: bytes) -> Dossier:
         for r in entry.revisions
     )  # fmt: skip
     moves = tuple(Move(m.at, m.who, m.why, m.was, m.now) for m in entry.moves)
-    return Dossier(model, adapter, revisions, moves, entry.split, entry.version, entry.stamp)
+    return Dossier(model, adapter, revisions, moves, _split(entry.split, listed), entry.version, entry.stamp)
 
 
-def _meant(entry: _Entry) -> set[str]:
-    """What requests for the name would be sent to."""
-    return {*(entry.split.digests if entry.split else ()), *([entry.current] if entry.current else [])}
+def _split(canary: Canary | None, listed: frozenset[str]) -> Canary | None:
+    """One between revisions that are not listed, or in parts that mean nothing, has ended, as a damaged row's has.
 
-
-def _splits(canary: Canary) -> bool:
-    return all(share.weight >= 0 for share in canary.split) and any(share.weight for share in canary.split)
+    Older hosts can write the former; were it refused, no order could ever put it right.
+    """
+    if canary is None or not canary.digests <= listed:
+        return None
+    weights = [share.weight for share in canary.split]
+    return canary if any(weights) and min(weights) >= 0 else None
 
 
 def digests(raw: bytes) -> frozenset[str]:

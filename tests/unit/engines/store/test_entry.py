@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -24,26 +26,47 @@ def with_(**fields) -> bytes:
     return msgspec.json.encode(msgspec.json.decode(encode(WHOLE)) | fields)
 
 
+def revised(**fields) -> bytes:
+    first, *others = msgspec.json.decode(encode(WHOLE))["revisions"]
+    return with_(revisions=[first | fields, *others])
+
+
 def test_a_dossier_comes_back_as_it_went():
     assert decode("o/m:a", encode(WHOLE)) == WHOLE
 
 
-def part(digest: str, weight: int) -> dict[str, object]:
-    return {"digest": digest, "weight": weight}
+def split(*parts: tuple[str, int], **fields) -> bytes:
+    return with_(split={"split": parts, **fields})
+
+
+def test_a_split_may_name_what_is_listed_and_weigh_parts_with_nothing():
+    found = decode("o/m:a", split((ONE, 0), (TWO, 1), shadow=(ONE, 5))).split
+    assert found == Canary((Share(ONE, 0), Share(TWO, 1)), Share(ONE, 5))
 
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"\x80\x04K\x01.", b"[]", b'{"version":1}', with_(format=2), with_(version=0), with_(current="3" * 64),
-     with_(current="../../etc"), with_(revisions=[{"digest": "../" + "1" * 61}]), with_(moves=[{"at": 1}]),
-     with_(moves=[{"at": 1, "who": "", "why": "promote", "now": ONE + "\n"}]),
-     with_(split={"split": []}), with_(split={"split": [part("3" * 64, 1)]}), with_(split={"split": [part(ONE, 0)]}),
-     with_(split={"split": [part(ONE, -1), part(TWO, 1)]}),
-     with_(split={"split": [part(ONE, 1)], "shadow": part("3" * 64, 1)})],
+    [split(), split(("3" * 64, 1)), split((ONE, 1), ("3" * 64, 1)), split((ONE, 1), shadow=("3" * 64, 1)),
+     split((ONE, 0)), split((ONE, 0), (TWO, 0)), split((ONE, -1), (TWO, 1))],
 )  # fmt: skip
-def test_what_does_not_fit_is_refused(raw: bytes):
-    """A digest becomes a folder's name; nothing is ever unpickled."""
-    with pytest.raises(StoreDamaged):
+def test_a_split_that_can_mean_nothing_has_ended(raw: bytes):
+    """The rest of the entry holds: were all of it refused, no order could ever change it."""
+    assert decode("o/m:a", raw) == replace(WHOLE, split=None)
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [(b"", "damaged"), (b"\x80\x04K\x01.", "damaged"), (b"[]", "damaged"), (b'{"version":1}', "damaged"),
+     (with_(format=2), "of format 2"), (with_(version=0), "damaged"), (with_(current="3" * 64), "does not list.*HDEL"),
+     (with_(current="../../etc"), "damaged.*HDEL"), (revised(digest="../" + "1" * 61), "damaged"),
+     (revised(octets=-1), "damaged"), (revised(rank=-1), "damaged"), (with_(stamp=""), "damaged"),
+     (with_(stamp="x" * 65), "damaged"), (with_(moves=[{"at": 1}]), "damaged"),
+     (with_(moves=[{"at": 1, "who": "", "why": "promote", "now": ONE + "\n"}]), "damaged"),
+     (with_(split={"split": [{"digest": ONE, "weight": 1}]}), "damaged")],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(raw: bytes, said: str):
+    """A digest becomes a folder's name; nothing is ever unpickled. Who reads it is told what to do."""
+    with pytest.raises(StoreDamaged, match=said):
         decode("o/m:a", raw)
 
 

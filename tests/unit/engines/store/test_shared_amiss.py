@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
+import msgspec
 import pytest
 
 from engines.store.failures import StoreAway, StoreDamaged
+from registry.adapters import Canary, Share
 from tests.unit.engines.store.hosts import NOTHING_KEPT, same, two_hosts
 
 
@@ -220,6 +223,28 @@ async def test_what_is_nobodys_is_no_trouble_once_it_is_taken_out(house):
     for _ in range(20):  # what failed is tried again now and then
         await house.b.follow()
     assert await house.b.follow() == {}
+
+
+@pytest.mark.parametrize("taken", [False, True])
+async def test_a_split_of_what_is_not_there_holds_no_order_up(house, taken):
+    """An older host writes one, or wrote this host's own rows: it has ended, and orders end it for all."""
+    split = Canary((Share(house.first, 1), Share((await house.a.add(2)).digest, 1)))
+    await house.a.store.note_split("m", "pirate", "ann", split)
+    assert await same(house.a, house.b)
+    raw = msgspec.json.decode(house.annals.get("m:pirate"))
+    raw["split"]["split"][1][0] = "f" * 64
+    house.annals.put("m:pirate", house.annals.get("m:pirate"), entry := msgspec.json.encode(raw))
+    if taken:
+        with contextlib.closing(sqlite3.connect(house.b.root / "store.sqlite")) as rows, rows:
+            rows.execute("UPDATE taken SET entry = ?", (entry,))
+            rows.execute("UPDATE splits SET canary = ?", (msgspec.json.encode(raw["split"]),))
+    again = await house.host("b")
+    assert (await again.follow(), await again.split()) == ({}, None)
+    assert again.store._book.shared("m", "pirate") == {share.digest for share in split.split}
+    await again.store.promote("m", "pirate", split.split[1].digest, "bob")
+    assert (await same(house.a, again), await house.a.split()) == (True, None)
+    await again.store.rollback("m", "pirate", "bob")
+    assert (await same(house.a, again), await house.a.at()) == (True, house.first)
 
 
 async def test_nonsense_in_the_annals_changes_nothing(house):
