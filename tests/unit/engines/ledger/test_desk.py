@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from engines.ledger.stock import name_of
 from engines.store.adapters import AdapterStore
 from engines.store.failures import StoreFull
 from registry.adapter_orders import (
@@ -258,19 +259,26 @@ async def test_a_split_that_means_nothing_is_refused(tmp_path: Path, parts: tupl
         assert (await order(made, SplitAdapter("m", "one", "ann", canary))).status == 422
 
 
-async def test_a_name_stays_where_it_is_when_its_split_cannot_be_ended(tmp_path: Path) -> None:
-    """One transaction: an order that the disk does not take whole is refused, and changes nothing."""
-    async with rig(tmp_path, "a") as made:
+@pytest.mark.parametrize("added", [True, False])
+async def test_a_name_stays_where_it_is_when_its_split_cannot_be_ended(tmp_path: Path, *, added: bool) -> None:
+    """One transaction: an order that the disk does not take whole is refused, and leaves nothing behind."""
+    async with rig(tmp_path, "a", slots=4) as made:
         first, other = [(await made.add("one", alpha)).revision.digest for alpha in (8, 16)]
         canary = Canary((Share(first, 1), Share(other, 1)))
         assert isinstance(await order(made, SplitAdapter("m", "one", "ann", canary)), Adapted)
+        held = {name_of(each) for each in made.all.stock.of("m", "one")}
         with contextlib.closing(sqlite3.connect(tmp_path / "state/adapters/store.sqlite")) as rows:
             rows.execute("CREATE TRIGGER amiss BEFORE DELETE ON splits BEGIN SELECT RAISE(ABORT, 'worn out'); END")
-        answer = await order(made, PromoteAdapter("m", "one", other, "ann"))
+        moved = made.add("one", 32, promote=True) if added else order(made, PromoteAdapter("m", "one", other, "ann"))
+        answer = await moved
         assert (answer.status, "worn out" in answer.message) == (503, True)
         (view,) = decode(bytes(made.board.snapshot.adapters))
-        assert (view.current, view.canary) == (first, canary)
-        assert len((await order(made, ListAdapters("m", "one"))).history) == 2
+        assert (view.current, view.canary, {*view.revisions}) == (first, canary, {first, other})
+        listed = await order(made, ListAdapters("m", "one"))
+        assert (len(listed.history), {each.digest for each in listed.revisions}) == (2, {first, other})
+        assert {each.name for each in (tmp_path / "state/adapters/revisions").iterdir()} == {first, other}
+        assert sum(made.hosts["a"].loads.values()) == 2 + added
+        await eventually(lambda: {*made.resident("a")} == held)
 
 
 async def test_a_source_that_cannot_be_a_path_is_refused(tmp_path: Path) -> None:
