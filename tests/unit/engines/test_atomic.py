@@ -1,6 +1,7 @@
 """Files that are replaced as a whole."""
 
 import errno
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,3 +78,24 @@ def test_a_link_is_replaced_and_what_it_leads_to_is_left_alone(tmp_path: Path) -
     atomic.write(tmp_path / "note.json", b"new", durable=False)
     assert (tmp_path / "other").read_bytes() == b"other"
     assert not (tmp_path / "note.json").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["note.json", "[a-z]*?.json", "!{b}"])
+def test_a_draft_that_a_kill_has_left_goes_with_a_later_write_of_that_name(tmp_path: Path, name: str) -> None:
+    """Not while somebody may still write it, and no other file's: an hour after it was last written to."""
+    (tmp_path / name).touch()
+    now = (tmp_path / name).stat().st_mtime
+    stays = {f".{name}.00000000": now - 3000, ".a.json.00000000": 0, f".{name}.0000000": 0, f".{name}.backup00": 0}
+    for draft, at in {**stays, f".{name}.0123cdef": now - 4000, f".{name}.89ab4567": 0}.items():
+        (tmp_path / draft).touch()
+        os.utime(tmp_path / draft, (at, at))
+    atomic.write(tmp_path / name, b"new", durable=True)
+    assert {each.name for each in tmp_path.iterdir()} == {name, *stays}
+
+
+def test_a_draft_that_cannot_be_taken_away_is_no_matter(tmp_path: Path) -> None:
+    """The new content is there."""
+    (tmp_path / ".note.json.00000000").mkdir()
+    os.utime(tmp_path / ".note.json.00000000", (0, 0))
+    atomic.write(tmp_path / "note.json", b"new", durable=True)
+    assert (tmp_path / "note.json").read_bytes() == b"new"
