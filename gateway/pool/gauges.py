@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from gateway.pool.house import House
+from registry.causes import Cause
 from registry.snapshot import LOAD_BOUNDS, SwapState, WorkerState
 
 
@@ -26,9 +27,10 @@ def gauges(house: House) -> Iterator[Metric]:
     losses = CounterMetricFamily(
         "enginehouse_worker_losses", "Workers that ended without having been asked to", labels=("model", "cause")
     )
-    for model, counted in snapshot.losses.items():
-        for cause, count in counted.items():
-            losses.add_metric((model, cause.value), count)
+    for model in dict.fromkeys((*(pool.model.name for pool in house.pools), *snapshot.losses)):
+        counted = snapshot.losses.get(model, {})
+        for cause in Cause:  # from the start: Prometheus' increase() does not see a series come to be
+            losses.add_metric((model, cause.value), counted.get(cause, 0))
     yield losses
     yield from _adapters(house)
     taken = not snapshot.reload_error

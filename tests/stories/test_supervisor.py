@@ -25,6 +25,11 @@ async def busy(worker: WorkerView, requests: int) -> bool:
         return (await http.get(f"{worker.url}/fake/counts")).json()["running"] == requests
 
 
+async def shown(url: str, line: str) -> bool:
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE) as http:
+        return line in (await http.get("/metrics")).text
+
+
 def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
@@ -147,11 +152,10 @@ async def test_a_lost_device_is_told_while_others_serve(tmp_path: Path) -> None:
         worker = await eventually(lambda: running.worker("crash_loop", "broken"))
         await running.ready()
         await answered(running, "m")
-        async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=60) as http:
-            metrics = (await http.get("/metrics")).text
+        counted = 'enginehouse_worker_losses_total{cause="device_lost",model="broken"} 5.0'
+        await eventually(lambda: shown(running.url, counted), what=counted)  # it is told after the state
     assert {each["cause"] for each in running.said("WorkerLost")} == {"device_lost"}
     assert (worker.cause, words in worker.reason, "`dmesg`" in worker.reason) == ("device_lost", True, True)
-    assert 'enginehouse_worker_losses_total{cause="device_lost",model="broken"} 5.0' in metrics
 
 
 async def test_a_frozen_worker_is_avoided_and_then_replaced(tmp_path: Path) -> None:

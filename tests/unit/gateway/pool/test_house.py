@@ -16,7 +16,7 @@ from gateway.pool.house import House
 from gateway.pool.loading import AdapterNotLoaded
 from registry.adapters import AdapterView, Unloadable, encode
 from registry.causes import Cause
-from registry.snapshot import LOAD_BOUNDS, AdapterFigures, WorkerState
+from registry.snapshot import LOAD_BOUNDS, AdapterFigures, OnDemand, WorkerState
 from tests.unit.gateway.builders import Clock, cancelled, model_view, snapshot, turns, worker_view
 
 
@@ -161,11 +161,16 @@ def test_the_gauges_show_workers_by_state_queues_and_the_last_reload():
 
 
 def test_the_gauges_count_why_workers_ended():
-    """By model and cause, and nothing for what never happened."""
-    house = house_of(losses={"m": {Cause.OUT_OF_MEMORY: 2, Cause.CRASHED: 1}})
+    """By model and cause, from 0 on: a first loss is a growth. What a removed model lost is still told."""
+    asleep = model_view(name="asleep", on_demand=OnDemand())
+    house = house_of(model_view(name="m"), asleep, losses={"m": {Cause.CRASHED: 1}, "gone": {Cause.OUT_OF_MEMORY: 2}})
     (family,) = (each for each in gauges(house) if each.name == "enginehouse_worker_losses")
     found = {tuple(sample.labels.values()): sample.value for sample in family.samples}
-    assert found == {("m", "out_of_memory"): 2, ("m", "crashed"): 1}
+    assert set(found) == {(model, cause.value) for model in ("m", "asleep", "gone") for cause in Cause}
+    assert {labels: count for labels, count in found.items() if count} == {
+        ("m", "crashed"): 1,
+        ("gone", "out_of_memory"): 2,
+    }
 
 
 def test_the_gauges_show_where_adapters_are_and_what_was_done_with_them():
