@@ -35,6 +35,11 @@ class Advance:
         self.doubted = False
         """Whether somebody has seen it fail since it last made a token for us."""
 
+    @property
+    def stalls(self) -> bool:
+        """Whether it had work at the last look and did none: it may hang."""
+        return self._stall.lasted > 0
+
     async def verdict(self, placed: Placed, token: Token) -> Verdict:
         """Good unless it hangs. Without progress, before it is called dead, it is asked for a token: figures may be
         stale.

@@ -1,6 +1,6 @@
 """A child's log file: begun anew for each start (the previous one is kept as `.1`), bounded, read from its end.
 
-Called by `process`, `worker` and `gateways`.
+Called by `process`, `worker`, `inquest` and `gateways`.
 """
 
 from __future__ import annotations
@@ -78,11 +78,22 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, _PRIVATE)
 
 
-def tail(path: Path, lines: int = SHOWN) -> tuple[str, ...]:
-    """The last lines of the file, at most `lines` of them, without colours and blank ones; () if it cannot be read."""
+def size(path: Path) -> int:
+    """Its bytes so far; 0 where it cannot be read."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return 0
+
+
+def tail(path: Path, lines: int = SHOWN, *, after: int = 0) -> tuple[str, ...]:
+    """The last lines of the file, at most `lines` of them, without colours and blank ones; () if it cannot be read.
+
+    Only what was written since it had `after` bytes; a file that has fewer now was cut, and is taken as a whole.
+    """
     try:
         with path.open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            end = log.seek(0, os.SEEK_END)
+            log.seek(max(0, end - _TAIL_BYTES, after if after <= end else 0))
             text = log.read().decode("utf-8", "replace")
     except OSError:  # gone, or no descriptor left: whoever asks has worse to tell
         return ()

@@ -1,8 +1,9 @@
 """How many processes the kernel has ended for want of memory. The one seam to its counters; used by `inquest`.
 
-A control group's own count is the proof: it counts the processes of that group and no others, whether the group's
-limit or the machine's memory was reached (Linux, admin-guide/cgroup-v2.rst, `oom_kill`). Where it cannot be read, the
-machine's (`/proc/vmstat`) stands in.
+A control group counts whether its own limit or the machine's memory was reached (Linux, admin-guide/cgroup-v2.rst,
+`oom_kill`), in version 2 for the groups below it too. A worker mostly shares its group with the supervisor and the
+other workers. So the count proves that the kernel ended some process there, not which: `endings` also wants a sign
+that it was the worker's. Where it cannot be read, the machine's (`/proc/vmstat`) stands in.
 """
 
 from __future__ import annotations

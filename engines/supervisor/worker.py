@@ -111,7 +111,7 @@ class Worker:
             self._seat = await self._lodge.packed(self._seat)
             async with self._launcher.place(self._seat) as placed:
                 self._placed = placed
-                self._inquest.open(placed.pid)
+                self._inquest.open(placed.pid, placed.log)
                 self._show()
                 try:
                     reason = await self._attend(placed)
@@ -121,7 +121,7 @@ class Worker:
                 # Still inside: what the worker left behind is ended before the next start.
         except LaunchFailed as refused:
             reason = str(refused)
-        self._lose(reason)
+        await self._lose(reason)
 
     async def _attend(self, placed: Placed) -> str:
         """Probes until the worker ends; says how it ended."""
@@ -197,6 +197,7 @@ class Worker:
         self._context = listed.context
         verdict = await self._token(placed, within=self._pacing.warm_up_within)
         if verdict.good:
+            self._inquest.proved()
             self._outlets.served_as(self._name)
         else:
             self._mute = self._mute.refused(self._clock.now(), verdict.reason)
@@ -208,9 +209,9 @@ class Worker:
         return await self._prober.warm_up(placed.url, placed.key, call, within=within)
 
     async def _health(self, placed: Placed) -> Verdict:
-        engine = self._seat.engine
-        within = self._pacing.probe_within + engine.health_takes
+        engine, within = self._seat.engine, self._pacing.probe_within + self._seat.engine.health_takes
         call, dead, awake = engine.health(), engine.dead_statuses, engine.awake
+        self._inquest.look()
         return await self._prober.health(placed.url, placed.key, call, within=within, dead=dead, awake=awake)
 
     async def _watch(self, placed: Placed, pause: float) -> float:
@@ -230,7 +231,8 @@ class Worker:
             verdict = await self._advance.verdict(placed, self._token)
         if verdict.good:
             self._happen(Event.GOOD_PROBE)
-            self._inquest.well()
+            if not self._advance.stalls:
+                self._inquest.well()
             await self._lodge.look(self.id)
             return self._pacing.probe_every
         for _ in range(self._pacing.limits.bad_probes if suspected else 1):
@@ -254,9 +256,9 @@ class Worker:
         text = "\n".join(logfile.tail(log, 200))
         self._outlets.loading(milestones.loading(text, self._clock.now() - begun, self._expected_start))
 
-    def _lose(self, how: str) -> None:
+    async def _lose(self, how: str) -> None:
         log = self._placed.log if self._placed else None
-        found = self._inquest.find(how, log, ours=bool(self._killed_because))
+        found = await asyncio.to_thread(self._inquest.find, how, ours=bool(self._killed_because))
         self._cause = found.cause
         self._happen(Event.EXITED, found.reason)
         retry_at = self._life.retry_at

@@ -95,13 +95,30 @@ def test_the_kernels_count_proves_it() -> None:
         INITIAL + "{'EngineCore_DP0': -9}",
         "ERROR [multiproc_executor.py:316] Worker proc VllmWorker-1 died unexpectedly (exit code: -9), shutting down",
         "WARNING [shutdown] MPClient: engine core exited unexpectedly; starting cleanup",
-        "[2025-08-06] Received sigquit from a child process. It usually means the child failed.",
     ],
 )
 def test_the_kernel_may_end_a_process_of_the_server(line: str) -> None:
     """The largest is the engine's core: its server goes on for a while, and ends by itself."""
     assert told(line, oom_kills=1).cause is Cause.OUT_OF_MEMORY
     assert told(line).cause is Cause.CRASHED
+
+
+SIGQUIT = "[2025-08-06 10:11:12] Received sigquit from a child process. It usually means the child failed."
+
+
+@pytest.mark.parametrize("how", ["exited with status 1", "killed by SIGKILL"])
+def test_a_server_that_ends_all_its_processes_was_not_killed_by_the_kernel(how: str) -> None:
+    """SGLang's does, itself included, whatever one of them failed by; a neighbour was short of memory meanwhile."""
+    said = told("[2025-08-06 TP0] ValueError: bad adapter config", SIGQUIT, how=how, oom_kills=1)
+    assert (said.cause, "ValueError: bad adapter config" in said.reason) == (Cause.CRASHED, True)
+
+
+def test_an_engine_that_is_gone_was_killed_by_the_kernel_only_if_no_error_tells() -> None:
+    """The server of vLLM does not say how it went; what it says of its own trouble with that is no other error."""
+    gone = ("[shutdown] MPClient: engine core exited unexpectedly", "EngineDeadError: EngineCore encountered an issue.")
+    assert told(*gone, oom_kills=1).cause is Cause.OUT_OF_MEMORY
+    assert told(CORE + "ValueError: bad adapter config", *gone, oom_kills=1).cause is Cause.CRASHED
+    assert told("CUDA out of memory", *gone, oom_kills=1).cause is Cause.DEVICE_OUT_OF_MEMORY
 
 
 def test_somebody_elses_end_is_not_this_ones() -> None:
@@ -118,6 +135,39 @@ def test_on_cpu_the_cache_is_in_the_machines_memory() -> None:
 def test_the_last_error_is_the_one_it_did_not_survive() -> None:
     survived, fatal = "torch.OutOfMemoryError: CUDA out of memory.", "CUDA error: an illegal memory access"
     assert told(survived, "200 OK", fatal).cause is Cause.DEVICE_ERROR
+
+
+def test_what_another_error_follows_was_survived() -> None:
+    """The other is why, and is shown."""
+    said = told("ERROR MemoryError in request 7", *["INFO"] * 900, "AssertionError: shape mismatch")
+    assert said == Ending(Cause.CRASHED, "exited with status 1: AssertionError: shape mismatch")
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "Exception: WorkerProc initialization failed. See stack trace for root cause.",
+        "vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue.",
+        "RuntimeError: Process ApiServer_0 (PID: 7) died with exit code 1",
+        "[rank1]: torch.distributed.DistBackendError: NCCL error",
+        "ConnectionResetError: [Errno 104] Connection reset by peer",
+        "KeyError: '/psm_1a2b3c4d'",
+        "ERROR:    Exception in ASGI application",
+    ],
+)
+def test_what_others_say_of_the_end_is_no_other_error(after: str) -> None:
+    """Nor is a traceback that Python ties to the one before it."""
+    assert told("MemoryError", after).cause is Cause.OUT_OF_MEMORY
+    tied = "During handling of the above exception, another exception occurred:"
+    assert told("MemoryError", tied, "ValueError: no weights").cause is Cause.OUT_OF_MEMORY
+    assert told("MemoryError", tied, "ValueError: no weights", "ValueError: more").cause is Cause.CRASHED
+
+
+def test_before_it_was_well_only_a_lost_device_counts() -> None:
+    """It lived on with everything else; a lost device shows with the next request."""
+    old = ("CUDA out of memory: request refused", "RuntimeError: CUDA error: unspecified launch failure")
+    assert told("INFO", before=old, how="it hangs", ours=True) == Ending(Cause.UNRESPONSIVE, "it hangs")
+    assert told("RuntimeError: CUDA error: unknown error", before=("GPU is lost",)).cause is Cause.DEVICE_LOST
 
 
 def test_a_lost_device_comes_before_what_follows_from_it() -> None:

@@ -74,6 +74,17 @@ def test_the_tail_is_clean(tmp_path: Path) -> None:
     assert logfile.tail(tmp_path / "w.log", 2) == ("red", "b\xff")
 
 
+def test_the_tail_may_begin_where_the_file_once_ended(tmp_path: Path) -> None:
+    """A file that is shorter now was cut: all of it is taken."""
+    path = tmp_path / "w.log"
+    written(path, "old\n")
+    mark = logfile.size(path)
+    with path.open("a") as log:
+        log.write("new\n")
+    assert (logfile.tail(path, after=mark), logfile.tail(path, after=99)) == (("new",), ("old", "new"))
+    assert (logfile.tail(path, after=8), logfile.size(tmp_path / "none.log")) == ((), 0)
+
+
 def test_no_log_has_no_tail(tmp_path: Path) -> None:
     assert logfile.tail(tmp_path / "none.log") == ()
 
