@@ -16,7 +16,7 @@ import contextlib
 import sys
 import time
 
-from loadtests.soak.crew import Crew
+from loadtests.soak.crew import Crew, Limits
 from loadtests.soak.goals import GOALS
 from loadtests.soak.goals.goal import wrong
 from loadtests.soak.load import Load
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _options(argv)
     if options.goal:
         return _goal(options.goal, options.scale)
-    report = asyncio.run(run(options.minutes * 60, options.every, options.seed))
+    report = asyncio.run(run(options.minutes * 60, options.every, options.seed, Limits.strict()))
     print(report.text())
     return 0 if report.passed else 1
 
@@ -60,17 +60,17 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-async def run(seconds: float, every: float, seed: int) -> Report:
-    """The soak of so many seconds with a kill `every` so many."""
+async def run(seconds: float, every: float, seed: int, limits: Limits, *, kills: int = 0) -> Report:
+    """The soak of so many seconds with a kill `every` so many; it goes on until there were `kills` at least."""
     with contextlib.ExitStack() as opened:
         gateway = opened.enter_context(processes.gateway(opened.enter_context(processes.short_folder())))
-        crew = opened.enter_context(Crew(gateway, seed))
+        crew = opened.enter_context(Crew(gateway, seed, limits=limits))
         load = Load(gateway.port, seed)
         samples: list[Sample] = []
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(_watch(gateway, load, samples, max(1.0, seconds / _SAMPLES)))
             killing = group.create_task(crew.kill_by_turns(every))
-            await load.run(seconds)
+            await load.run(seconds, lambda: len(crew.kills) < kills)
             killing.cancel()
             watching.cancel()
         left = await crew.left()

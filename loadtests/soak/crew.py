@@ -23,9 +23,30 @@ SIZE: Final = 3
 CAPACITY: Final = 256
 _UNNOTICED: Final = 0.5
 """Seconds that a dead worker stays in the snapshot."""
-_LIMITS: Final = Timeouts(first_token=60.0, idle=60.0, answer=120.0)
-_SETTLING: Final = 60.0
-"""Seconds that everything has to come back to rest at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long anything may stand still before that is a failure."""
+
+    requests: Timeouts
+    settling: float
+    """Seconds that everything has to come back to rest at the end."""
+
+    @classmethod
+    def of(cls, scale: float) -> Self:
+        """A run of this scale: only a whole one is promised a machine that is not busy with something else."""
+        return cls.strict() if scale >= 1 else cls.lenient()
+
+    @classmethod
+    def strict(cls) -> Self:
+        """For a long run: whoever stands still for ten seconds there has got stuck."""
+        return cls(Timeouts(first_token=10.0, idle=10.0, answer=30.0), settling=15.0)
+
+    @classmethod
+    def lenient(cls) -> Self:
+        """For a short one among other tests on a slow machine, which itself stands still at times."""
+        return cls(Timeouts(first_token=60.0, idle=60.0, answer=120.0), settling=60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +61,18 @@ class Crew:
     """Invariant: while it is open, all workers but the one being replaced run and are published."""
 
     def __init__(
-        self, gateway: Gateway, seed: int, *, size: int = SIZE, capacity: int = CAPACITY, script: Sequence[str] = ()
+        self,
+        gateway: Gateway,
+        seed: int,
+        *,
+        limits: Limits,
+        size: int = SIZE,
+        capacity: int = CAPACITY,
+        script: Sequence[str] = (),
     ) -> None:
         self.kills: Final[list[Kill]] = []
         self._gateway: Final = gateway
+        self._limits: Final = limits
         self._size: Final = size
         self._capacity: Final = capacity
         """Requests that each worker runs at once."""
@@ -82,7 +111,7 @@ class Crew:
 
     async def left(self) -> list[str]:
         """What should be at rest now that nobody asks any more, and is not after a while."""
-        deadline = time.monotonic() + _SETTLING
+        deadline = time.monotonic() + self._limits.settling
         while left := self._busy():
             if time.monotonic() > deadline:
                 break
@@ -106,4 +135,4 @@ class Crew:
 
     def _publish(self, workers: list[FakeWorker]) -> None:
         views = [worker.view(capacity=self._capacity) for worker in workers]
-        self._gateway.supervisor.publish(model(*views, timeouts=_LIMITS))
+        self._gateway.supervisor.publish(model(*views, timeouts=self._limits.requests))

@@ -47,16 +47,16 @@ class Load:
         self._chance: Final = random.Random(seed)
         self._count = 0
 
-    async def run(self, seconds: float) -> None:
-        """All clients for so many seconds; requests that are under way then are waited for."""
+    async def run(self, seconds: float, more: Callable[[], bool]) -> None:
+        """All clients for so many seconds, and on while there is to be `more`; who is under way then is waited for."""
         until = time.monotonic() + seconds
         kinds = [self._stream] * _STREAMERS + [self._json] * _ASKERS + [self._leave] * _LEAVERS
         async with asyncio.TaskGroup() as clients:
             for kind in kinds:
-                clients.create_task(self._again(kind, until))
+                clients.create_task(self._again(kind, lambda: time.monotonic() < until or more()))
 
-    async def _again(self, kind: Callable[[int], Awaitable[None]], until: float) -> None:
-        while time.monotonic() < until:
+    async def _again(self, kind: Callable[[int], Awaitable[None]], on: Callable[[], bool]) -> None:
+        while on():
             self._count += 1
             await kind(self._count)
             await asyncio.sleep(_PAUSE)

@@ -5,17 +5,24 @@ from __future__ import annotations
 import pytest
 
 from loadtests.soak.__main__ import run
+from loadtests.soak.crew import Limits
 from tests.faults.stage import SEED, Measure
 
+GROWN = 12
+"""MB. From its start to its end the gateway grows by three to seven here (measured), and its heap has settled at six to
+twelve after 15,000 requests (`test_client_leaves`): with the one or two thousand of half a minute no cold heap grows by
+more between the middle of the run and its end, however late it settles on a slow machine.
+"""
 
-@pytest.mark.timeout(200)
+
+@pytest.mark.timeout(400)
 async def test_half_a_minute_of_kills_leaves_nothing_unexplained(measured: Measure):
-    """Killed workers under mixed load, four on a quick machine: every failure is a stream that was on one of them, told
-    exactly once. On a slow one the memory has not settled after half a minute: what it grows by is judged as elsewhere.
+    """Three killed workers or more under mixed load: every failure is a stream that was on one of them, told exactly
+    once. It lasts longer where a machine needs longer to start them anew.
     """
-    report = await run(30, 6, SEED)
+    report = await run(30, 6, SEED, Limits.lenient(), kills=3)
     assert (report.unexplained, report.left, report.bugs) == ([], [], 0), report.text()
-    assert report.grown < 24, report.text()
-    assert report.kills
+    assert report.grown < GROWN, report.text()
+    assert len(report.kills) >= 3
     slowest = max(result.ended - result.began for result in report.results if result.good)
     measured("1", f"slowest of {len(report.results)} requests of a soak with {len(report.kills)} kills", slowest)

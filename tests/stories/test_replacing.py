@@ -21,18 +21,22 @@ from tests.waiting import eventually
 ROOM = {"engine": "lmdeploy", "replicas": 2, "balance": "round_robin", "adapters": {"slots": 4}}
 
 
-async def says(running: House, digest: str) -> None:
-    """The name is answered by this revision, once gateways know of it, and before that never by the model itself."""
+async def says(running: House, digest: str, *, after: str = "") -> None:
+    """The name is answered by this revision, once gateways know of it; until then by the one that served before it
+    (`after`), without a refusal, and by nobody if there was none: never by the model itself.
+    """
     body = {"model": "m:pirate", "messages": [], "stream": True, "seed": 1, "x_fake": {"tokens": 3}}
-    voice = served_as("m", "pirate", digest)
+    voices = [served_as("m", "pirate", each) for each in (digest, after) if each]
 
     async def asked() -> bool:
         heard = await ask(running.port, post(CHAT, body))
+        if not after and heard.status in {404, 503}:
+            return False
         said = text_of(heard.events) if heard.status == 200 else ""
-        assert "m:pirate@" in said if said else heard.status in {404, 503}, heard.body
-        return voice in said and verify(said, key=1, voice=voice) == 3
+        assert [verify(said, key=1, voice=each) for each in voices if each in said] == [3], heard.body
+        return voices[0] in said
 
-    await eventually(asked, within=LONG, what=f"an answer of {voice}")
+    await eventually(asked, within=LONG, what=f"an answer of {voices[0]}")
 
 
 async def holding(running: House, *digests: str) -> tuple[str, ...]:
@@ -60,7 +64,7 @@ async def test_an_adapter_comes_with_new_workers_and_no_request_is_lost(tmp_path
             between = await holding(running, first)
             second = (await add(running, crafted(tmp_path, 16), promote=True)).revision.digest
             await eventually(lambda: stands_for(running) == second, within=LONG)
-            await says(running, second)
+            await says(running, second, after=first)
             after = await holding(running, first, second)
             await load.more()
         lost = running.said("WorkerLost")

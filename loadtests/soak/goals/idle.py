@@ -9,7 +9,7 @@ import contextlib
 import resource
 from typing import Final
 
-from loadtests.soak.crew import Crew
+from loadtests.soak.crew import Crew, Limits
 from loadtests.soak.goals.goal import Finding, Findings
 from tests import processes
 from tests.faults.client import ask, calling, get
@@ -28,7 +28,7 @@ async def run(scale: float) -> Findings:
     idle, streams = round(IDLE * scale), max(10, round(STREAMS * scale))
     async with contextlib.AsyncExitStack() as opened:
         gateway = opened.enter_context(processes.gateway(opened.enter_context(processes.short_folder())))
-        opened.enter_context(Crew(gateway, SEED))
+        opened.enter_context(Crew(gateway, SEED, limits=Limits.of(scale)))
         quiet = [await opened.enter_async_context(calling(gateway.port, get("/livez"))) for _ in range(idle)]
         await together(each.hear() for each in quiet)
         wires = [request(seed=seed, tokens=TOKENS, itl=0.05) for seed in range(streams)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
-from loadtests.soak.crew import Crew
+from loadtests.soak.crew import Crew, Limits
 from loadtests.soak.goals.goal import Finding, Findings
 from tests import processes
 from tests.faults.client import ask, get
@@ -29,7 +29,7 @@ async def run(scale: float) -> Findings:
     count = round(REQUESTS * scale)
     with contextlib.ExitStack() as opened:
         gateway = opened.enter_context(processes.gateway(opened.enter_context(processes.short_folder())))
-        crew = opened.enter_context(Crew(gateway, SEED))
+        crew = opened.enter_context(Crew(gateway, SEED, limits=Limits.of(scale)))
         base = descriptors(gateway)
         failed = await _asked(gateway, count)
         before = resident(gateway)

@@ -11,7 +11,7 @@ import random
 import time
 from typing import Final
 
-from loadtests.soak.crew import Crew
+from loadtests.soak.crew import Crew, Limits
 from loadtests.soak.goals.goal import Finding, Findings
 from tests import processes
 from tests.faults.client import ask, calling
@@ -32,7 +32,7 @@ async def run(scale: float) -> Findings:
     clients, after = round(CLIENTS * scale), max(50, round(_AFTER * scale))
     with contextlib.ExitStack() as opened:
         gateway = opened.enter_context(processes.gateway(opened.enter_context(processes.short_folder())))
-        crew = opened.enter_context(Crew(gateway, SEED))
+        crew = opened.enter_context(Crew(gateway, SEED, limits=Limits.of(scale)))
         before, failed = await _served(gateway, after)
         await in_turns(clients, _WIDE, lambda seed: _left(gateway, seed))
         left = await crew.left()

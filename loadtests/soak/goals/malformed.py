@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from typing import Any, Final
 
-from loadtests.soak.crew import Crew
+from loadtests.soak.crew import Crew, Limits
 from loadtests.soak.goals.goal import Finding, Findings
 from tests import processes
 from tests.faults.client import End, Transcript, ask, post
@@ -31,7 +31,7 @@ async def run(scale: float) -> Findings:
     count = round(REQUESTS * scale)
     with contextlib.ExitStack() as opened:
         gateway = opened.enter_context(processes.gateway(opened.enter_context(processes.short_folder())))
-        opened.enter_context(Crew(gateway, SEED))
+        opened.enter_context(Crew(gateway, SEED, limits=Limits.of(scale)))
         statuses: Counter[int] = Counter()
         took: list[float] = []
         silent: list[bytes] = []

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from loadtests.soak.crew import Crew
+from loadtests.soak.crew import Crew, Limits
 from loadtests.soak.goals.goal import Finding, Findings
 from tests import processes
 from tests.faults.client import End, Transcript, ask, post
@@ -79,7 +79,9 @@ async def _run(scale: float, every: float | None) -> Findings:
     with contextlib.ExitStack() as opened:
         gateway = opened.enter_context(processes.gateway(opened.enter_context(processes.short_folder())))
         script = ("--tokens", str(TOKENS), "--itl", str(PACE))
-        crew = opened.enter_context(Crew(gateway, SEED, size=WORKERS, capacity=clients, script=script))
+        crew = opened.enter_context(
+            Crew(gateway, SEED, limits=Limits.of(scale), size=WORKERS, capacity=clients, script=script)
+        )
         tally, seeds = Tally(), itertools.count(1)
         until = time.monotonic() + max(10.0, SECONDS * scale)
         async with asyncio.TaskGroup() as group:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from uvicorn.server import ServerState
 
 from gateway.client import WRITE_STALL
@@ -12,6 +13,7 @@ from gateway.server import configure
 from tests.unit.gateway.builders import CHAT, Wire, jumping, nothing
 
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n"
+LARGE = HEAD.replace(b"10", b"1000000")
 
 
 class Short:
@@ -43,6 +45,49 @@ async def passing(seconds):
     passed = asyncio.Event()
     asyncio.get_running_loop().call_later(seconds, passed.set)
     await passed.wait()
+
+
+@pytest.mark.parametrize(
+    ("says", "cut"),
+    [
+        ([], 10.0),
+        ([(0.0, HEAD[:20])], 10.0),
+        ([(3.0, HEAD[:20]), (3.0, HEAD[20:30]), (3.9, HEAD[30:40])], 10.0),
+        ([(0.0, LARGE)], 30.0),
+        ([(9.9, LARGE + b"x")], 39.9),
+        ([(0.0, LARGE + b"x" * 100_000)], 30.0),
+        ([(0.0, LARGE), (14.0, b"x"), (15.0, b"x")], 30.0),
+        ([(0.0, LARGE), (20.0, b"x" * 5 * 1024)], 35.0),
+        ([(0.0, LARGE), (20.0, b"x" * 5 * 1024), (14.0, b"x" * 20 * 1024)], 55.0),
+    ],
+)  # fmt: skip
+@jumping
+async def test_a_request_that_is_not_whole_in_time_is_cut(says, cut):
+    """Fault 15: ten seconds for headers, whatever trickles in; thirty for a body, and one more for each KiB after its
+    first read. `says` is what comes, each after so many more seconds.
+    """
+    began = asyncio.get_running_loop().time()
+    protocol, wire = connected(Short())
+    for after, data in says:
+        await passing(after)
+        protocol.data_received(data)
+    await passing(began + cut - 0.05 - asyncio.get_running_loop().time())
+    assert not wire.aborted
+    await passing(0.1)
+    assert wire.aborted
+
+
+@jumping
+async def test_a_body_that_we_do_not_read_is_not_late():
+    """Its time begins anew, for as long as the gateway takes nothing, which is not the client's fault."""
+    protocol, wire = connected(Short())
+    protocol.data_received(LARGE)
+    protocol.flow.pause_reading()
+    await passing(1000.0)
+    assert not wire.aborted
+    protocol.flow.resume_reading()
+    await passing(30.1)
+    assert wire.aborted
 
 
 @jumping
