@@ -57,8 +57,8 @@ def test_the_warm_up_makes_one_real_token(pair: Pair):
 def test_the_metrics_are_found_by_their_names(pair: Pair):
     """What the watchdog needs is there; LMDeploy's need the key, which probes carry."""
     text = pair.ask(HttpCall("GET", "/metrics")).text
-    figures = watchdog.figures(text, pair.engine.metrics)
-    assert figures is not None
+    reading = watchdog.reading(text, pair.engine.metrics)
+    assert reading is not None
     assert pair.engine.metrics.waiting in text
 
 
