@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cli.declared import unservable
 from cli.mistake import Mistake
@@ -12,8 +13,8 @@ from engines import plainfile
 from engines.environments.hardware import Hardware, Unsuited, detect, device_of, environment_for, require
 from engines.environments.locks import CATALOGUE
 from engines.launchers.cluster import nodes
-from engines.quantize.declared import sizes
-from engines.quantize.rules import LayoutRefused, accept, divide, resolve, unlike_adapters
+from engines.quantize.declared import only_experts, sizes
+from engines.quantize.rules import LayoutRefused, accept, divide, resolve, unlike_adapters, unlike_weights
 from engines.weights.failures import SourceRefused
 from engines.weights.original import packed_layout
 from registry.load import Fault, RegistryRefused, load, reread
@@ -88,9 +89,9 @@ def _impossible(name: str, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, ..
     if spec.sleeps and device_of(environment) == "cpu":
         said = f"sleep needs a GPU, for {environment} keeps all its memory: use stop, which is the default"
         yield name, ("replicas", "when_idle"), f"models.{name}.replicas.when_idle: {said}"
-    adapters = spec.adapters.slots > 0
-    for option, why in unlike_adapters(spec.engine_options, spec.engine, environment) if adapters else ():
+    for option, why in _unlike(spec, spec.source, environment):
         yield name, ("options", spec.engine, option), f"models.{name}.options.{spec.engine}.{option}: {why}"
+    adapters = spec.adapters.slots > 0
     try:
         layout = resolve(spec.quantization, spec.engine, environment, adapters=adapters)
         if spec.calibration and layout.tuning is None:
@@ -103,6 +104,14 @@ def _impossible(name: str, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, ..
             yield name, ("source",), f"models.{name}.source: {said}"
     except LayoutRefused as refused:
         yield name, ("quantization",), f"models.{name}.quantization: {refused}"
+
+
+def _unlike(spec: ModelSpec, source: str, environment: str) -> Iterator[tuple[str, str]]:
+    """The options that do not go with the model's adapters; or, where it has none, with its weights."""
+    if spec.adapters.slots > 0:
+        yield from unlike_adapters(spec.engine_options, spec.engine, environment)
+    elif not only_experts(_config(source)):
+        yield from unlike_weights(spec.engine_options, _packed(source) or spec.quantization, spec.engine, environment)
 
 
 def _packed(source: str) -> str | None:
@@ -126,8 +135,13 @@ def _odd(source: str) -> str:
 
 def matrices(source: str) -> dict[str, int]:
     """The sizes of a checkpoint's matrices, where it lies on this machine and says them."""
+    return sizes(_config(source))
+
+
+def _config(source: str) -> dict[str, Any]:
+    """What a checkpoint on this machine says of itself; empty where there is nothing to read."""
     try:
         config = json.loads(plainfile.content(Path(source) / "config.json")) if is_path(source) else {}
     except (ValueError, RecursionError, OSError):
         return {}
-    return sizes(config) if isinstance(config, dict) else {}
+    return config if isinstance(config, dict) else {}

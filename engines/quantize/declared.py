@@ -13,6 +13,8 @@ _KINDS: Final[Mapping[tuple[object, object, bool], str]] = {
     ("float", 8, True): "fp8",
 }
 """By the type and bits of the weights, and whether activations are rounded too."""
+_BESIDE_EXPERTS: Final = ("attn", "attention", "expert")
+"""A rule names attention by one of these; or everything but experts, by a pattern."""
 
 
 def declared(config: Mapping[str, Any]) -> str | None:
@@ -21,16 +23,31 @@ def declared(config: Mapping[str, Any]) -> str | None:
     compressed-tensors is a family of layouts: what is uniform and has a name here is called by it, the rest is
     `compressed-tensors`. What other tools write is called as they do.
     """
-    quantization = config.get("quantization_config") or config.get("compression_config")
-    if not isinstance(quantization, Mapping) or not quantization:
+    quantization = _quantization(config)
+    if not quantization:
         return None
     method = str(quantization.get("quant_method", "unknown"))
     return _kind(quantization) if method == COMPRESSED else method
 
 
+def only_experts(config: Mapping[str, Any]) -> bool:
+    """Whether maybe nothing but a mixture's experts is quantized: `ignore` of compressed-tensors names attention.
+
+    Its rules are names and patterns, which only who builds the model can hold against its layers: in doubt, yes.
+    """
+    quantization = _quantization(config)
+    rules = quantization.get("ignore") if quantization.get("quant_method") == COMPRESSED else None
+    return isinstance(rules, list) and any(part in str(rule) for rule in rules for part in _BESIDE_EXPERTS)
+
+
 def sizes(config: Mapping[str, Any]) -> dict[str, int]:
     """How wide the matrices are that groups of weights must divide, by the config's own names; empty where silent."""
     return {name: config[name] for name in _MATRICES if isinstance(config.get(name), int)}
+
+
+def _quantization(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = config.get("quantization_config") or config.get("compression_config")
+    return found if isinstance(found, Mapping) else {}
 
 
 def _kind(quantization: Mapping[str, Any]) -> str:

@@ -68,15 +68,22 @@ _NOT_WRITTEN: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
 )
 """By environment and layout: why we make none for it, though it loads such weights."""
 
+_NOT_IN_PYTORCH: Final[Mapping[str, str]] = MappingProxyType(
+    # pytorch/config.py `QuantizationConfig.from_config`: awq, smooth_quant, fp8, and compressed-tensors, which
+    # pytorch/nn/linear/__init__.py has no layer for; pytorch/nn/moe/__init__.py has.
+    {"gptq": "gptq", "mxfp4": "mxfp4", "w4a16": "w4a16 but in experts"}
+)
+"""By layout: what LMDeploy's PyTorch engine does not load of what its TurboMind does, in words."""
+
 _NO_ADAPTERS: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     {
         # Seen: vLLM's CPU build ends at its start.
         ("vllm-cpu", "w8a8"): "INT8 W8A8 with adapters does not start",
         ("vllm-cpu", "compressed-tensors"): "INT8 W8A8 with adapters does not start, and other kinds were not tried",
-        # pytorch/config.py `QuantizationConfig`: awq, smooth_quant, fp8; compressed-tensors for experts only.
-        ("lmdeploy", "gptq"): "only its PyTorch engine has adapters, and that loads no gptq",
-        ("lmdeploy", "mxfp4"): "only its PyTorch engine has adapters, and that loads no mxfp4",
-        ("lmdeploy", "w4a16"): "only its PyTorch engine has adapters, and that loads no w4a16 but in experts",
+        **{
+            ("lmdeploy", layout): f"only its PyTorch engine has adapters, and that loads no {said}"
+            for layout, said in _NOT_IN_PYTORCH.items()
+        },
     }
 )
 """By environment and layout: why LoRA adapters do not go on top."""
@@ -93,6 +100,17 @@ _NO_ADAPTERS_WITH: Final[Mapping[tuple[str, str, str], str]] = MappingProxyType(
     }
 )
 """By engine, option and its value: why no adapter can be had with it, and what works."""
+
+_NOT_LOADED_WITH: Final[Mapping[tuple[str, str, str], Mapping[str, str]]] = MappingProxyType(
+    {
+        ("lmdeploy", "backend", "pytorch"): {
+            layout: f"LMDeploy's PyTorch engine loads no {said}: leave `backend` out, which means turbomind where "
+            "there is no room for adapters, if that has the model's architecture"
+            for layout, said in _NOT_IN_PYTORCH.items()
+        }
+    }
+)
+"""By engine, option and its value: the layouts that are not loaded with it, why, and what works."""
 
 _NEAREST: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -147,6 +165,22 @@ def unlike_adapters(options: Mapping[str, object], engine: str, environment: str
         if why := _NO_ADAPTERS_WITH.get((engine, option, str(value))):
             weights = ", ".join(works(engine, environment, adapters=True))
             yield option, f"{why} (it takes these weights then: {weights}); or have no adapters (`slots: 0`)"
+
+
+def unlike_weights(
+    options: Mapping[str, object], packed: str, engine: str, environment: str
+) -> Iterator[tuple[str, str]]:
+    """The engine's options with which weights packed as `packed`, by its word, are not loaded; why, and what works.
+
+    Without adapters: with them `accept` refuses such weights whatever the options.
+    """
+    for option, value in options.items():
+        refused = _NOT_LOADED_WITH.get((engine, option, str(value)), {})
+        if why := refused.get(packed):
+            weights = [each for each in works(engine, environment, adapters=False) if each not in refused]
+            others = sorted({other for (other, _), offered in _LAYOUTS.items() if packed in offered} - {engine})
+            another = f"; or another engine: {', '.join(others)}" if others else ""
+            yield option, f"{why}; or take other weights, what works: {', '.join(weights)}{another}"
 
 
 def divide(

@@ -78,6 +78,42 @@ def test_turbomind_and_adapters_are_a_fault_that_names_what_works(tmp_path, back
     assert all(each in faults[0].message for each in said)
 
 
+@pytest.mark.parametrize(
+    ("quantization", "backend", "refused"),
+    [
+        ("gptq", "pytorch", True),
+        ("w4a16", "pytorch", True),
+        ("awq", "pytorch", False),
+        ("int4", "pytorch", False),
+        ("none", "pytorch", False),
+        ("gptq", "turbomind", False),
+        ("w4a16", "turbomind", False),
+    ],
+)
+def test_weights_that_pytorchs_engine_does_not_load_are_a_fault(tmp_path, quantization, backend, refused):
+    """LMDeploy's ends when it starts; what it would take is said, at the line of the option."""
+    file = tmp_path / "r.yaml"
+    file.write_text(
+        f"models:\n  m:\n    engine: lmdeploy\n    source: .\n    quantization: {quantization}\n"
+        f"    options:\n      lmdeploy:\n        backend: {backend}\n"
+    )
+    faults = impossible(load(file, {}), file, {})
+    assert [fault.line for fault in faults] == ([8] if refused else [])
+    assert all(f"PyTorch engine loads no {quantization}" in fault.message for fault in faults)
+
+
+@pytest.mark.parametrize(("ignore", "refused"), [('["lm_head"]', True), ('["lm_head", "re:.*self_attn.*"]', False)])
+def test_a_checkpoint_whose_experts_alone_are_packed_is_for_pytorchs_engine_too(tmp_path, ignore, refused):
+    """pytorch/nn/moe/__init__.py loads W4A16, pytorch/nn/linear/__init__.py does not."""
+    groups = '{"group_0": {"weights": {"type": "int", "num_bits": 4}}}'
+    packed = f'{{"quant_method": "compressed-tensors", "config_groups": {groups}, "ignore": {ignore}}}'
+    (tmp_path / "config.json").write_text(f'{{"quantization_config": {packed}}}')
+    file = tmp_path / "r.yaml"
+    file.write_text("models:\n  m: {engine: lmdeploy, source: ., options: {lmdeploy: {backend: pytorch}}}\n")
+    faults = impossible(load(file, {}), file, {})
+    assert [("no w4a16 but in experts" in fault.message, fault.line) for fault in faults] == [(True, 2)] * refused
+
+
 def test_the_shipped_registry_is_possible():
     """`make serve` starts from it."""
     file = Path(__file__).parents[3] / "model_registry.yaml"

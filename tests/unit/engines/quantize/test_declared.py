@@ -2,7 +2,7 @@
 
 import pytest
 
-from engines.quantize.declared import declared
+from engines.quantize.declared import declared, only_experts
 
 
 def compressed(*groups):
@@ -36,3 +36,25 @@ INT4 = {"weights": {"type": "int", "num_bits": 4}, "input_activations": None}
 def test_a_config_names_the_layout(config, layout):
     """compressed-tensors is a family: the uniform ones have names of their own."""
     assert declared(config) == layout
+
+
+@pytest.mark.parametrize(
+    ("ignore", "maybe"),
+    [
+        (["lm_head", "re:.*self_attn.*", "re:.*mlp\\.(gate|up|down)_proj.*"], True),
+        (["re:^(?!.*experts).*$"], True),
+        (["model.layers.0.attention.wo"], True),
+        (["lm_head"], False),
+        ([], False),
+        (None, False),
+        ("re:.*attn.*", False),
+    ],
+)
+def test_only_experts_may_be_quantized_where_attention_is_left_out(ignore, maybe):
+    """By compressed-tensors' `ignore`, and by nothing else's; what other tools write has no such thing."""
+    config = compressed(INT4)
+    config["quantization_config"]["ignore"] = ignore
+    assert only_experts(config) is maybe
+    config["quantization_config"]["quant_method"] = "gptq"
+    assert not only_experts(config)
+    assert not only_experts({})

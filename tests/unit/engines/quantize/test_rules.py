@@ -3,7 +3,7 @@
 import pytest
 
 from engines.quantize.layout import AWQ, FP8, GPTQ, W4A16, W8A8
-from engines.quantize.rules import LayoutRefused, accept, divide, loads, resolve, works
+from engines.quantize.rules import LayoutRefused, accept, divide, loads, resolve, unlike_weights, works
 
 
 def test_int4_on_the_cpu_build_is_asymmetric_awq_in_groups_of_32():
@@ -51,6 +51,30 @@ def test_gptq_with_adapters_is_refused_for_lmdeploy_with_what_works():
         LayoutRefused, match=r"loads no gptq\. The nearest is awq\. What works: awq, int4, none; or no adapters"
     ):
         resolve("gptq", "lmdeploy", "lmdeploy", adapters=True)
+
+
+@pytest.mark.parametrize(
+    ("packed", "said"),
+    [
+        ("gptq", "loads no gptq: leave `backend` out"),
+        ("w4a16", "loads no w4a16 but in experts: leave `backend` out"),
+        ("mxfp4", "loads no mxfp4: leave `backend` out"),
+        *((each, "") for each in ("awq", "fp8", "int4", "none", "smooth_quant")),
+    ],
+)
+def test_what_lmdeploys_pytorch_engine_does_not_load_its_turbomind_does(packed, said):
+    """pytorch/config.py `QuantizationConfig.from_config`, pytorch/nn/linear/__init__.py: awq, smooth_quant and fp8."""
+    found = dict(unlike_weights({"backend": "pytorch", "tp": 2}, packed, "lmdeploy", "lmdeploy"))
+    assert (list(found), said in found.get("backend", "")) == (["backend"] if said else [], True)
+    for engine, backend in (("lmdeploy", "turbomind"), ("vllm", "pytorch")):
+        assert not list(unlike_weights({"backend": backend}, packed, engine, engine))
+
+
+def test_weights_that_an_option_excludes_are_refused_with_what_works():
+    """Another option, other weights, another engine."""
+    [(_, said)] = unlike_weights({"backend": "pytorch"}, "gptq", "lmdeploy", "lmdeploy")
+    assert "which means turbomind" in said
+    assert said.endswith("or take other weights, what works: awq, int4, none; or another engine: sglang, vllm")
 
 
 def test_int8_with_adapters_is_refused_for_vllm_on_cpu():
