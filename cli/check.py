@@ -49,7 +49,7 @@ def check(
         typer.echo(as_text(registry, found.faults, found.models))
         for note in found.notes:
             typer.echo(f"note: {note}")
-        show(found.memory)
+        show(found.memory, refused=False)
     if found.faults:
         raise typer.Exit(1)
 
@@ -93,9 +93,9 @@ def doubtful(registry: Registry, state: Path) -> tuple[str, ...]:
     return tuple(f"{model}: {said}" for model, each in found.items() for said in each)
 
 
-def show(memory: MemoryPlan | None) -> None:
-    """The table, as wide as it needs to be, and what is not in it."""
-    for note in as_notes(memory) if memory else ():
+def show(memory: MemoryPlan | None, *, refused: bool = True) -> None:
+    """The table, as wide as it needs to be, and what is not in it, with or without what is `refused`."""
+    for note in as_notes(memory, refused=refused) if memory else ():
         typer.echo(f"note: {note}")
     table = as_table(memory) if memory else None
     if table is not None and table.row_count:

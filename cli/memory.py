@@ -37,7 +37,7 @@ class Line:
     plan: Plan | None = None
     why_not: str = ""
     damage: str = ""
-    """What is wrong with its files."""
+    """Why its source, which is on this machine, is no weights, or damaged ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Here:
 
 def planned(registry: Registry, here: Here) -> MemoryPlan:
     """The plan for `registry` on this machine if nothing else ran on it. Nothing is fetched or started."""
-    asked: dict[str, Asked | str | Damaged] = {name: _asked(name, spec, here) for name, spec in registry.models.items()}
+    asked = {name: _asked(name, spec, here) for name, spec in registry.models.items()}
     machine = here.machine().seen_by(here.env)
     plans: dict[str, Plan] = {}
     sums: list[Sum] = []
@@ -97,9 +97,10 @@ def as_table(plan: MemoryPlan) -> Table:
     return drawn
 
 
-def as_notes(plan: MemoryPlan) -> tuple[str, ...]:
-    """A sentence for each model that there is no row of."""
-    return tuple(f"models.{line.name}: memory {line.why_not}" for line in plan.lines if line.plan is None)
+def as_notes(plan: MemoryPlan, *, refused: bool = True) -> tuple[str, ...]:
+    """A sentence for each model that there is no row of; without those that are `refusals` if they are told already."""
+    lines = (line for line in plan.lines if line.plan is None and (refused or not line.damage))
+    return tuple(f"models.{line.name}: memory {line.why_not}" for line in lines)
 
 
 def for_json(plan: MemoryPlan) -> list[dict[str, Any]]:
@@ -107,48 +108,45 @@ def for_json(plan: MemoryPlan) -> list[dict[str, Any]]:
     return [{"model": line.name} | _figures(line) for line in plan.lines]
 
 
-def _asked(name: str, spec: ModelSpec, here: Here) -> Asked | str | Damaged:
+def _asked(name: str, spec: ModelSpec, here: Here) -> Asked | Line:
     """The model in numbers; or why they are not to be had."""
     if spec.source is None:
-        return ELSEWHERE
-    if spec.launcher == "ray":
-        return ON_RAY
+        return Line(name, why_not=ELSEWHERE)
     try:
         (row,) = rows(Registry(models={name: spec}), here.folder, here.cache, here.env)
         found = _facts(row)
-    except Damaged as damaged:
-        return damaged
     except (WeightsFailed, OSError) as refused:
-        return f"not known: {refused}"
-    if isinstance(found, str):
+        found = Line(name, why_not=f"not known: {refused}")
+    if spec.launcher == "ray":  # its weights are prepared here all the same
+        return Line(name, why_not=ON_RAY, damage=found.damage if isinstance(found, Line) else "")
+    if isinstance(found, Line):
         return found
     device, layout = device_of(environment_of(spec)), row.layout or "none"
     asked = wish(spec, ENGINES[spec.engine], found, layout=layout, device=device, env=here.env)
     return Asked(name, found, asked, comes_and_goes=not spec.least)
 
 
-def _facts(row: Row) -> Facts | str:
+def _facts(row: Row) -> Facts | Line:
     """From the checkpoint itself, or from what it will be made of."""
-    if row.found is None or row.found.path is None or row.found.state is Shelved.MISSING:
-        return UNKNOWN
-    if row.found.state is Shelved.UNUSABLE:
-        return f"not known: {row.found.reason}"
+    found = row.found
+    if found is not None and found.state is Shelved.UNUSABLE:
+        return Line(row.name, why_not=f"not known: {found.reason}", damage=found.reason if found.path else "")
+    if found is None or found.path is None or found.state is Shelved.MISSING:
+        return Line(row.name, why_not=UNKNOWN)
     try:
-        if row.found.state is Shelved.READY:
-            return facts(row.found.path)
+        if found.state is Shelved.READY:
+            return facts(found.path)
         packing = resolve(row.spec.quantization, row.spec.engine, environment_of(row.spec))
-        return facts(row.found.path, packing.bits, packing.group_size)
-    except Damaged:
-        raise
+        return facts(found.path, packing.bits, packing.group_size)
+    except Damaged as damaged:
+        return Line(row.name, why_not="not known: its files are damaged", damage=str(damaged))
     except FactsUnknown as unknown:
-        return f"not known: {unknown}"
+        return Line(row.name, why_not=f"not known: {unknown}")
 
 
-def _line(name: str, asked: Asked | str | Damaged, plan: Plan | None) -> Line:
-    if isinstance(asked, Damaged):
-        return Line(name, why_not="not known: its files are damaged", damage=str(asked))
-    if isinstance(asked, str):
-        return Line(name, why_not=asked)
+def _line(name: str, asked: Asked | Line, plan: Plan | None) -> Line:
+    if isinstance(asked, Line):
+        return asked
     return Line(name, plan, "" if plan else f"not planned: there is no {asked.wish.device} device here")
 
 

@@ -76,15 +76,26 @@ def content_key(path: Path) -> str:
     return f"{path.absolute()} {signature(path)}"
 
 
-def unusable(request: WeightsRequest, path: Path) -> str:
-    """Why a file or folder of this machine cannot be weights, by what lies there alone; empty where it may be."""
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Why a source of this machine cannot be weights."""
+
+    reason: str
+    certain: bool
+    """Whether something lies there and was looked at: not what may come yet, or what another user may read."""
+
+
+def unusable(request: WeightsRequest, path: Path) -> Unusable | None:
+    """Whether a file or folder of this machine cannot be weights, by what lies there alone; None where it may be."""
     try:
-        return _unusable(request, path)
+        reason = _flaw(request, path)
+        return Unusable(reason, certain=path.exists()) if reason else None
     except OSError as fault:
-        return f"{request.source} cannot be looked at: {fault.strerror} ({fault.filename})"
+        reason = f"{request.source} cannot be looked at: {fault.strerror} ({fault.filename})"
+        return Unusable(reason, certain=False)
 
 
-def _unusable(request: WeightsRequest, path: Path) -> str:
+def _flaw(request: WeightsRequest, path: Path) -> str:
     text = request.source
     if path.is_dir():
         lacks = _lacking(path, allow_pickle=request.allow_pickle)
@@ -120,7 +131,7 @@ def _lacking(folder: Path, *, allow_pickle: bool) -> str:
 
 def _accept(request: WeightsRequest, path: Path) -> None:
     if why := unusable(request, path):
-        raise SourceRefused(why)
+        raise SourceRefused(why.reason)
     if path.is_dir() and any(path.glob("*.safetensors")):
         examine(request.source, path)
 

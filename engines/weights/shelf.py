@@ -36,7 +36,7 @@ class Found:
     path: Path | None = None
     quality: Quality | None = None
     reason: str = ""
-    """Why it is unusable."""
+    """Why it is unusable; for certain where there is a `path`."""
 
 
 def look(request: WeightsRequest, cache: Path, tools: str) -> Found:
@@ -44,7 +44,7 @@ def look(request: WeightsRequest, cache: Path, tools: str) -> Found:
     source = parse(request.source, request.folder)
     if source.path is not None and os.path.lexists(source.path):
         if why := unusable(request, source.path):
-            return Found(Shelved.UNUSABLE, source.path, reason=why)
+            return Found(Shelved.UNUSABLE, source.path if why.certain else None, reason=why.reason)
         if source.path.is_dir() and not _must_be_packed(source.path, request):
             return Found(Shelved.READY, source.path)
     return _cached(source, request, cache, tools)

@@ -3,13 +3,15 @@
 import asyncio
 import json
 
+import pytest
+
 from cli.__main__ import main
 from engines.adapters.against import Against
 from engines.store.adapters import AdapterStore
 from engines.store.arrival import Arrival
 from tests.unit.engines.ledger.rig import crafted
 
-RIGHT = "models:\n  m: {source: ., engine: vllm}\n"
+RIGHT = "models:\n  m: {source: 'pypi://p@1/m.gguf', engine: vllm}\n"
 WRONG = "models:\n  m: {source: ., engine: vllm, replicas: many}\n  n: {source: ., engin: vllm}\n"
 
 
@@ -20,7 +22,7 @@ def test_a_right_file_is_said_to_be_right(tmp_path, capsys):
     assert main(["check", "--no-parser", str(file)]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first == f"{file}: no faults in 1 model"
-    assert second.startswith("note: models.m: memory not known: ")
+    assert second == "note: models.m: memory not known before it is fetched"
 
 
 def test_options_that_could_not_be_checked_are_a_note(tmp_path, capsys):
@@ -29,6 +31,23 @@ def test_options_that_could_not_be_checked_are_a_note(tmp_path, capsys):
     file.write_text(RIGHT)
     assert main(["check", "--cache", str(tmp_path), str(file)]) == 0
     assert "note: vllm's options were not checked: `enginehouse engines install" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("there", "lacks"), [([], "has no config.json"), (["config.json"], "has no *.safetensors"), (["model.gguf"], "")]
+)
+@pytest.mark.parametrize("launcher", ["local", "ray"])
+def test_a_folder_that_is_no_checkpoint_is_a_fault_once(tmp_path, capsys, there, lacks, launcher):
+    """`pull` and `serve` would refuse it in the same words, wherever its workers run: its weights are prepared here."""
+    (tmp_path / "w").mkdir()
+    for name in there:
+        (tmp_path / "w" / name).write_text("{}")
+    file = tmp_path / "r.yaml"
+    file.write_text(f"models:\n  m:\n    engine: vllm\n    launcher: {launcher}\n    source: w\n")
+    assert main(["check", "--no-parser", str(file)]) == 1
+    out = capsys.readouterr().out
+    assert f"{file}:5: models.m.source: {tmp_path / 'w'}: not a checkpoint: it needs config.json" in out
+    assert (out.count("not a checkpoint"), lacks in out) == (1, True)
 
 
 def test_every_fault_has_its_line(tmp_path, capsys):
@@ -60,7 +79,7 @@ def test_a_missing_file_is_a_fault(tmp_path, capsys):
 def test_what_is_pinned_and_not_there_is_a_note(tmp_path, capsys):
     """It may be added yet; a store that cannot be read is a note too, and no fault."""
     file, store = tmp_path / "r.yaml", tmp_path / "state/adapters/store.sqlite"
-    file.write_text("models:\n  m: {source: ., engine: vllm, adapters: {slots: 1, pinned: [cat]}}\n")
+    file.write_text(RIGHT.replace("}", ", adapters: {slots: 1, pinned: [cat]}}"))
     words = ["check", "--no-parser", "--state", str(tmp_path / "state"), str(file)]
     assert main(words) == 0
     assert "note: m: 'cat' is pinned, and is neither declared nor stored" in capsys.readouterr().out

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from cli.__main__ import main
-from cli.memory import Here, as_table, for_json, planned
+from cli.memory import Here, as_notes, as_table, for_json, planned
 from engines.memory.habits import GIB
 from engines.memory.machine import Machine
 from registry.load import parse
@@ -44,10 +44,27 @@ def test_what_is_not_there_is_not_known(tmp_path):
   e: {engine: vllm, launcher: external, urls: ["http://h:1"]}
   x: {source: ., engine: vllm, environments: {vllm: vllm-cpu}}
 """
-    fetched, external, strange = for_json(plan_of(tmp_path, text))
+    plan = plan_of(tmp_path, text)
+    fetched, external, strange = for_json(plan)
     assert fetched["reason"] == "not known before it is fetched"
     assert external["reason"] == "not planned: its workers are somebody else's"
     assert "config.json" in strange["reason"]
+    assert [place for place, _ in plan.refusals()] == [("models", "x", "source")]
+    assert (len(as_notes(plan)), len(as_notes(plan, refused=False))) == (3, 2)
+
+
+def test_a_source_that_is_not_there_or_not_to_be_seen_is_no_fault_of_memory(tmp_path):
+    """Only what lies there and was looked at is certainly no checkpoint."""
+    (tmp_path / "nowhere").symlink_to("gone")
+    (tmp_path / "unseen").symlink_to("x" * 300)
+    models = (f"  {name}: {{source: ./{name}, engine: vllm}}\n" for name in ("absent", "nowhere", "unseen"))
+    registry = parse("models:\n" + "".join(models), tmp_path / "r.yaml", {}, lambda _: True)
+    plan = planned(registry, Here(tmp_path / "cache", tmp_path, {}, machine=lambda: Machine(GIB, GIB)))
+    absent, nowhere, unseen = (line.why_not for line in plan.lines)
+    assert absent == "not known before it is fetched"
+    assert "there is no such file or folder" in nowhere
+    assert "cannot be looked at: File name too long" in unseen
+    assert plan.refusals() == ()
 
 
 def test_a_damaged_checkpoint_is_a_fault_of_its_source(tmp_path):

@@ -76,6 +76,17 @@ def test_a_folder_that_is_no_checkpoint_is_told_with_what_it_lacks(tmp_path):
     assert for_json(row)["reason"].endswith("has no config.json")
 
 
+def test_a_link_that_leads_nowhere_is_told_and_has_no_size(tmp_path):
+    """Nothing lies there that could be weighed."""
+    (tmp_path / "w").symlink_to("gone")
+    row = next(
+        rows(Registry(models={"m": ModelSpec(source=str(tmp_path / "w"), engine="vllm")}), tmp_path, tmp_path, {})
+    )
+    told = for_json(row)
+    assert (told["state"], told["path"], told["bytes"]) == ("unusable", None, 0)
+    assert "there is no such file or folder" in str(told["reason"])
+
+
 def test_external_models_say_that_they_are():
     """Their weights are somebody else's business."""
     assert "external" in shown([Row("far", EXTERNAL)])

@@ -82,6 +82,7 @@ def test_a_local_folder_that_is_no_checkpoint_is_not_ready(tmp_path, layout):
     (folder / "config.json").write_text("{}")
     bare = look(request, tmp_path / "cache", "tools")
     assert (empty.state, bare.state) == (Shelved.UNUSABLE, Shelved.UNUSABLE)
+    assert empty.path == bare.path == folder
     assert (empty.reason.endswith("has no config.json"), bare.reason.endswith("has no *.safetensors")) == (True, True)
 
 
@@ -96,3 +97,4 @@ def test_a_place_that_cannot_be_looked_at_is_unusable(tmp_path):
     (tmp_path / "m").symlink_to("x" * 300)
     found = look(WeightsRequest("m", str(tmp_path / "m"), NONE), tmp_path, "tools")
     assert (found.state, "cannot be looked at: File name too long" in found.reason) == (Shelved.UNUSABLE, True)
+    assert found.path is None
