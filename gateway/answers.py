@@ -16,6 +16,7 @@ from gateway.client import SSE_HEADERS, Client, chunk_of
 from gateway.errors import GatewayError, ShuttingDown, TimedOut, WorkerFailed
 from gateway.exchange import Exchange
 from gateway.heartbeats import Heartbeats
+from gateway.likeness import Likeness
 from gateway.operations import Operation
 from gateway.pool.lease import Lease, Outcome
 from gateway.pool.worker import Reply
@@ -195,6 +196,11 @@ class StreamAnswer:
     def over(self) -> bool:
         """`client.Step`: whether the stream had its terminal event, or can have none."""
         return self._reader.over
+
+    @property
+    def likeness(self) -> Likeness:
+        """`client.Step`: a stream that may be continued keeps what it has said, and so takes every read itself."""
+        return self._reader.likeness if self._said is None else Likeness()
 
     def reframed(self, read: bytes, bodies: list[bytes]) -> bytes | None:
         """`client.Step`: events in the middle of the answer."""

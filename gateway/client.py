@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from gateway.asgi import Headers, Receive, Send, body_message, start_message
 from gateway.errors import ClientGone
+from gateway.likeness import Likeness
 from gateway.tasks import Child
 
 SSE_HEADERS: Final = (
@@ -26,6 +27,9 @@ WRITE_STALL: Final = 30.0
 
 class Sink(Protocol):
     """Where a worker's body is pushed to."""
+
+    def again(self, read: bytes) -> bool:
+        """A read at whose beginning a chunk of HTTP's chunked coding begins: whether it was taken as it is."""
 
     def chunks(self, read: bytes, bodies: list[bytes]) -> bool:
         """A read that is nothing but whole chunks of HTTP's chunked coding with these `bodies`; False: not as it is."""
@@ -59,6 +63,10 @@ class Step(Protocol):
     @property
     def over(self) -> bool:
         """Whether nothing more is wanted."""
+
+    @property
+    def likeness(self) -> Likeness:
+        """Of the reads to forward as they are; the same for as long as one source is poured."""
 
     def reframed(self, read: bytes, bodies: list[bytes]) -> bytes | None:
         """For whole chunks of HTTP's chunked coding with these `bodies`: the chunks to forward, where more is wanted

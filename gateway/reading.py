@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.errors import EngineRefused, WorkerFailed
+from gateway.likeness import Likeness
 from gateway.operations import Operation
 from gateway.sse import EventTooLong, Framer, payload
 
@@ -157,7 +158,7 @@ class StreamReader:
     Invariant: at most one of `complete` and `fault` is ever set, and nothing is forwarded after either.
     """
 
-    __slots__ = ("_framer", "_hide_usage", "_operation", "complete", "content", "fault", "usage")
+    __slots__ = ("_framer", "_hide_usage", "_operation", "complete", "content", "fault", "likeness", "usage")
 
     def __init__(self, operation: Operation, *, hide_usage: bool) -> None:
         self._framer: Final = Framer()
@@ -170,6 +171,8 @@ class StreamReader:
         self.content = False
         """Whether an event has carried content, reasoning or a tool call: the first token."""
         self.usage: Usage | None = None
+        self.likeness: Final = Likeness()
+        """Of the reads that may pass unread. It knows none unless the stream stands between two events."""
 
     def passes(self, events: bytes) -> bool:
         """Whether `events` is nothing but whole events in the middle of an answer that has begun: it passes as it is.
@@ -193,10 +196,13 @@ class StreamReader:
             for choice in more.choices:
                 if choice.finish_reason is not None and choice.finish_reason in _UNFINISHED:
                     return False
+        if ends == 2:
+            self.likeness.learn(events)
         return True
 
     def feed(self, chunk: bytes) -> bytes:
         """The events that `chunk` completes and that may be forwarded; then look at `complete` and `fault`."""
+        self.likeness.forget()
         if self._is_plain(chunk):
             return chunk
         try:
@@ -219,10 +225,7 @@ class StreamReader:
             self.fault = WorkerFailed("The worker ended the stream before the answer was complete.")
 
     def _is_plain(self, chunk: bytes) -> bool:
-        """Whether `chunk` is nothing but whole events in the middle of an answer, which may all pass as they are.
-
-        Nearly every read is. What this does not recognise is no fault: it is read event by event.
-        """
+        """As `passes`, but from an answer's beginning; what this does not recognise is read event by event."""
         if not (chunk.startswith(b"data: {") and chunk.endswith(b"}\n\n")) or self._framer.busy or self.over:
             return False
         pieces = chunk[:-2].split(b"\n\n")

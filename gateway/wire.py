@@ -111,6 +111,7 @@ class _Pouring:
         self._wire: Final = wire
         self._source: Final = source
         self._step: Final = step
+        self._like: Final = step.likeness.has
         self._reframed: Final = step.reframed
         self._write: Final = wire.write
         self._held = False
@@ -124,6 +125,13 @@ class _Pouring:
         source.flow(self)
         if wire.full:
             self._full()
+
+    def again(self, read: bytes) -> bool:
+        """Nearly every read of a stream."""
+        if self._over or not self._like(read):
+            return False
+        self._write(read)
+        return True
 
     def chunks(self, read: bytes, bodies: list[bytes]) -> bool:
         """Both sides speak the chunked coding: what is forwarded whole keeps its frames."""

@@ -109,6 +109,7 @@ LAYERS: Final = (
         "gateway.lines",
         "gateway.deadline",
         "gateway.histogram",
+        "gateway.likeness",
     ),
 )
 """A gateway module imports only from layers below its own, or from its own folder."""

@@ -95,7 +95,7 @@ class Reply(msgspec.Struct, eq=False):
             silent = isinstance(fault, Silent)
             sink.broke(patience.verdict(first=False) if silent else WorkerFailed(f"The worker broke off: {fault}."))
 
-        self._connection.flow(Flow(sink.chunks, sink.arrived, broke, patience.idle, patience.left))
+        self._connection.flow(Flow(sink.again, sink.chunks, sink.arrived, broke, patience.idle, patience.left))
 
     def hold(self) -> None:
         """Stop pushing; the worker waits with us, and its silence is not held against it."""

@@ -34,6 +34,8 @@ DRAIN: Final = 1.0
 class Flow:
     """To whom a body is pushed, and how long the worker may be silent."""
 
+    again: Callable[[bytes], bool]
+    """Given a read at whose beginning a chunk begins: whether it was taken, as a whole chunk like others before."""
     chunks: Callable[[bytes, list[bytes]], bool]
     """Given a read that is nothing but whole chunks, and their bodies: whether it was taken as it is."""
     arrived: Callable[[bytes], None]
@@ -194,7 +196,11 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         flow = self._flow
-        if flow is not None and self._received.between and (bodies := whole_chunks(data)) and flow.chunks(data, bodies):
+        if (
+            flow is not None
+            and self._received.between
+            and (flow.again(data) or ((bodies := whole_chunks(data)) and flow.chunks(data, bodies)))
+        ):
             # Nearly every read of a stream: the parser stands between two chunks before it, and would after it.
             if flow.idle is not None and not self._paused:
                 due = self._loop.time() + flow.idle

@@ -326,7 +326,7 @@ class Body:
         self.held = False
         self.closed: list[bool] = []
         """What `close` was told, each time: whether the answer was complete."""
-        self._sink: Any = None
+        self.sink: Any = None
 
     async def next(self, *, first: bool = False) -> bytes:  # noqa: ARG002 - a body has one pace
         if not self.pieces:
@@ -337,17 +337,17 @@ class Body:
         return piece
 
     def flow(self, sink: Any) -> None:
-        self._sink = sink
+        self.sink = sink
         self.push()
 
     def push(self) -> None:
         """Everything that is there, as long as it is taken."""
-        while self.pieces and self._sink is not None and not self.held:
+        while self.pieces and self.sink is not None and not self.held:
             piece = self.pieces.pop(0)
             if isinstance(piece, Exception):
-                self._sink.broke(piece)
+                self.sink.broke(piece)
             else:
-                self._sink.arrived(piece)
+                self.sink.arrived(piece)
 
     def hold(self) -> None:
         self.held = True
@@ -358,7 +358,7 @@ class Body:
 
     def close(self, *, complete: bool = False) -> None:
         self.closed.append(complete)
-        self._sink = None
+        self.sink = None
 
 
 class Socket:

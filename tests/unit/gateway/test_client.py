@@ -6,17 +6,20 @@ import asyncio
 
 import pytest
 
-from gateway.client import WRITE_STALL, AsgiClient
+from gateway.client import WRITE_STALL, AsgiClient, chunk_of
 from gateway.errors import ClientGone, WorkerFailed
+from gateway.likeness import Likeness
 from gateway.upstream.response import Response
 from gateway.wire import WireClient
-from tests.unit.gateway.builders import Body, Inbox, Outbox, Socket, cancelled, exchange, jumping, turns
+from tests.unit.gateway.builders import Body, Inbox, Outbox, Socket, cancelled, delta, exchange, jumping, sse, turns
 
 
 class Pass:
     """A step that forwards everything until the empty piece."""
 
-    over = False
+    def __init__(self):
+        self.over = False
+        self.likeness = Likeness()
 
     def reframed(self, _read, _bodies):
         return None
@@ -105,6 +108,21 @@ async def test_nothing_is_written_after_a_step_is_over():
     await client.start([])
     await client.pour(Body(b"one", b"two"), One())
     assert parsed(socket).take() == b"one"
+
+
+async def test_a_read_like_those_before_goes_to_the_wire_as_it_came_until_the_end():
+    """It keeps its frames; after the end nothing is written, whatever it is like."""
+    client, socket, _ = wired()
+    await client.start([])
+    step, body = Pass(), Body()
+    step.likeness.learn(sse(delta("one")))
+    pouring = asyncio.get_running_loop().create_task(client.pour(body, step))
+    await turns()
+    read = chunk_of(sse(delta("two")))
+    assert [body.sink.again(each) for each in (read, b"x" + read)] == [True, False]
+    body.sink.arrived(b"")
+    await pouring
+    assert (body.sink.again(read), parsed(socket).take()) == (False, sse(delta("two")))
 
 
 async def test_a_full_wire_holds_the_worker_until_it_drains():

@@ -23,8 +23,8 @@ class Taker:
     faults: list[Exception] = field(default_factory=list)
 
 
-def into(arrived, broke, chunks=lambda _read, _bodies: False, left=None):
-    return Flow(chunks, arrived, broke, idle=30.0, left=left)
+def into(arrived, broke, again=lambda _read: False, chunks=lambda _read, _bodies: False, left=None):
+    return Flow(again, chunks, arrived, broke, idle=30.0, left=left)
 
 
 async def flowing(answer=STREAM, taker=None):
@@ -127,6 +127,30 @@ async def test_after_a_hold_the_limit_counts_from_the_start():
     await passing(29.0)
     assert taker.faults == []
     await passing(2.0)
+    assert len(taker.faults) == 1
+
+
+async def test_a_read_is_offered_as_it_came_where_a_chunk_begins_and_nowhere_else():
+    """In the middle of one, bytes that look like a chunk are its body."""
+    connection, _, taker = await flowing()
+    offered = []
+    connection.flow(
+        into(taker.pieces.append, pytest.fail, again=lambda read: read == PIECE and not offered.append(read))
+    )
+    for read in (PIECE, b"6\r\n", PIECE, b"\r\n", PIECE):
+        connection.data_received(read)
+    assert (offered, taker.pieces) == ([PIECE, PIECE], [b"data", PIECE])
+
+
+@jumping
+async def test_a_read_that_is_taken_as_it_came_moves_the_limit():
+    connection, _, taker = await flowing()
+    connection.flow(into(taker.pieces.append, taker.faults.append, again=lambda _read: True))
+    for _ in range(5):
+        await passing(29.0)
+        connection.data_received(PIECE)
+    assert taker.faults == []
+    await passing(31.0)
     assert len(taker.faults) == 1
 
 
