@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from engines import program
+from engines.processes import program
 
 Told = Callable[[str, float], None]
 """Takes the step in words and the fraction done, 0…1."""

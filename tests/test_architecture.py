@@ -209,17 +209,9 @@ def test_there_are_no_import_cycles():
     complain(cycles(GRAPH), "These modules reach themselves; take what they share into a module of its own:")
 
 
-UPWARD: Final = {"engines.launchers": {"engines.supervisor"}}
-"""Arrows between the parts of `engines` that point back: to how processes are started and kept."""
-
-
 def test_the_parts_of_the_engines_do_not_need_each_other():
     """The supervisor stands on all the others; a package that needs it back cannot be understood without it."""
-    parts = folded(GRAPH, "engines")
-    unused = [f"{name} no longer imports {other}" for name, up in UPWARD.items() for other in up - parts[name]]
-    complain(unused, "Take these out of UPWARD, so that they stay gone:")
-    parts = {name: others - UPWARD.get(name, set()) for name, others in parts.items()}
-    complain(cycles(parts), "These reach themselves; take what they share into a module below both:")
+    complain(cycles(folded(GRAPH, "engines")), "These reach themselves; take what they share into a module below both:")
 
 
 def test_there_are_no_globals():

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.check.containerfile import Image
-from engines import tether
+from engines.processes import tether
 
 DEVICES: Final = ("mount -t proc proc $1/proc", "mount -t sysfs -o ro sysfs $1/sys", "mount --rbind /dev $1/dev")
 """What a script mounts before it enters; `$1` is the root."""

@@ -16,10 +16,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from engines import atomic, program
+from engines import atomic
 from engines.environments import pip, site
 from engines.environments.locks import CATALOGUE, Pin, digest, pins
 from engines.locking import locked
+from engines.processes import program
 from engines.progress import Progress, Report
 
 _MARK: Final = ".complete"

@@ -14,8 +14,8 @@ from engines.engine import LaunchRefused
 from engines.launchers.launcher import KEY_BYTES, Found, LaunchFailed, Placed, Seat
 from engines.launchers.logs import log_of
 from engines.memory import devices
-from engines.supervisor import process, scrub
-from engines.supervisor.process import Keeping
+from engines.processes import scrub
+from engines.processes.keeping import EngineProcess, Keeping, meaning, running
 from registry.spec import ModelSpec
 
 _HOST: Final = "127.0.0.1"
@@ -28,14 +28,14 @@ class LocalWorker:
     url: str
     key: str
     log: Path
-    process: process.EngineProcess
+    process: EngineProcess
 
     @property
     def pid(self) -> int:
         return self.process.pid
 
     async def ended(self) -> str:
-        return process.meaning(await self.process.wait())
+        return meaning(await self.process.wait())
 
     def kill(self) -> None:
         self.process.kill()
@@ -59,7 +59,7 @@ class Local:
         try:
             launch = seat.engine.launch(replace(seat.plan(_HOST, port, key), threads=self._threads))
             env = scrub.for_engine(kept.env, launch.env) | devices.variables(seat.gpus)
-            entered = process.running(launch.argv, env, log, grace=kept.grace, haste=kept.haste, left=kept.left)
+            entered = running(launch.argv, env, log, grace=kept.grace, haste=kept.haste, left=kept.left)
             async with entered as engine:
                 yield LocalWorker(f"http://{_HOST}:{port}", key, log, engine)
         except (OSError, LaunchRefused) as fault:

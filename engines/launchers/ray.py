@@ -23,9 +23,9 @@ from engines.environments.environment import EnvironmentFailed, ensure
 from engines.launchers import cluster
 from engines.launchers.launcher import KEY_BYTES, Found, LaunchFailed, Placed, Seat
 from engines.launchers.logs import log_of
+from engines.processes import keeper, scrub
+from engines.processes.keeping import EngineProcess, Keeping, meaning, running
 from engines.progress import Report
-from engines.supervisor import keeper, process, scrub
-from engines.supervisor.process import Keeping
 from registry.cluster import RaySpec
 from registry.spec import ModelSpec
 
@@ -50,7 +50,7 @@ class RayWorker:
     pid: None = None
     """None of this machine's."""
 
-    def __init__(self, seat: Seat, log: Path, program: process.EngineProcess) -> None:
+    def __init__(self, seat: Seat, log: Path, program: EngineProcess) -> None:
         self.url = ""
         self.key: Final = secrets.token_hex(KEY_BYTES)
         self.log: Final = log
@@ -63,7 +63,7 @@ class RayWorker:
         status = await self._program.wait()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._heard_all.wait(), _MARGIN)
-        return self._why or process.meaning(status)
+        return self._why or meaning(status)
 
     def kill(self) -> None:
         """Ends the program; Ray ends its actor, and the actor's keeper the engine."""
@@ -136,10 +136,10 @@ class Ray:
     @asynccontextmanager
     async def _started(
         self, python: Path, theirs: socket.socket, log: Path
-    ) -> AsyncIterator[tuple[process.EngineProcess, Path]]:
+    ) -> AsyncIterator[tuple[EngineProcess, Path]]:
         argv, kept = (str(python), "-I", str(_PROGRAM), str(theirs.fileno())), self._keeping
         env = cluster.driver_environment(scrub.scrubbed(kept.env), kept.env)
-        entered = process.running(
+        entered = running(
             argv, env, log,
             grace=kept.grace + _MARGIN, haste=kept.haste, left=kept.left, inherited=(theirs.fileno(),),
         )  # fmt: skip

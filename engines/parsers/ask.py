@@ -15,8 +15,9 @@ from typing import Final
 
 import msgspec
 
-from engines import program, tool
+from engines import tool
 from engines.environments.environment import Condition, inspect, place
+from engines.processes import program
 from engines.tool import Tool, ToolFailed
 
 _TOOLS: Final = Path(__file__).parent / "tools"

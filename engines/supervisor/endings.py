@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from engines.supervisor import logfile
+from engines.processes import logfile
 from registry.causes import Cause
 
 _LONGEST_QUOTE: Final = 200
@@ -92,7 +92,7 @@ class Death:
     """How a worker ended, as far as it shows."""
 
     how: str
-    """`process.meaning`, or why we ended it ourselves."""
+    """`keeping.meaning`, or why we ended it ourselves."""
     log: Sequence[str] = ()
     """What it wrote since it was last well, the end of it."""
     before: Sequence[str] = ()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from engines.memory import machine
-from engines.supervisor import processes
+from engines.processes import sessions
 
 _PROC: Final = Path("/proc")
 _KIB: Final = 1024
@@ -19,10 +19,10 @@ def taken(pid: int, device: str) -> int | None:
 
     On CPU each page counts in equal parts for those who share it (PSS), so that libraries are not counted thrice.
     """
-    leader = processes.leader(pid)
+    leader = sessions.leader(pid)
     if leader is None:
         return None
-    members = processes.session(leader)
+    members = sessions.members(leader)
     if device == "cpu":
         return sum(proportional(member) for member in members) or None
     return on_gpus(machine.smi("--query-compute-apps=pid,used_memory"), frozenset(members)) or None

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Final
 
 import engines
-from engines import tether
-from engines.supervisor import logfile, scrub
+from engines.processes import logfile, scrub, tether
+from engines.processes.keeping import meaning
 from engines.supervisor.events import Announce, GatewayLost, GatewayStarted
-from engines.supervisor.process import meaning
 from engines.supervisor.settings import ServeSettings
 
 GATEWAY: Final = (sys.executable, "-P", "-m", "gateway")

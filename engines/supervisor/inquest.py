@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from engines.supervisor import logfile, oomkills
+from engines.processes import logfile
+from engines.supervisor import oomkills
 from engines.supervisor.endings import Death, ending
 from registry.causes import Cause
 

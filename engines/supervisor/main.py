@@ -31,6 +31,8 @@ from engines.launchers.resolve import Resolve, system
 from engines.ledger.picture import Placement
 from engines.memory import machine
 from engines.memory.machine import Machine
+from engines.processes.keeping import Keeping
+from engines.processes.leftovers import Leftovers
 from engines.progress import Report, silent
 from engines.supervisor import address
 from engines.supervisor.attendance import Attendance
@@ -38,14 +40,12 @@ from engines.supervisor.board import Board
 from engines.supervisor.control import Control
 from engines.supervisor.events import Announce, Draining, Listening, Stopped, unheard
 from engines.supervisor.gateways import GATEWAY, Gateways
-from engines.supervisor.leftovers import Leftovers
 from engines.supervisor.lodgings import Lodgings, lodgings
 from engines.supervisor.memory import Memory, Senses
 from engines.supervisor.outlets import Clock
 from engines.supervisor.pacing import Pacing
 from engines.supervisor.parity import Parity
 from engines.supervisor.preparation import preparing
-from engines.supervisor.process import Keeping
 from engines.supervisor.reconcile import Reconciler
 from engines.supervisor.reload import Reload
 from engines.supervisor.settings import ServeSettings

@@ -14,7 +14,8 @@ from engines.engine import HttpCall
 from engines.launchers.launcher import Launcher, LaunchFailed, Placed, Seat
 from engines.ledger.site import Lodge, Site
 from engines.probe import Prober, Verdict
-from engines.supervisor import logfile, milestones
+from engines.processes import logfile
+from engines.supervisor import milestones
 from engines.supervisor.advance import Advance
 from engines.supervisor.events import WorkerLost
 from engines.supervisor.fingerprint import fingerprint
@@ -205,8 +206,7 @@ class Worker:
 
     async def _token(self, placed: Placed, *, within: float) -> Verdict:
         """A real one, asked for in so many seconds."""
-        call = self._seat.engine.warm_up(self._name)
-        return await self._prober.warm_up(placed.url, placed.key, call, within=within)
+        return await self._prober.warm_up(placed.url, placed.key, self._seat.engine.warm_up(self._name), within=within)
 
     async def _health(self, placed: Placed) -> Verdict:
         engine, within = self._seat.engine, self._pacing.probe_within + self._seat.engine.health_takes

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from engines import program
 from engines.environments.pip import advice
+from engines.processes import program
 from engines.tool import Told
 from engines.weights.cache import Cache
 from engines.weights.failures import FetchFailed, NoSpace, Offline

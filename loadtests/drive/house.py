@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from engines import tether
+from engines.processes import tether
 from loadtests.ports import free_port
 from loadtests.users.settings import Mistaken
 

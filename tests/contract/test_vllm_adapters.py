@@ -15,10 +15,11 @@ from typing import Final
 import msgspec
 import pytest
 
-from engines import program, tool
+from engines import tool
 from engines.adapters.against import Against
 from engines.adapters.doctor import examine
 from engines.adapters.modules import from_sizes
+from engines.processes import program
 from engines.tool import Tool
 from tests import lora
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from engines.supervisor import control, processes
+from engines.processes import sessions
+from engines.supervisor import control
 from registry.snapshot import ModelView, Snapshot, WorkerView, decode
 from tests.processes import free_port
 from tests.waiting import PATIENCE, eventually
@@ -118,13 +119,13 @@ async def house(
 
 
 def alive(pid: int) -> bool:
-    return processes.birth(pid) is not None
+    return sessions.birth(pid) is not None
 
 
 def family(pid: int) -> set[int]:
     """A worker's process, its keeper and everything in their session."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return set(processes.session(int(fields[3])))
+    return set(sessions.members(int(fields[3])))
 
 
 async def known(running: House, model: str) -> None:

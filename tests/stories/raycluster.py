@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines import tether
+from engines.processes import tether
 from tests.processes import free_port
 
 STORE = 80_000_000

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from engines.supervisor import processes
+from engines.processes import sessions
 from registry.snapshot import WorkerView
 from tests.faults.client import calling, post
 from tests.faults.stage import CHAT
@@ -110,7 +110,7 @@ async def test_whoever_kills_the_supervisor_and_a_keeper_at_once_leaves_nothing(
     async with house(registry(tmp_path, m={"options": {"vllm": {"core": True}}})) as running:
         worker = await running.ready()
         pids = family(worker.pid)
-        leader, child = processes.leader(worker.pid), parent(worker.pid)
+        leader, child = sessions.leader(worker.pid), parent(worker.pid)
         assert len(pids) == len({leader, child, worker.pid}) + 1
         running.process.send_signal(signal.SIGSTOP)  # so that it does nothing between the two
         os.kill(leader if which == "the leader" else child, signal.SIGKILL)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.program import Ended
+from engines.processes.program import Ended
 from engines.tool import Message, Tool, ToolFailed, environ, parsed
 
 TOOL = Tool(Path("/env/bin/python"), Path("/house/quantize/tools"), "perplexity")

@@ -10,9 +10,9 @@ import pytest
 from engines.environments.environment import EnvironmentFailed
 from engines.launchers.launcher import LaunchFailed, Prepared, Seat
 from engines.launchers.ray import Launching, Ray, interpreter
+from engines.processes.keeping import Keeping
+from engines.processes.leftovers import Leftovers
 from engines.progress import silent
-from engines.supervisor.leftovers import Leftovers
-from engines.supervisor.process import Keeping
 from engines.vllm import VLLM
 from registry.spec import ModelSpec
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from engines.supervisor import logfile
+from engines.processes import logfile
 
 
 def written(path: Path, text: str) -> None:

@@ -1,5 +1,5 @@
 """Runs a program to its end: its lines as they come, its last words if it fails. Called by `environments`,
-`weights` and `quantize` for pip and for the tools that live in an environment.
+`weights` and `parsers` for pip and other programs, and by `tool` for those that live in an environment.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from engines import tether
+from engines.processes import tether
 
 _TETHER: Final = (sys.executable, "-I", "-S", str(Path(tether.__file__)))
 _TAIL: Final = 25

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import msgspec
 
-from engines.supervisor import processes
-from engines.supervisor.leftovers import Kept, Leftovers
+from engines.processes import sessions
+from engines.processes.leftovers import Kept, Leftovers
 
 
 def test_a_pid_that_was_given_out_again_is_spared(tmp_path: Path) -> None:
     """The pid on record is that of the running test, which survives."""
     path = tmp_path / "workers.json"
-    path.write_bytes(msgspec.json.encode([Kept(os.getpid(), birth=1, boot=processes.boot())]))
+    path.write_bytes(msgspec.json.encode([Kept(os.getpid(), birth=1, boot=sessions.boot())]))
     assert Leftovers(path).clear() == 0
 
 
 def test_another_boot_has_left_nothing(tmp_path: Path) -> None:
     path = tmp_path / "workers.json"
-    birth = processes.birth(os.getpid()) or 0
+    birth = sessions.birth(os.getpid()) or 0
     path.write_bytes(msgspec.json.encode([Kept(os.getpid(), birth, boot="another")]))
     assert Leftovers(path).clear() == 0
 

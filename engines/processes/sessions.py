@@ -1,6 +1,6 @@
 """What the kernel knows about processes: identity across reuse of pids, sessions, and how to end one whole.
 
-Read from `/proc`, so Linux only. Called by `process` and `leftovers`.
+Read from `/proc`, so Linux only. Called by `keeping`, `leftovers` and the supervisor's `footprint`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ def birth(pid: int) -> int | None:
     return int(fields[19]) if fields else None
 
 
-def session(leader: int) -> list[int]:
+def members(leader: int) -> list[int]:
     """Every running process of the session that `leader` leads or led, `leader` included."""
-    members = (int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit())
-    return [pid for pid in members if (fields := _stat(pid)) and int(fields[3]) == leader and fields[0] != "Z"]
+    pids = (int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit())
+    return [pid for pid in pids if (fields := _stat(pid)) and int(fields[3]) == leader and fields[0] != "Z"]
 
 
 def leader(pid: int) -> int | None:
@@ -32,13 +32,13 @@ def leader(pid: int) -> int | None:
     return int(fields[3]) if fields else None
 
 
-def kill_session(leader: int) -> int:
+def kill(leader: int) -> int:
     """SIGKILL to every process of the session. Returns how many there were."""
-    members = session(leader)
-    for pid in members:
+    found = members(leader)
+    for pid in found:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    return len(members)
+    return len(found)
 
 
 def boot() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.supervisor import scrub
+from engines.processes import scrub
 
 ENV = {
     "PATH": "/bin",

@@ -1,4 +1,7 @@
-"""Which of the supervisor's environment variables a child gets: an allowlist (FAULTS, security rule 15). Pure."""
+"""Which of the supervisor's environment variables a child gets: an allowlist (FAULTS, security rule 15). Pure.
+
+Called by the launchers and the supervisor's `gateways`.
+"""
 
 from __future__ import annotations
 

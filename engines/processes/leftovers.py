@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from engines import atomic
-from engines.supervisor import processes
+from engines.processes import sessions
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -33,15 +33,15 @@ class Leftovers:
 
     def clear(self) -> int:
         """Kills what an earlier supervisor left running. Returns how many processes that were."""
-        killed = sum(processes.kill_session(kept.pid) for kept in self._read() if _is_same(kept))
+        killed = sum(sessions.kill(kept.pid) for kept in self._read() if _is_same(kept))
         self._write()
         return killed
 
     def add(self, pid: int) -> None:
         """A keeper was started."""
-        birth = processes.birth(pid)
+        birth = sessions.birth(pid)
         if birth is not None:
-            self._kept[pid] = Kept(pid, birth, processes.boot())
+            self._kept[pid] = Kept(pid, birth, sessions.boot())
             self._write()
 
     def remove(self, pid: int) -> None:
@@ -66,4 +66,4 @@ def _is_same(kept: Kept) -> bool:
 
     A pid is not given out again while a session of that number exists, so only a living leader can be another.
     """
-    return kept.boot == processes.boot() and processes.birth(kept.pid) in {None, kept.birth}
+    return kept.boot == sessions.boot() and sessions.birth(kept.pid) in {None, kept.birth}

@@ -1,6 +1,6 @@
 """A child's log file: begun anew for each start (the previous one is kept as `.1`), bounded, read from its end.
 
-Called by `process`, `worker`, `inquest` and `gateways`.
+Called by `keeping`, and by the supervisor: `worker`, `inquest`, `endings` and `gateways`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One engine process under its keeper: started, waited for, stopped as a whole, reaped. Called by launchers."""
+"""One engine process under its keeper: started, waited for, stopped as a whole, reaped. Called by the launchers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from engines.supervisor import keeper, logfile, processes
-from engines.supervisor.leftovers import Leftovers
+from engines.processes import keeper, logfile, sessions
+from engines.processes.leftovers import Leftovers
 
 _KEEPER: Final = (sys.executable, "-I", "-S", str(Path(keeper.__file__)))
 _SIGNALLED: Final = 128
@@ -131,7 +131,7 @@ async def _stop(kept: asyncio.subprocess.Process, grace: float, haste: asyncio.E
         # The second SIGTERM tells the keeper that there is no grace any more.
         kept.terminate()
         await _ended_or(kept, None, _REAP_MARGIN)
-    processes.kill_session(kept.pid)
+    sessions.kill(kept.pid)
     await kept.wait()
 
 
