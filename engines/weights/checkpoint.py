@@ -18,6 +18,12 @@ _INDEX: Final = "model.safetensors.index.json"
 
 def examine(what: str, folder: Path) -> None:
     """Raises `Damaged` with the file and what is wrong with it; `what` is the source, as the message names it."""
+    examine_config(what, folder)
+    examine_weights(what, folder)
+
+
+def examine_config(what: str, folder: Path) -> None:
+    """The half of it that reads config.json alone. Raises `Damaged`, and `OSError` where it cannot be read."""
     config = _object(what, folder / "config.json")
     named = config.get("architectures", [])
     if not isinstance(named, list) or not all(isinstance(each, str) for each in named):
@@ -27,6 +33,10 @@ def examine(what: str, folder: Path) -> None:
             f"{what}: config.json names no architecture ('architectures', 'model_type'), so no engine can tell how to "
             "load it: this is not a language model's checkpoint"
         )
+
+
+def examine_weights(what: str, folder: Path) -> None:
+    """The other half: the headers of its weights, and whether all are there. Raises `Damaged`."""
     for path in sorted(folder.glob("*.safetensors")):
         try:
             read(path)

@@ -12,8 +12,8 @@ from engines import plainfile
 from engines.quantize.declared import declared
 from engines.tool import Told
 from engines.weights.cache import Cache
-from engines.weights.checkpoint import examine
-from engines.weights.failures import SourceRefused
+from engines.weights.checkpoint import examine_config, examine_weights
+from engines.weights.failures import Damaged, SourceRefused
 from engines.weights.fetch import fetch
 from engines.weights.remote import Fetching, fetch_remote
 from engines.weights.request import WeightsRequest, wish_of
@@ -99,7 +99,7 @@ def _flaw(request: WeightsRequest, path: Path) -> str:
     text = request.source
     if path.is_dir():
         lacks = _lacking(path, allow_pickle=request.allow_pickle)
-        return f"{text}: {lacks}" if lacks else ""
+        return f"{text}: {lacks}" if lacks else _misnamed(text, path)
     if not path.exists():
         return f"{text}: there is no such file or folder ({path.absolute()})"
     if not path.is_file():
@@ -129,11 +129,19 @@ def _lacking(folder: Path, *, allow_pickle: bool) -> str:
     )
 
 
+def _misnamed(text: str, folder: Path) -> str:
+    try:
+        examine_config(text, folder)
+    except Damaged as fault:
+        return str(fault)
+    return ""
+
+
 def _accept(request: WeightsRequest, path: Path) -> None:
     if why := unusable(request, path):
         raise SourceRefused(why.reason)
     if path.is_dir() and any(path.glob("*.safetensors")):
-        examine(request.source, path)
+        examine_weights(request.source, path)
 
 
 def _content(path: Path, cache: Cache, told: Callable[[str, float], object]) -> str:

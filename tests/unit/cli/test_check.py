@@ -50,6 +50,24 @@ def test_a_folder_that_is_no_checkpoint_is_a_fault_once(tmp_path, capsys, there,
     assert (out.count("not a checkpoint"), lacks in out) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [("{", "config.json is not JSON"), ("[]", "is not a JSON object"), ("{}", "names no architecture")],
+)
+@pytest.mark.parametrize("quantization", ["none", "int4"])
+def test_a_config_that_names_no_model_is_a_fault_once(tmp_path, capsys, config, said, quantization):
+    """Whatever is to be made of it: no engine could tell how to load it."""
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w/config.json").write_text(config)
+    (tmp_path / "w/model.safetensors").touch()
+    file = tmp_path / "r.yaml"
+    file.write_text(f"models:\n  m:\n    engine: vllm\n    quantization: {quantization}\n    source: w\n")
+    assert main(["check", "--no-parser", str(file)]) == 1
+    out = capsys.readouterr().out
+    assert f"{file}:5: models.m.source: {tmp_path / 'w'}: config.json" in out
+    assert out.count(said) == 1
+
+
 def test_every_fault_has_its_line(tmp_path, capsys):
     """As compilers write them, so that editors can jump there."""
     file = tmp_path / "r.yaml"

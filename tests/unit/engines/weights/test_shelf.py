@@ -8,7 +8,8 @@ from engines.quantize.layout import NONE
 from engines.quantize.rules import resolve
 from engines.weights import digests
 from engines.weights.cache import Cache
-from engines.weights.original import content_key
+from engines.weights.failures import SourceRefused
+from engines.weights.original import _accept, content_key
 from engines.weights.prepare import WeightsRequest
 from engines.weights.shelf import Found, Shelved, look
 
@@ -24,7 +25,7 @@ def cache(tmp_path):
 
 def checkpoint(folder, **config):
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", **config}))
     (folder / "model.safetensors").touch()
     return folder
 
@@ -84,6 +85,25 @@ def test_a_local_folder_that_is_no_checkpoint_is_not_ready(tmp_path, layout):
     assert (empty.state, bare.state) == (Shelved.UNUSABLE, Shelved.UNUSABLE)
     assert empty.path == bare.path == folder
     assert (empty.reason.endswith("has no config.json"), bare.reason.endswith("has no *.safetensors")) == (True, True)
+
+
+@pytest.mark.parametrize("layout", [NONE, INT4])
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [("{", "config.json is not JSON"), ("[]", "is not a JSON object"), ("{}", "names no architecture")],
+)
+@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
+def test_a_local_folder_whose_config_no_engine_could_read_is_unusable(tmp_path, layout, config, said, file):
+    """For certain, and in the words in which it is refused when it is prepared."""
+    folder = checkpoint(tmp_path / "w")
+    (folder / "config.json").write_text(config)
+    (folder / "model.safetensors").rename(folder / file)
+    request = WeightsRequest("m", str(folder), layout, allow_pickle=True)
+    found = look(request, tmp_path / "cache", "tools")
+    assert (found.state, found.path, said in found.reason) == (Shelved.UNUSABLE, folder, True)
+    with pytest.raises(SourceRefused) as refused:
+        _accept(request, folder)
+    assert str(refused.value) == found.reason
 
 
 def test_a_local_file_that_is_no_gguf_is_unusable(tmp_path):
