@@ -13,10 +13,8 @@ from engines import plainfile
 from engines.environments.hardware import Hardware, Unsuited, detect, device_of, environment_for, require
 from engines.environments.locks import CATALOGUE
 from engines.launchers.cluster import nodes
-from engines.quantize.declared import only_experts, sizes
+from engines.quantize.declared import declared, only_experts, sizes, words
 from engines.quantize.rules import LayoutRefused, accept, divide, resolve, unlike_adapters, unlike_weights
-from engines.weights.failures import SourceRefused
-from engines.weights.original import packed_layout
 from registry.load import Fault, RegistryRefused, load, reread
 from registry.sources import is_path
 from registry.spec import ModelSpec, Registry
@@ -98,7 +96,7 @@ def _impossible(name: str, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, ..
             said = f"models.{name}.calibration: {layout.name} weights are not tuned, so no text is read: remove it"
             yield name, ("calibration",), said
         divide(layout, matrices(spec.source), spec.engine, environment, adapters=adapters)
-        if packed := _packed(spec.source):
+        for packed in words(_config(spec.source)):
             accept(packed, spec.engine, environment, adapters=adapters)
         if said := _odd(spec.source):
             yield name, ("source",), f"models.{name}.source: {said}"
@@ -110,16 +108,9 @@ def _unlike(spec: ModelSpec, source: str, environment: str) -> Iterator[tuple[st
     """The options that do not go with the model's adapters; or, where it has none, with its weights."""
     if spec.adapters.slots > 0:
         yield from unlike_adapters(spec.engine_options, spec.engine, environment)
-    elif not only_experts(_config(source)):
-        yield from unlike_weights(spec.engine_options, _packed(source) or spec.quantization, spec.engine, environment)
-
-
-def _packed(source: str) -> str | None:
-    """How a checkpoint on this machine is quantized already; what cannot be read is found out when it is prepared."""
-    try:
-        return packed_layout(Path(source)) if is_path(source) else None
-    except (SourceRefused, OSError):
-        return None
+    elif not only_experts(config := _config(source)):
+        packed = declared(config) or spec.quantization
+        yield from unlike_weights(spec.engine_options, packed, spec.engine, environment)
 
 
 def _odd(source: str) -> str:
@@ -139,7 +130,7 @@ def matrices(source: str) -> dict[str, int]:
 
 
 def _config(source: str) -> dict[str, Any]:
-    """What a checkpoint on this machine says of itself; empty where there is nothing to read."""
+    """What a checkpoint on this machine says of itself; empty where it cannot be read, which is found out later."""
     try:
         config = json.loads(plainfile.content(Path(source) / "config.json")) if is_path(source) else {}
     except (ValueError, RecursionError, OSError):

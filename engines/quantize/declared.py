@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 COMPRESSED: Final = "compressed-tensors"
+COMPRESSED_FP8: Final = "compressed-tensors fp8"
+"""FP8 as compressed-tensors has it, whatever its scales: other tensors than those of `quant_method: fp8`."""
 _MATRICES: Final = ("hidden_size", "intermediate_size")
 _KINDS: Final[Mapping[tuple[object, object, bool], str]] = {
     ("int", 4, False): "w4a16",
@@ -28,6 +30,18 @@ def declared(config: Mapping[str, Any]) -> str | None:
         return None
     method = str(quantization.get("quant_method", "unknown"))
     return _kind(quantization) if method == COMPRESSED else method
+
+
+def words(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """All that engines' rules may call it by: the layout, and `COMPRESSED_FP8` where the first group is that."""
+    layout, quantization = declared(config), _quantization(config)
+    if layout is None or quantization.get("quant_method") != COMPRESSED:
+        return (layout,) if layout else ()
+    groups = quantization.get("config_groups")
+    group = groups.get("group_0") if isinstance(groups, Mapping) else None
+    weights = group.get("weights") if isinstance(group, Mapping) else None
+    float8 = isinstance(weights, Mapping) and (weights.get("type"), weights.get("num_bits")) == ("float", 8)
+    return (layout, COMPRESSED_FP8) if float8 else (layout,)
 
 
 def only_experts(config: Mapping[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
+from engines.quantize.declared import COMPRESSED_FP8
 from engines.quantize.layout import AWQ, FP8, GPTQ, NONE, W4A16, W8A8, Layout
 
 
@@ -59,6 +60,10 @@ _NOT_LOADED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         # turbomind/converter.py, pytorch/config.py: its INT8 is smooth_quant, written by its own tool.
         ("lmdeploy", "int8"): "of compressed-tensors it loads only pack-quantized int4",
         ("lmdeploy", "w8a8"): "of compressed-tensors it loads only pack-quantized int4",
+        # turbomind/converter.py `get_tm_config` asserts so of `group_0`, pytorch/config.py
+        # `_parse_compressed_tensors_config` of the whole; `quant_method: fp8` is what both take.
+        ("lmdeploy", COMPRESSED_FP8): "of compressed-tensors it loads only pack-quantized int4, and FP8 only as "
+        "`quant_method: fp8` has it; vLLM and SGLang load it on a GPU",
     }
 )
 """By environment and layout: why it is not loaded at all."""
@@ -115,6 +120,7 @@ _NOT_LOADED_WITH: Final[Mapping[tuple[str, str, str], Mapping[str, str]]] = Mapp
 _NEAREST: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "fp8": ("w8a8", "awq", "w4a16", "gptq"),
+        COMPRESSED_FP8: ("awq", "w4a16", "gptq"),
         "w8a8": ("fp8", "awq", "w4a16", "gptq"),
         "int8": ("fp8", "awq", "w4a16", "gptq"),
         "int4": ("w4a16", "awq", "gptq"),

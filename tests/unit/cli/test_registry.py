@@ -114,6 +114,22 @@ def test_a_checkpoint_whose_experts_alone_are_packed_is_for_pytorchs_engine_too(
     assert [("no w4a16 but in experts" in fault.message, fault.line) for fault in faults] == [(True, 2)] * refused
 
 
+@pytest.mark.parametrize("engine", ["lmdeploy", "sglang"])
+@pytest.mark.parametrize("packer", ["compressed-tensors", "fp8"])
+def test_fp8_of_compressed_tensors_is_a_fault_for_lmdeploy(tmp_path, engine, packer):
+    """Neither of its engines loads that; FP8 in blocks, as `quant_method: fp8` has it, they do."""
+    weights = '{"weights": {"type": "float", "num_bits": 8}, "input_activations": {"num_bits": 8}}'
+    packed = f'{{"quant_method": "{packer}", "config_groups": {{"group_0": {weights}}}}}'
+    (tmp_path / "config.json").write_text(f'{{"quantization_config": {packed}}}')
+    file = tmp_path / "r.yaml"
+    file.write_text(f"models:\n  m: {{engine: {engine}, source: ., quantization: none}}\n")
+    found = [
+        (fault.line, "does not load compressed-tensors fp8" in fault.message)
+        for fault in impossible(load(file, {}), file, {})
+    ]
+    assert found == [(2, True)] * ((engine, packer) == ("lmdeploy", "compressed-tensors"))
+
+
 def test_the_shipped_registry_is_possible():
     """`make serve` starts from it."""
     file = Path(__file__).parents[3] / "model_registry.yaml"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engines.quantize.declared import declared, only_experts
+from engines.quantize.declared import COMPRESSED_FP8, declared, only_experts, words
 
 
 def compressed(*groups):
@@ -36,6 +36,26 @@ INT4 = {"weights": {"type": "int", "num_bits": 4}, "input_activations": None}
 def test_a_config_names_the_layout(config, layout):
     """compressed-tensors is a family: the uniform ones have names of their own."""
     assert declared(config) == layout
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (compressed(FLOAT8), ("fp8", COMPRESSED_FP8)),
+        (compressed({"weights": FLOAT8["weights"]}), ("compressed-tensors", COMPRESSED_FP8)),
+        (compressed(FLOAT8, INT4), ("compressed-tensors", COMPRESSED_FP8)),
+        (compressed(INT4, FLOAT8), ("compressed-tensors",)),
+        (compressed(INT4), ("w4a16",)),
+        (compressed("nonsense"), ("compressed-tensors",)),
+        (compressed({"weights": {"type": [], "num_bits": {}}}), ("compressed-tensors",)),
+        ({"quantization_config": {"quant_method": "compressed-tensors", "config_groups": 1}}, ("compressed-tensors",)),
+        ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}, ("fp8",)),
+        ({}, ()),
+    ],
+)
+def test_fp8_of_compressed_tensors_has_a_word_of_its_own_too(config, said):
+    """It has other tensors than `quant_method: fp8`, which an engine may load alone."""
+    assert words(config) == said
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from engines.quantize.declared import COMPRESSED_FP8
 from engines.quantize.layout import AWQ, FP8, GPTQ, W4A16, W8A8
 from engines.quantize.rules import LayoutRefused, accept, divide, loads, resolve, unlike_weights, works
 
@@ -90,6 +91,17 @@ def test_fp8_on_cpu_is_refused():
     """For weights that are packed so already, too."""
     with pytest.raises(LayoutRefused, match="needs a GPU"):
         accept("fp8", "vllm", "vllm-cpu", adapters=False)
+
+
+def test_fp8_of_compressed_tensors_is_refused_for_lmdeploy_alone():
+    """turbomind/converter.py asserts int4, pytorch/config.py raises ValueError; `quant_method: fp8` both take."""
+    accept("fp8", "lmdeploy", "lmdeploy", adapters=False)
+    with pytest.raises(
+        LayoutRefused, match=r"only as `quant_method: fp8` has it; .*\. The nearest is awq\. What works: "
+    ):
+        accept(COMPRESSED_FP8, "lmdeploy", "lmdeploy", adapters=False)
+    for engine in ("vllm", "sglang"):
+        accept(COMPRESSED_FP8, engine, engine, adapters=False)
 
 
 def test_eight_bits_are_w8a8_wherever_that_is_loaded():
