@@ -10,11 +10,17 @@ from __future__ import annotations
 from typing import Final
 
 _TEXTS: Final = (b'"content":"', b'"text":"', b'"reasoning_content":"', b'"reasoning":"')
-"""Before a string that may be any other. In valid JSON, a quote before a colon ends a key: this is in no string."""
+"""Before a string that may be any other: no key that the gateway looks at ends so.
+
+In valid JSON a quote before a colon ends a key, so this is never part of a string.
+"""
 _LONGEST: Final = 2048
-"""Bytes of a read that is compared, less one."""
-_LEARNT: Final = 4
-"""Events that are learnt in a row without one that was like the last: this stream's have too little in common."""
+"""A read of so many bytes, or more, is not compared."""
+_EAGER: Final = 4
+_SELDOM: Final = 16
+"""So many events are learnt one after the other without one that was like the last, then one of so many: a stream whose
+events have too little in common is not learnt at every step."""
+_QUOTE: Final = ord('"')
 _UNLIKE: Final = b"-" * _LONGEST
 """What no read that short begins with."""
 
@@ -36,11 +42,9 @@ _LINE_LENGTH: Final = max(len(line) for line in _SIZE_LINES if line is not _UNLI
 class Likeness:
     """Invariant: what it says yes to is one whole chunk with one whole event, as plain as the one that was learnt."""
 
-    __slots__ = ("_after", "_after_length", "_before", "_before_length", "_learnt", "_least")
+    __slots__ = ("_after", "_after_length", "_before", "_before_length", "_least", "_unlike")
 
     def __init__(self) -> None:
-        self._learnt = 0
-        """How often in a row, without use."""
         self.forget()
 
     def forget(self) -> None:
@@ -49,14 +53,18 @@ class Likeness:
         self._after, self._after_length = b"", 0
         self._least = _LONGEST
         """Bytes of the shortest read that may be like it."""
+        self._unlike = 0
+        """Events since the last that was like another."""
 
     def learn(self, event: bytes) -> None:
         """`event` is whole, valid, and passes; what differs from it in a text alone may pass unread."""
-        begin = _text_in(event) if self._learnt < _LEARNT else 0
+        self._unlike += 1
+        if len(event) >= _LONGEST or (self._unlike > _EAGER and self._unlike % _SELDOM):
+            return  # what is known stays true
+        begin = _text_in(event)
         end = event.find(b'"', begin)
         if not begin or b"\\" in event[begin:end]:
-            return  # what is known stays true
-        self._learnt += 1
+            return
         self._before, self._before_length = event[:begin], begin
         self._after = event[end:] + b"\r\n"
         self._after_length = len(self._after)
@@ -77,15 +85,15 @@ class Likeness:
             return False
         # Line ends and all other control characters are not printable.
         if text.isprintable() and '"' not in text and "\\" not in text:
-            self._learnt = 0
+            self._unlike = 0
             return True
         return False
 
 
 def _text_in(event: bytes) -> int:
-    """Where a text begins; 0: there is none that is known."""
+    """Where a text begins; 0: there is none, or only empty ones, which may stand beside the one that changes."""
     for key in _TEXTS:
         at = event.find(key)
-        if at > 0:
+        if at > 0 and event[at + len(key)] != _QUOTE:
             return at + len(key)
     return 0

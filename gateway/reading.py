@@ -202,9 +202,9 @@ class StreamReader:
 
     def feed(self, chunk: bytes) -> bytes:
         """The events that `chunk` completes and that may be forwarded; then look at `complete` and `fault`."""
-        self.likeness.forget()
         if self._is_plain(chunk):
             return chunk
+        self.likeness.forget()
         try:
             events = self._framer.feed(chunk)
         except EventTooLong:
