@@ -26,6 +26,7 @@ class ExternalWorker:
     key: str = ""
     pid: None = None
     log: None = None
+    over: bool = False
 
     async def ended(self) -> str:
         """Never: an external worker that does not answer is unhealthy, not ended."""

@@ -111,6 +111,10 @@ class Placed(Protocol):
     @property
     def log(self) -> Path | None: ...
 
+    @property
+    def over(self) -> bool:
+        """Whether its main process has ended already, as far as is known here: `ended` then tells soon."""
+
     async def ended(self) -> str:
         """Waits for its end; says how it ended. A worker that is not ours never ends."""
 

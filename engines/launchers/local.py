@@ -14,7 +14,7 @@ from engines.engine import LaunchRefused
 from engines.launchers.launcher import KEY_BYTES, Found, LaunchFailed, Placed, Seat
 from engines.launchers.logs import log_of
 from engines.memory import devices
-from engines.processes import scrub
+from engines.processes import scrub, sessions
 from engines.processes.keeping import EngineProcess, Keeping, meaning, running
 from registry.spec import ModelSpec
 
@@ -33,6 +33,10 @@ class LocalWorker:
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    @property
+    def over(self) -> bool:
+        return not sessions.runs(self.process.pid)
 
     async def ended(self) -> str:
         return meaning(await self.process.wait())

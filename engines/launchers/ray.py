@@ -49,6 +49,8 @@ class RayWorker:
 
     pid: None = None
     """None of this machine's."""
+    over = False
+    """Not known before Ray says it."""
 
     def __init__(self, seat: Seat, log: Path, program: EngineProcess) -> None:
         self.url = ""

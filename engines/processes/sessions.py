@@ -1,6 +1,6 @@
 """What the kernel knows about processes: identity across reuse of pids, sessions, and how to end one whole.
 
-Read from `/proc`, so Linux only. Called by `keeping`, `leftovers` and the supervisor's `footprint`.
+Read from `/proc`, so Linux only. Called by `keeping`, `leftovers`, the local launcher and the supervisor's `footprint`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ def birth(pid: int) -> int | None:
     """When `pid` was started, in clock ticks since boot; with the pid it names one process for good. None: no such."""
     fields = _stat(pid)
     return int(fields[19]) if fields else None
+
+
+def runs(pid: int) -> bool:
+    """Whether `pid` has not ended; one that nobody has waited for yet has."""
+    fields = _stat(pid)
+    return bool(fields) and fields[0] != "Z"
 
 
 def members(leader: int) -> list[int]:

@@ -248,8 +248,8 @@ class Worker:
             self._kill(placed, f"{held}: {verdict.reason}")
 
     def _kill(self, placed: Placed, reason: str) -> None:
-        # The first reason is the reason: until it has ended, a killed worker refuses connections too.
-        self._killed_because = self._killed_because or reason
+        # What is over has a reason of its own; else the first is the reason: a killed worker refuses connections too.
+        self._killed_because = self._killed_because or ("" if placed.over else reason)
         placed.kill()
 
     def _tell_progress(self, log: Path, begun: float) -> None:

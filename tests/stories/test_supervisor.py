@@ -131,6 +131,22 @@ async def test_a_killed_worker_is_another_worker_soon(tmp_path: Path) -> None:
     assert 0 < lost["retry_in"] <= 0.1
 
 
+async def test_an_end_that_a_probe_sees_before_the_keeper_tells_of_it_has_its_own_cause(tmp_path: Path) -> None:
+    """The other processes of vLLM take a while to end, and a request that broke off has it probed at once."""
+    async with house(registry(tmp_path, m={})) as running:
+        worker = await running.ready()
+        keeper = sessions.leader(worker.pid), parent(worker.pid)
+        for pid in keeper:
+            os.kill(pid, signal.SIGSTOP)
+        os.kill(worker.pid, signal.SIGKILL)
+        await eventually(lambda: running.worker("unhealthy"), what="a probe that finds nobody")
+        for pid in keeper:
+            os.kill(pid, signal.SIGCONT)
+        second = await running.ready(not_id=worker.id)
+    (lost,) = running.said("WorkerLost")
+    assert (lost["cause"], second.cause, "SIGKILL" in lost["reason"]) == ("killed", "killed", True)
+
+
 async def test_a_crash_at_start_shows_the_end_of_its_log_and_is_held_down(tmp_path: Path) -> None:
     """Five crashes in ten minutes; another model is served all the while."""
     broken = {"options": {"vllm": {"crash_at_start": 3}}}
