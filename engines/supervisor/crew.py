@@ -143,14 +143,16 @@ class Crew:
         self._wanted = tuple(addresses)
         self._news.set()
 
-    def seen(self, number: int, *, ready: bool) -> None:
-        """How the worker in this seat is."""
+    def seen(self, number: int, *, ready: bool) -> bool:
+        """How the worker in this seat is. Returns whether it has changed."""
         member = self._members.get(number)
-        if member is not None and member.ready is not ready:
-            member.ready = ready
-            self._news.set()
-            if self.ready:
-                self._return()
+        if member is None or member.ready is ready:
+            return False
+        member.ready = ready
+        self._news.set()
+        if self.ready:
+            self._return()
+        return True
 
     def suspect(self, worker_id: str) -> None:
         """Passed on to all."""

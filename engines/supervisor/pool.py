@@ -279,7 +279,7 @@ class Pool:
 
     def _show(self, seat: Seat, worker: WorkerView) -> None:
         self._row.worker(seat.number, worker)
-        self._crew.seen(seat.number, ready=worker.state is WorkerState.READY)
+        changed = self._crew.seen(seat.number, ready=worker.state is WorkerState.READY)
         self.nap.seen(worker.state)
         if worker.state is WorkerState.CRASH_LOOP and not self._was_ready:
             self._row.loading(None)  # it is held down: nothing is being loaded any more
@@ -289,7 +289,8 @@ class Pool:
             self._shared.memory.spare(self.claim, seat.number)
         if worker.state is not WorkerState.READY or self.nap.dormant:
             return
-        self._shared.report(Progress(f"worker {seat.name}", "ready", 1.0))
+        if changed:
+            self._shared.report(Progress(f"worker {seat.name}", "ready", 1.0))
         if not self._was_ready:
             self._was_ready, self.ready_since = True, self._shared.clock.now()
             self._row.loading(None)

@@ -248,6 +248,13 @@ async def test_all_are_stopped_when_it_ends() -> None:
     assert [worker.suspected for worker in made.workers] == ["a0.1", "a0.1"]
 
 
+async def test_whether_a_worker_has_become_ready_is_told_once() -> None:
+    """It is seen again whenever anything of it changes: its adapters, a probe that it missed."""
+    async with office("a") as made:
+        told = [made.crew.seen(number, ready=ready) for number in (0, 7) for ready in (True, True, False, True)]
+    assert told == [True, False, True, True, *[False] * 4]
+
+
 async def test_who_is_alone_and_ready_is_known() -> None:
     async with office("a") as made:
         before = made.crew.alone
