@@ -87,7 +87,8 @@ def _impossible(name: str, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, ..
     if spec.sleeps and device_of(environment) == "cpu":
         said = f"sleep needs a GPU, for {environment} keeps all its memory: use stop, which is the default"
         yield name, ("replicas", "when_idle"), f"models.{name}.replicas.when_idle: {said}"
-    for option, why in _unlike(spec, spec.source, environment):
+    config = _config(spec.source)
+    for option, why in _unlike(spec, config, environment):
         yield name, ("options", spec.engine, option), f"models.{name}.options.{spec.engine}.{option}: {why}"
     adapters = spec.adapters.slots > 0
     try:
@@ -95,8 +96,8 @@ def _impossible(name: str, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, ..
         if spec.calibration and layout.tuning is None:
             said = f"models.{name}.calibration: {layout.name} weights are not tuned, so no text is read: remove it"
             yield name, ("calibration",), said
-        divide(layout, matrices(spec.source), spec.engine, environment, adapters=adapters)
-        for packed in words(_config(spec.source)):
+        divide(layout, sizes(config), spec.engine, environment, adapters=adapters)
+        for packed in words(config):
             accept(packed, spec.engine, environment, adapters=adapters)
         if said := _odd(spec.source):
             yield name, ("source",), f"models.{name}.source: {said}"
@@ -104,11 +105,11 @@ def _impossible(name: str, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, ..
         yield name, ("quantization",), f"models.{name}.quantization: {refused}"
 
 
-def _unlike(spec: ModelSpec, source: str, environment: str) -> Iterator[tuple[str, str]]:
+def _unlike(spec: ModelSpec, config: Mapping[str, Any], environment: str) -> Iterator[tuple[str, str]]:
     """The options that do not go with the model's adapters; or, where it has none, with its weights."""
     if spec.adapters.slots > 0:
         yield from unlike_adapters(spec.engine_options, spec.engine, environment)
-    elif not only_experts(config := _config(source)):
+    elif not only_experts(config):
         packed = declared(config) or spec.quantization
         yield from unlike_weights(spec.engine_options, packed, spec.engine, environment)
 
