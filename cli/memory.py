@@ -98,7 +98,7 @@ def as_table(plan: MemoryPlan) -> Table:
 
 
 def as_notes(plan: MemoryPlan, *, refused: bool = True) -> tuple[str, ...]:
-    """A sentence for each model that there is no row of; without those that are `refusals` if they are told already."""
+    """A sentence for each model that there is no row of; without those that are refused, if that is told already."""
     lines = (line for line in plan.lines if line.plan is None and (refused or not line.damage))
     return tuple(f"models.{line.name}: memory {line.why_not}" for line in lines)
 
