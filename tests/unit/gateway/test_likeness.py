@@ -61,6 +61,7 @@ def test_a_text_is_found_under_every_name_that_engines_give_it(key):
         READ.replace(b"\r\n", b";x=y\r\n", 1),
         b"1" + READ[1:],
         chunk_of(sse(delta("word", role="assistant"))),
+        READ.replace(b"null", b"true"),
         chunk_of(sse(finish("abort"))),
         chunk_of(b"data: [DONE]\n\n"),
         *map(with_text, (b'"', b"\\", b"\\n", b"\n", b"\n\n", b"\r", b"\0", b"\x7f", b"\xff", b"\xed\xa0\x80")),
@@ -94,6 +95,11 @@ def test_an_event_with_escapes_or_without_a_text_or_too_long_teaches_nothing_and
     likeness.learn(sse({"choices": [{"index": 0}]}))
     likeness.learn(EVENT.replace(b"word", b"x" * 4096))
     assert likeness.has(READ)
+
+
+def test_an_escaped_quote_is_not_taken_for_the_end_of_a_text():
+    """Else what follows it, which is no JSON without the backslash, would be learnt as what every event has."""
+    assert not taught(EVENT.replace(b"word", b'a\\"b')).has(chunk_of(EVENT.replace(b"word", b'a"b')))
 
 
 @pytest.mark.parametrize("key", ["reasoning", "reasoning_content"])
